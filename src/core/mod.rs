@@ -1,0 +1,21 @@
+//! Values and their invariants: geometry, volume, label map, segment, layer, case, window.
+//!
+//! Floor 0. Owns no files, threads, pixels on screen or GPU memory; every other module may use it.
+//! World coordinates are DICOM's patient system (LPS, millimetres); voxel coordinates put the
+//! centre of the first voxel at (0, 0, 0). Transforms are named `a_from_b`.
+
+mod case;
+mod geometry;
+mod labels;
+mod plane;
+mod segment;
+mod volume;
+mod window;
+
+pub use case::{Case, CaseId, Layer, LayerId, Origin};
+pub use geometry::{Geometry, GeometryError};
+pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
+pub use plane::{Plane, PlaneAxes};
+pub use segment::{Code, LabelId, PALETTE, Segment, segments_for_values};
+pub use volume::{Volume, VolumeError};
+pub use window::{PRESETS, Preset, VoiFunction, Window};

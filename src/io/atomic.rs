@@ -1,0 +1,105 @@
+//! Files that are complete or absent: written to a temporary name beside the target, synced, then renamed.
+//!
+//! Every module that writes a user's file goes through here.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static SERIAL: AtomicU64 = AtomicU64::new(0);
+
+/// Removes the temporary file unless it was renamed.
+struct Scratch {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.keep {
+            // The write already failed and is being reported; a leftover that cannot be removed adds nothing.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes `path` by way of a hidden sibling; on any error the old file is untouched and nothing new is left.
+///
+/// # Errors
+/// Whatever the operating system reported, unchanged, so that callers can tell a full disk from a missing folder.
+pub fn write_atomic(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
+    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(format!(".{}-{serial}.tmp", std::process::id()));
+    let mut scratch = Scratch { path: path.with_file_name(hidden), keep: false };
+    let file = File::options().write(true).create_new(true).open(&scratch.path)?;
+    let mut writer = BufWriter::with_capacity(1 << 18, file);
+    write(&mut writer)?;
+    writer.flush()?;
+    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    fs::rename(&scratch.path, path)?;
+    scratch.keep = true;
+    sync_folder(path);
+    Ok(())
+}
+
+/// [`write_atomic`] for bytes that are already there.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_atomic_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic(path, |w| w.write_all(bytes))
+}
+
+/// Makes the rename durable where the system can: a power cut must not bring the old name back.
+fn sync_folder(path: &Path) {
+    if let Some(parent) = path.parent() {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        // Folders cannot be opened on every system; the file itself is already synced.
+        if let Ok(folder) = File::open(parent) {
+            let _ = folder.sync_all();
+        }
+    }
+}
+
+/// The operating system's reason in words a user can act on.
+pub fn plain_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it does not exist".into(),
+        io::ErrorKind::PermissionDenied => "permission is denied".into(),
+        io::ErrorKind::StorageFull => "the disk is full".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
+        io::ErrorKind::NotADirectory => "a part of its path is not a folder".into(),
+        io::ErrorKind::UnexpectedEof => "it ends too early".into(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mask.bin");
+        write_atomic_bytes(&path, b"first").unwrap();
+        let failed = write_atomic(&path, |w| {
+            w.write_all(b"half of the sec")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        assert_eq!(plain_reason(&failed.unwrap_err()), "the disk is full");
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_said() {
+        let error = write_atomic_bytes(Path::new("/nonexistent-folder/x"), b"").unwrap_err();
+        assert_eq!(plain_reason(&error), "it does not exist");
+    }
+}

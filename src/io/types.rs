@@ -1,0 +1,156 @@
+//! What a scan finds and what a loader gives: shared by every reader and writer.
+
+use crate::core::{Geometry, LabelMap, Segment, Window};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing is lost.
+    Note,
+    /// Something was assumed, skipped or will look different.
+    Warning,
+    /// This file or series cannot be opened.
+    Error,
+}
+
+/// One plain sentence about a file or series: what was found and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    /// Stable short name for scripts, for example `missing-slices`.
+    pub code: &'static str,
+    pub text: String,
+    pub file: Option<PathBuf>,
+}
+
+/// What lies under a path.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    pub root: PathBuf,
+    pub patients: Vec<Patient>,
+    /// Masks that belong to no single series (for example an RTSTRUCT without its CT).
+    pub masks: Vec<MaskSource>,
+    /// What concerns the folder as a whole or files that were skipped.
+    pub findings: Vec<Finding>,
+}
+
+impl Scan {
+    /// All series of all patients.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.patients.iter().flat_map(|p| &p.studies).flat_map(|s| &s.series)
+    }
+}
+
+/// One person. `label` (`Patient 1`) is safe everywhere; `id` and `name` are for the window alone.
+#[derive(Debug, Clone)]
+pub struct Patient {
+    pub label: String,
+    pub id: String,
+    pub name: String,
+    pub studies: Vec<Study>,
+}
+
+/// One examination. `date` is for the window alone.
+#[derive(Debug, Clone)]
+pub struct Study {
+    pub label: String,
+    pub date: String,
+    pub description: String,
+    pub series: Vec<Series>,
+}
+
+/// One image stack, or one volume file.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Safe to show and log: `CT 3`, or a file name.
+    pub label: String,
+    pub modality: String,
+    pub description: String,
+    /// Number of slices.
+    pub slices: usize,
+    /// The grid it will open with; `None` when it cannot be opened as a volume.
+    pub geometry: Option<Geometry>,
+    pub source: Option<VolumeSource>,
+    pub masks: Vec<MaskSource>,
+    pub findings: Vec<Finding>,
+}
+
+impl Series {
+    /// CT with a usable grid.
+    pub fn can_open(&self) -> bool {
+        self.geometry.is_some() && self.source.is_some()
+    }
+}
+
+/// Where a volume's samples are.
+#[derive(Debug, Clone)]
+pub enum VolumeSource {
+    /// Slices in ascending order along the normal.
+    Dicom(DicomStack),
+    Nifti(PathBuf),
+    Nrrd(PathBuf),
+}
+
+/// Files of a DICOM volume in the order of its slices.
+#[derive(Debug, Clone)]
+pub struct DicomStack {
+    pub geometry: Geometry,
+    pub slices: Vec<SliceFile>,
+    pub window: Option<Window>,
+    /// For references in exported masks. Never shown, logged or used as a path.
+    pub study_uid: String,
+    pub series_uid: String,
+    pub frame_of_reference_uid: String,
+}
+
+/// One frame of one file.
+#[derive(Debug, Clone)]
+pub struct SliceFile {
+    pub path: PathBuf,
+    /// Frame within the file, 0 for single-frame files.
+    pub frame: usize,
+    pub sop_class_uid: String,
+    pub sop_instance_uid: String,
+}
+
+/// A mask found beside a volume.
+#[derive(Debug, Clone)]
+pub struct MaskSource {
+    /// Safe to show: organ folder or file name.
+    pub name: String,
+    pub kind: MaskKind,
+}
+
+/// How a mask is stored.
+#[derive(Debug, Clone)]
+pub enum MaskKind {
+    Nifti(PathBuf),
+    Nrrd(PathBuf),
+    /// DICOM SEG.
+    Seg(PathBuf),
+    RtStruct(PathBuf),
+    /// Folder of one 2-D image a slice, in the slice order given (ascending along the volume's k).
+    /// `inverted_order` when they are stored in the opposite order.
+    ImageStack { files: Vec<PathBuf>, inverted_order: bool },
+    /// One DICOM mask series an organ (3D-IRCADb): `(organ, files in any order)`.
+    DicomMasks(Vec<(String, Vec<PathBuf>)>),
+}
+
+/// Events while a volume is read.
+#[derive(Debug, Clone)]
+pub enum LoadEvent {
+    /// First: the grid and the header's window.
+    Begin { geometry: Geometry, window: Option<Window> },
+    /// One decoded slice along k, `dims[0] * dims[1]` samples in HU.
+    Slice { k: usize, hu: Arc<[i16]> },
+}
+
+/// A mask on the grid that was asked for.
+#[derive(Debug, Clone)]
+pub struct LoadedMask {
+    pub labels: LabelMap,
+    pub segments: Vec<Segment>,
+    pub findings: Vec<Finding>,
+}
