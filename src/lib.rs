@@ -2,5 +2,19 @@
 //!
 //! The floors of the house, each using only those below it, are described in `ARCHITECTURE.md`.
 
+pub mod app;
+pub mod cli;
 pub mod core;
+pub mod edit;
+pub mod io;
 pub mod jobs;
+pub mod metrics;
+pub mod nn;
+pub mod phantom;
+pub mod predict;
+pub mod render;
+pub mod report;
+pub mod tools;
+pub mod train;
+pub mod ui;
+pub mod workspace;

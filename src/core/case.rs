@@ -1,6 +1,6 @@
 //! A case: one volume and the label layers over it.
 
-use super::{LabelId, LabelMap, Segment, Volume};
+use super::{Geometry, LabelId, LabelMap, Segment, Volume};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -47,11 +47,15 @@ impl Layer {
 }
 
 /// A volume with its layers. `name` is safe to show and to log: it is never a patient's name.
+///
+/// Every layer has the case's grid.
 #[derive(Debug, Clone)]
 pub struct Case {
     pub id: CaseId,
     pub name: String,
-    pub volume: Arc<Volume>,
+    pub geometry: Geometry,
+    /// `None` while slices are still being read.
+    pub volume: Option<Arc<Volume>>,
     pub layers: Vec<Layer>,
 }
 

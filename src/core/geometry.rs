@@ -119,8 +119,8 @@ impl Geometry {
                 let corner = DVec3::from_array(std::array::from_fn(|a| {
                     if c >> a & 1 == 1 { self.dims[a] as f64 - 1.0 } else { 0.0 }
                 }));
-                let d = self.world_from_voxel.transform_point3(corner)
-                    - other.world_from_voxel.transform_point3(corner);
+                let d =
+                    self.world_from_voxel.transform_point3(corner) - other.world_from_voxel.transform_point3(corner);
                 d.length() <= tolerance_mm
             })
     }

@@ -110,10 +110,7 @@ fn closest_axes(geometry: &Geometry) -> [usize; 3] {
     const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     let m = geometry.direction();
     let score = |p: &[usize; 3]| (0..3).map(|w| m.col(p[w])[w].abs()).sum::<f64>();
-    PERMUTATIONS
-        .into_iter()
-        .max_by(|a, b| score(a).total_cmp(&score(b)))
-        .unwrap_or([0, 1, 2])
+    PERMUTATIONS.into_iter().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap_or([0, 1, 2])
 }
 
 #[cfg(test)]

@@ -36,15 +36,8 @@ pub struct Segment {
 }
 
 /// Colours that stay apart for the common forms of colour blindness (Okabe and Ito, 2008, without black).
-pub const PALETTE: [[u8; 3]; 7] = [
-    [230, 159, 0],
-    [86, 180, 233],
-    [0, 158, 115],
-    [240, 228, 66],
-    [0, 114, 178],
-    [213, 94, 0],
-    [204, 121, 167],
-];
+pub const PALETTE: [[u8; 3]; 7] =
+    [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 
 impl Segment {
     /// A visible, unlocked segment in the palette's colour for `id`; well-known organ names get their SNOMED CT code.

@@ -86,6 +86,7 @@ impl Series {
 
 /// Where a volume's samples are.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one a series: a box would save nothing that counts")]
 pub enum VolumeSource {
     /// Slices in ascending order along the normal.
     Dicom(DicomStack),
@@ -133,7 +134,10 @@ pub enum MaskKind {
     RtStruct(PathBuf),
     /// Folder of one 2-D image a slice, in the slice order given (ascending along the volume's k).
     /// `inverted_order` when they are stored in the opposite order.
-    ImageStack { files: Vec<PathBuf>, inverted_order: bool },
+    ImageStack {
+        files: Vec<PathBuf>,
+        inverted_order: bool,
+    },
     /// One DICOM mask series an organ (3D-IRCADb): `(organ, files in any order)`.
     DicomMasks(Vec<(String, Vec<PathBuf>)>),
 }

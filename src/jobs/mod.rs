@@ -3,7 +3,7 @@
 //! Floor 0. Owns worker threads; knows nothing of what they do. Any module may start a job or take part in one.
 //! The window polls handles each frame and is woken by the job's [`Waker`]; the command line blocks on them.
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -162,10 +162,7 @@ impl<E, T, Err> JobHandle<E, T, Err> {
 
     /// The outcome, once.
     pub fn try_result(&self) -> Option<Outcome<T, Err>> {
-        match self.result.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.result.try_recv().ok()
     }
 
     /// Waits for the outcome.

@@ -1,0 +1,123 @@
+//! The program's window: one graphics device for drawing and computing, the frame loop, start and stop.
+//!
+//! Floor 6. Everything a frame shows is drawn by [`crate::ui::MainWindow`]; this module only brings it up.
+
+use crate::jobs::Waker;
+use crate::nn::SharedGpu;
+use crate::ui::{MainWindow, theme};
+use crate::workspace::{Home, OpenCommand, Workspace};
+use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why the window could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(
+        "The window needs a graphics device, and none could be opened ({0}). Install a Vulkan driver (Mesa's software \
+         Vulkan is enough: ./packaging/run installs it), or use the commands that need no window: see maskwright --help."
+    )]
+    NoDevice(#[from] crate::nn::DeviceError),
+    #[error(
+        "The window could not be opened ({0}). Is there a display? Without one, use the commands that need no window: \
+         see maskwright --help."
+    )]
+    Window(String),
+}
+
+/// Opens the window on `paths` and returns when it is closed.
+///
+/// # Errors
+/// [`AppError`] when there is no graphics device or no display.
+pub fn run(paths: Vec<PathBuf>) -> Result<(), AppError> {
+    open_with(paths.into_iter().map(OpenCommand::Path).collect())
+}
+
+/// Opens the window on a generated patient.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_demo() -> Result<(), AppError> {
+    open_with(vec![OpenCommand::DemoPatient])
+}
+
+fn open_with(commands: Vec<OpenCommand>) -> Result<(), AppError> {
+    let gpu = Arc::new(SharedGpu::create()?);
+    let mut configuration = WgpuConfiguration::default();
+    configuration.wgpu_setup = WgpuSetup::Existing(WgpuSetupExisting {
+        instance: gpu.instance.clone(),
+        adapter: gpu.adapter.clone(),
+        device: gpu.device.clone(),
+        queue: gpu.queue.clone(),
+    });
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Maskwright")
+            .with_app_id("maskwright")
+            .with_inner_size([1280.0, 800.0])
+            .with_min_inner_size([720.0, 480.0])
+            .with_drag_and_drop(true),
+        renderer: eframe::Renderer::Wgpu,
+        wgpu_options: configuration,
+        ..eframe::NativeOptions::default()
+    };
+    let result = eframe::run_native(
+        "Maskwright",
+        options,
+        Box::new(move |cc| Ok(Box::new(App::new(cc, Some(gpu), Home::of_user(), commands)))),
+    );
+    result.map_err(|error| AppError::Window(error.to_string()))
+}
+
+/// The application as eframe sees it.
+pub struct App {
+    workspace: Workspace,
+    window: MainWindow,
+}
+
+impl App {
+    /// Brings up workspace and window in a fresh egui context; `gpu` is `None` in UI tests, which compute on the CPU.
+    pub fn new(
+        cc: &eframe::CreationContext<'_>,
+        gpu: Option<Arc<SharedGpu>>,
+        home: Home,
+        commands: Vec<OpenCommand>,
+    ) -> Self {
+        let ctx = cc.egui_ctx.clone();
+        let waker = Waker::new(move || ctx.request_repaint());
+        let mut workspace = Workspace::new(home, waker, gpu);
+        theme::apply(&cc.egui_ctx, workspace.settings.theme);
+        cc.egui_ctx.set_zoom_factor(workspace.settings.zoom);
+        let format = cc.wgpu_render_state.as_ref().map_or(wgpu::TextureFormat::Rgba8Unorm, |s| s.target_format);
+        let device = cc.wgpu_render_state.as_ref().map_or_else(String::new, |s| {
+            let info = s.adapter.get_info();
+            format!("{} ({:?})", info.name, info.backend)
+        });
+        for command in commands {
+            workspace.dispatch(command);
+        }
+        Self { workspace, window: MainWindow::new(format, device) }
+    }
+
+    /// The document, for UI tests.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// The document, for UI tests that set up a case.
+    pub fn workspace_mut(&mut self) -> &mut Workspace {
+        &mut self.workspace
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.window.show(ui, &mut self.workspace);
+    }
+
+    fn on_exit(&mut self) {
+        let zoom = self.workspace.settings.zoom;
+        tracing::info!(zoom, "window closed");
+        self.workspace.shut_down();
+    }
+}

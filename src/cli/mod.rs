@@ -1,0 +1,111 @@
+//! The command line: the same functions as the window, with progress on a terminal and one sentence when they fail.
+//!
+//! Floor 6. Exit status 0 done, 1 failed, 2 wrong usage (which clap reports).
+
+mod convert;
+mod demo;
+mod doctor;
+mod evaluate;
+mod info;
+mod phantom;
+mod predict;
+mod run;
+mod train;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// One sentence for the user: what failed, which file, what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct CliError(String);
+
+impl CliError {
+    /// From anything that already speaks in sentences.
+    fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    name = "maskwright",
+    version,
+    about = "See CT, see the predicted mask over it, correct it, retrain the network in place.",
+    after_help = "Without a command the window opens, on the given folder, file or project.",
+    args_conflicts_with_subcommands = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Folder, image, mask or project to open in the window.
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole loop on generated patients: train, predict, correct, review.
+    Demo(demo::DemoArgs),
+    /// Devices, drivers, limits, what will run where, and why.
+    Doctor(doctor::DoctorArgs),
+    /// Patients, studies, series, geometry and every problem found.
+    Info(info::InfoArgs),
+    /// Write generated CT patients with masks in a data set layout.
+    Phantom(phantom::PhantomArgs),
+    /// Convert images and masks among the supported kinds.
+    Convert(convert::ConvertArgs),
+    /// Train a network from a recipe.
+    Train(train::TrainArgs),
+    /// Predict a mask with a trained network.
+    Predict(predict::PredictArgs),
+    /// Dice, Hausdorff and the rest of a prediction against the truth.
+    Evaluate(evaluate::EvaluateArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    // What cannot be written because the reader has gone is no failure of ours worth a panic.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MASKWRIGHT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("maskwright=warn,error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        None => crate::app::run(arguments.paths).map_err(CliError::of),
+        Some(Command::Demo(a)) => demo::run(&a),
+        Some(Command::Doctor(a)) => doctor::run(&a),
+        Some(Command::Info(a)) => info::run(&a),
+        Some(Command::Phantom(a)) => phantom::run(&a),
+        Some(Command::Convert(a)) => convert::run(&a),
+        Some(Command::Train(a)) => train::run(&a),
+        Some(Command::Predict(a)) => predict::run(&a),
+        Some(Command::Evaluate(a)) => evaluate::run(&a),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_opens_the_window_and_a_command_does_not() {
+        let parsed = Arguments::parse_from(["maskwright", "/scans/p1"]);
+        assert!(parsed.command.is_none());
+        assert_eq!(parsed.paths, [PathBuf::from("/scans/p1")]);
+        assert!(matches!(Arguments::parse_from(["maskwright", "doctor"]).command, Some(Command::Doctor(_))));
+        assert!(Arguments::try_parse_from(["maskwright", "train"]).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! `maskwright phantom`: generated patients in the layouts of the supported data sets.
+
+use super::CliError;
+use super::run::{foreground, print};
+use crate::io::atomic::plain_reason;
+use crate::io::layouts::{self, Layout, PatientInfo};
+use crate::phantom::{self, Kind, PhantomSpec};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(super) struct PhantomArgs {
+    /// chest, abdomen or l3.
+    #[arg(long, value_parser = parse_kind)]
+    kind: Kind,
+    /// ircadb, chaos, slices, nnunet or lungs.
+    #[arg(long, value_parser = parse_layout)]
+    layout: Layout,
+    #[arg(long, default_value_t = 1)]
+    patients: usize,
+    /// Folder to write to.
+    #[arg(long)]
+    out: PathBuf,
+    /// Columns and rows.
+    #[arg(long, default_value_t = 512)]
+    size: usize,
+    /// Slices of each patient; by default what the kind needs.
+    #[arg(long)]
+    slices: Option<usize>,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "chest" => Ok(Kind::Chest),
+        "abdomen" => Ok(Kind::Abdomen),
+        "l3" => Ok(Kind::L3),
+        other => Err(format!("{other} is no kind: choose chest, abdomen or l3")),
+    }
+}
+
+fn parse_layout(text: &str) -> Result<Layout, String> {
+    text.parse::<Layout>().map_err(|e| e.to_string())
+}
+
+/// Slices that cover the anatomy at a usual spacing.
+fn usual_slices(kind: Kind) -> usize {
+    match kind {
+        Kind::Chest => 120,
+        Kind::Abdomen => 100,
+        Kind::L3 => 5,
+    }
+}
+
+/// Body part of the DICOM header, a defined term of PS3.16 Annex L.
+pub(super) fn body_part(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Chest => "CHEST",
+        Kind::Abdomen | Kind::L3 => "ABDOMEN",
+    }
+}
+
+pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
+    let (kind, layout, patients, size, seed) = (args.kind, args.layout, args.patients, args.size, args.seed);
+    let slices = args.slices.unwrap_or_else(|| usual_slices(kind));
+    let out = args.out.clone();
+    if patients == 0 {
+        return Err(CliError("Ask for at least one patient.".into()));
+    }
+    foreground(
+        "Generating patients",
+        |(), _| {},
+        move |ctx| {
+            std::fs::create_dir_all(&out)
+                .map_err(|e| format!("{} cannot be made: {}.", out.display(), plain_reason(&e)))?;
+            for index in 1..=patients {
+                ctx.progress.say(format!("patient {index} of {patients}"));
+                let spec = PhantomSpec { kind, size, slices, seed: seed + index as u64 };
+                let done = (index - 1) as f32;
+                let progress = |fraction: f32| {
+                    ctx.progress.set(((done + fraction) * 1000.0) as u64, patients as u64 * 1000);
+                    !ctx.is_cancelled()
+                };
+                let made = phantom::generate(&spec, &progress).map_err(|e| e.to_string())?;
+                let info = PatientInfo { index, seed: spec.seed, body_part: body_part(kind).into() };
+                layouts::write_patient(&out, layout, &info, &made.volume, &made.labels, &made.segments)
+                    .map_err(|e| e.to_string())?;
+            }
+            Ok::<_, String>(())
+        },
+    )?;
+    print(&format!("Wrote {patients} generated patient(s) to {}", args.out.display()));
+    Ok(())
+}

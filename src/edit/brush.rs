@@ -1,0 +1,99 @@
+//! What a brush looks like and which voxels it may change.
+
+use crate::core::LabelId;
+
+/// Form of the brush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrushShape {
+    /// A disc in the slice across voxel axis `through_axis` (0 = i, 1 = j, 2 = k); other slices stay untouched.
+    Round2d { through_axis: usize },
+    /// A ball.
+    Sphere,
+}
+
+/// A brush: every voxel whose centre lies within `radius_mm` of the pointer's path, and the voxels on the path itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Brush {
+    pub shape: BrushShape,
+    /// In mm. A radius of 0 paints only the voxels on the path.
+    pub radius_mm: f64,
+}
+
+/// Which labels may be painted over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever is there.
+    All,
+    /// Only what carries no label.
+    Background,
+    /// Only one segment.
+    Segment(LabelId),
+}
+
+/// What painting does to a voxel. Locked labels are never changed, whatever `over` says.
+#[derive(Debug, Clone)]
+pub struct PaintRule {
+    /// The label to paint; 0 erases.
+    pub label: LabelId,
+    pub over: Over,
+    /// True for each label that must stay as it is.
+    pub locked: [bool; 256],
+}
+
+impl PaintRule {
+    /// Paints `label` over everything that is not locked.
+    pub fn paint(label: LabelId, locked: [bool; 256]) -> Self {
+        Self { label, over: Over::All, locked }
+    }
+
+    /// Erases `segment` and leaves all other segments alone.
+    pub fn erase(segment: LabelId, locked: [bool; 256]) -> Self {
+        Self { label: 0, over: Over::Segment(segment), locked }
+    }
+
+    /// Erases every segment that is not locked.
+    pub fn erase_all(locked: [bool; 256]) -> Self {
+        Self { label: 0, over: Over::All, locked }
+    }
+
+    /// The segment painted, or the one erased; 0 when every segment is erased.
+    pub fn segment(&self) -> LabelId {
+        match self.over {
+            Over::Segment(erased) if self.label == 0 => erased,
+            _ => self.label,
+        }
+    }
+
+    /// The label that a voxel has afterwards, for each label it can have before.
+    pub(super) fn table(&self) -> [LabelId; 256] {
+        std::array::from_fn(|index| {
+            let old = index as LabelId;
+            let allowed = match self.over {
+                Over::All => true,
+                Over::Background => old == 0,
+                Over::Segment(segment) => old == segment,
+            };
+            if allowed && !self.locked[index] { self.label } else { old }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_say_what_each_label_becomes() {
+        let mut locked = [false; 256];
+        locked[7] = true;
+        let paint = PaintRule::paint(3, locked);
+        assert_eq!([0, 3, 5, 7].map(|v| paint.table()[v]), [3, 3, 3, 7]);
+        assert_eq!(paint.segment(), 3);
+        let erase = PaintRule::erase(5, locked);
+        assert_eq!([0, 3, 5, 7].map(|v| erase.table()[v]), [0, 3, 0, 7]);
+        assert_eq!(erase.segment(), 5);
+        assert_eq!([0, 3, 7].map(|v| PaintRule::erase_all(locked).table()[v]), [0, 0, 7]);
+        let empty_only = PaintRule { over: Over::Background, ..PaintRule::paint(3, locked) };
+        assert_eq!([0, 3, 5, 7].map(|v| empty_only.table()[v]), [3, 3, 5, 7]);
+    }
+}

@@ -1,0 +1,102 @@
+//! Bricks of a label map as bytes: shared by the project file and the crash journal.
+//!
+//! An entry is the brick's index (u32, little endian), a byte (1: labels follow, 0: all background) and 4096 labels.
+
+use crate::core::{BRICK_EDGE, Brick, BrickIndex, Geometry, LabelMap, VoxelBox};
+use crate::io::samples::checked_dims;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+const BRICK_LEN: usize = BRICK_EDGE * BRICK_EDGE * BRICK_EDGE;
+/// Most bricks a stored label map may have; a sane grid stays far below, and an empty map of this many is 32 MiB.
+const MAX_BRICKS: usize = 1 << 22;
+
+/// A grid read from a file, with its invariants checked again; `None` when it cannot be held.
+pub fn checked_geometry(stored: &Geometry) -> Option<Geometry> {
+    let dims = checked_dims(stored.dims().map(|d| d as u64)).ok()?;
+    let bricks: usize = dims.iter().map(|d| d.div_ceil(BRICK_EDGE)).product();
+    if bricks > MAX_BRICKS {
+        return None;
+    }
+    Geometry::new(dims, stored.world_from_voxel()).ok()
+}
+
+/// Writes one entry.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_entry(out: &mut impl Write, index: BrickIndex, brick: Option<&Brick>) -> io::Result<()> {
+    out.write_all(&index.to_le_bytes())?;
+    out.write_all(&[u8::from(brick.is_some())])?;
+    brick.map_or(Ok(()), |b| out.write_all(b))
+}
+
+/// Reads `count` entries into `labels`.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidData`] for an index outside the map, and those of `source`.
+pub fn read_entries(source: &mut impl Read, count: u32, labels: &mut LabelMap) -> io::Result<()> {
+    if count as usize > labels.brick_count() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    for _ in 0..count {
+        let (mut index, mut full) = ([0; 4], [0]);
+        source.read_exact(&mut index)?;
+        source.read_exact(&mut full)?;
+        let index = u32::from_le_bytes(index);
+        if index as usize >= labels.brick_count() || full[0] > 1 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let brick = if full[0] == 1 {
+            let mut brick = [0; BRICK_LEN];
+            source.read_exact(&mut brick)?;
+            clear_padding(&mut brick, labels.brick_box(index));
+            Some(Arc::new(brick))
+        } else {
+            None
+        };
+        labels.set_brick(index, brick);
+    }
+    Ok(())
+}
+
+/// Label maps keep voxels beyond the grid's end at 0; a stored brick is held to that.
+fn clear_padding(brick: &mut Brick, inside: VoxelBox) {
+    let size: [usize; 3] = std::array::from_fn(|a| inside.max[a] - inside.min[a]);
+    if size == [BRICK_EDGE; 3] {
+        return;
+    }
+    for (n, label) in brick.iter_mut().enumerate() {
+        let v = [n % BRICK_EDGE, n / BRICK_EDGE % BRICK_EDGE, n / (BRICK_EDGE * BRICK_EDGE)];
+        if (0..3).any(|a| v[a] >= size[a]) {
+            *label = 0;
+        }
+    }
+}
+
+/// Indices of the bricks that hold any label.
+pub fn filled(labels: &LabelMap) -> impl Iterator<Item = (BrickIndex, &Arc<Brick>)> {
+    (0..labels.brick_count() as BrickIndex)
+        .filter_map(|i| labels.brick(i).map(|b| (i, b)))
+        .filter(|(_, b)| b.iter().any(|&v| v != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_and_bad_indices_do_no_harm() {
+        let g = Geometry::axis_aligned([5, 17, 2], glam::DVec3::ONE, glam::DVec3::ZERO).unwrap();
+        let mut bytes = Vec::new();
+        write_entry(&mut bytes, 1, Some(&[7; BRICK_LEN])).unwrap();
+        let mut map = LabelMap::empty(g);
+        read_entries(&mut bytes.as_slice(), 1, &mut map).unwrap();
+        assert_eq!(map.counts()[7], 10);
+        assert_eq!(map.counts()[0], 160);
+        let mut outside = Vec::new();
+        write_entry(&mut outside, 2, None).unwrap();
+        assert!(read_entries(&mut outside.as_slice(), 1, &mut map).is_err());
+        assert!(read_entries(&mut bytes.as_slice(), 3, &mut map).is_err());
+    }
+}

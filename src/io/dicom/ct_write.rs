@@ -1,0 +1,165 @@
+//! Writes CT series and DICOM mask series, for generated patients.
+//!
+//! PS3.3 A.3 (CT Image IOD), A.8.1 (Secondary Capture). Every file is marked as a phantom (Quality Control Subject,
+//! PS3.3 C.7.1.1); dates stay empty, so equal input gives equal files.
+
+use super::error::DicomError;
+use super::write::{Builder, clip, derived_uid, vector};
+use crate::core::{Geometry, LabelId, LabelMap, Volume, VoxelBox, Window};
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use glam::DVec3;
+use std::path::{Path, PathBuf};
+
+/// What a generated series says of itself. Nothing here may come from a real patient.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CtSeriesInfo {
+    /// For example `PHANTOM-0001`; also the patient's name.
+    pub patient_id: String,
+    pub series_description: String,
+    pub series_number: u32,
+    /// Body part examined, a defined term such as `CHEST`.
+    pub body_part: String,
+    /// With the patient ID it decides all UIDs: series of one seed and patient share study and frame of reference.
+    pub seed: u64,
+    pub window: Option<Window>,
+}
+
+impl CtSeriesInfo {
+    fn uid(&self, parts: &[&str]) -> String {
+        let seed = self.seed.to_string();
+        let all: Vec<&str> = [seed.as_str(), &self.patient_id].into_iter().chain(parts.iter().copied()).collect();
+        derived_uid(&all)
+    }
+}
+
+/// Writes one CT Image Storage file a slice, `IM_0001.dcm` and so on along k, and returns their paths in that order.
+///
+/// Stored unsigned with a rescale intercept of -1024 where no value is below it, else signed with 0; both give the
+/// volume's HU back exactly. The folder must exist.
+///
+/// # Errors
+/// [`DicomError::Write`] for the first file that cannot be written, or a grid beyond 65535 rows or columns.
+pub fn write_ct_series(dir: &Path, volume: &Volume, info: &CtSeriesInfo) -> Result<Vec<PathBuf>, DicomError> {
+    let geometry = volume.geometry();
+    let offset: i32 = if volume.range()[0] >= -1024 { 1024 } else { 0 };
+    let series = info.uid(&["ct", &info.series_number.to_string()]);
+    let mut paths = Vec::new();
+    for k in 0..geometry.dims()[2] {
+        let path = dir.join(file_name(k));
+        let slice = volume.slice(k).unwrap_or_default();
+        let mut builder = slice_header(&path, geometry, k, info, &series)?
+            .text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE)
+            .text(tags::MODALITY, VR::CS, "CT")
+            .text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL")
+            .text(tags::ACQUISITION_NUMBER, VR::IS, "1")
+            .text(tags::KVP, VR::DS, "120")
+            .words(tags::BITS_ALLOCATED, &[16])
+            .words(tags::BITS_STORED, &[16])
+            .words(tags::HIGH_BIT, &[15])
+            .words(tags::PIXEL_REPRESENTATION, &[u16::from(offset == 0)])
+            .decimals(tags::RESCALE_INTERCEPT, &[f64::from(-offset)])
+            .decimals(tags::RESCALE_SLOPE, &[1.0])
+            .text(tags::RESCALE_TYPE, VR::LO, "HU");
+        if let Some(window) = info.window {
+            builder = builder
+                .decimals(tags::WINDOW_CENTER, &[window.window_center])
+                .decimals(tags::WINDOW_WIDTH, &[window.window_width]);
+        }
+        let bytes: Vec<u8> = slice.iter().flat_map(|hu| ((i32::from(*hu) + offset) as u16).to_le_bytes()).collect();
+        builder.save(&path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// Writes one 8-bit file a slice, 255 where the voxel has `label` and 0 elsewhere, as 3D-IRCADb stores its masks.
+/// Names, order, positions, study and frame of reference are those of [`write_ct_series`] with the same `info`.
+///
+/// # Errors
+/// As [`write_ct_series`].
+pub fn write_mask_series(
+    dir: &Path,
+    labels: &LabelMap,
+    label: LabelId,
+    info: &CtSeriesInfo,
+) -> Result<Vec<PathBuf>, DicomError> {
+    let geometry = labels.geometry();
+    let [nx, ny, nz] = geometry.dims();
+    let series = info.uid(&["mask", &info.series_number.to_string(), &label.to_string()]);
+    let mut slice = vec![0; nx * ny];
+    let mut paths = Vec::new();
+    for k in 0..nz {
+        let path = dir.join(file_name(k));
+        labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
+        let bytes: Vec<u8> = slice.iter().map(|l| if *l == label { 255 } else { 0 }).collect();
+        slice_header(&path, geometry, k, info, &series)?
+            .text(tags::SOP_CLASS_UID, VR::UI, uids::SECONDARY_CAPTURE_IMAGE_STORAGE)
+            .text(tags::MODALITY, VR::CS, "OT")
+            .text(tags::CONVERSION_TYPE, VR::CS, "WSD")
+            .text(tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY")
+            .words(tags::BITS_ALLOCATED, &[8])
+            .words(tags::BITS_STORED, &[8])
+            .words(tags::HIGH_BIT, &[7])
+            .words(tags::PIXEL_REPRESENTATION, &[0])
+            .save(&path, VR::OB, bytes.len() as u64, |w| w.write_all(&bytes))?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+fn file_name(k: usize) -> String {
+    format!("IM_{:04}.dcm", k + 1)
+}
+
+fn slice_header(
+    path: &Path,
+    geometry: &Geometry,
+    k: usize,
+    info: &CtSeriesInfo,
+    series: &str,
+) -> Result<Builder, DicomError> {
+    let [nx, ny, _] = geometry.dims();
+    let (Ok(columns), Ok(rows)) = (u16::try_from(nx), u16::try_from(ny)) else {
+        let reason = format!("a slice of {nx} x {ny} pixels is larger than DICOM allows");
+        return Err(DicomError::Write { file: path.into(), reason });
+    };
+    let (direction, spacing) = (geometry.direction(), geometry.spacing());
+    let position = geometry.world_from_voxel().transform_point3(DVec3::new(0.0, 0.0, k as f64));
+    let orientation: Vec<f64> = vector(direction.x_axis).into_iter().chain(vector(direction.y_axis)).collect();
+    let number = (k + 1).to_string();
+    Ok(Builder::new()
+        .text(tags::SOP_INSTANCE_UID, VR::UI, derived_uid(&[series, &number]))
+        .text(tags::STUDY_INSTANCE_UID, VR::UI, info.uid(&["study"]))
+        .text(tags::SERIES_INSTANCE_UID, VR::UI, series)
+        .text(tags::FRAME_OF_REFERENCE_UID, VR::UI, info.uid(&["frame"]))
+        .text(tags::POSITION_REFERENCE_INDICATOR, VR::LO, "")
+        .text(tags::PATIENT_NAME, VR::PN, clip(&info.patient_id, 64))
+        .text(tags::PATIENT_ID, VR::LO, clip(&info.patient_id, 64))
+        .text(tags::PATIENT_BIRTH_DATE, VR::DA, "")
+        .text(tags::PATIENT_SEX, VR::CS, "O")
+        .text(tags::QUALITY_CONTROL_SUBJECT, VR::CS, "YES")
+        .text(tags::STUDY_DATE, VR::DA, "")
+        .text(tags::STUDY_TIME, VR::TM, "")
+        .text(tags::STUDY_ID, VR::SH, "1")
+        .text(tags::STUDY_DESCRIPTION, VR::LO, "Synthetic phantom")
+        .text(tags::ACCESSION_NUMBER, VR::SH, "")
+        .text(tags::REFERRING_PHYSICIAN_NAME, VR::PN, "")
+        .text(tags::SERIES_NUMBER, VR::IS, info.series_number.to_string())
+        .text(tags::SERIES_DESCRIPTION, VR::LO, clip(&info.series_description, 64))
+        .text(tags::BODY_PART_EXAMINED, VR::CS, clip(&info.body_part, 16))
+        .text(tags::PATIENT_POSITION, VR::CS, "HFS")
+        .text(tags::MANUFACTURER, VR::LO, "Maskwright")
+        .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "Phantom generator")
+        .text(tags::IMAGE_COMMENTS, VR::LT, "Synthetic: generated, not a patient")
+        .text(tags::INSTANCE_NUMBER, VR::IS, &number)
+        .decimals(tags::IMAGE_POSITION_PATIENT, &vector(position))
+        .decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation)
+        .text(tags::PATIENT_ORIENTATION, VR::CS, format!("{}\\{}", geometry.letter(0, true), geometry.letter(1, true)))
+        .decimals(tags::PIXEL_SPACING, &[spacing.y, spacing.x])
+        .decimals(tags::SLICE_THICKNESS, &[spacing.z])
+        .words(tags::SAMPLES_PER_PIXEL, &[1])
+        .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
+        .words(tags::ROWS, &[rows])
+        .words(tags::COLUMNS, &[columns]))
+}

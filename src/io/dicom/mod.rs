@@ -1,0 +1,54 @@
+//! DICOM in and out: scan, volumes, segmentations, structure sets, and the CT and mask series we write.
+//!
+//! Only `io` calls this. The way in: `guard` opens a file within bounds and `parse` walks its elements; `header`
+//! takes what a scan needs, `group`, `spacing` and `stack` make series of it, `scan` lists them. `frames` finds the
+//! pixels, `codec` and `lut` turn them into Hounsfield units, `series` into a volume. Masks come from `seg`,
+//! `rtstruct` and `mask_series`. The way out: `write` with `seg_write` and `ct_write`.
+//!
+//! Headers are parsed here and not by dicom-rs, which believes lengths before it has seen the bytes; its codecs
+//! decode compressed frames after `codec` has compared their own size with the header, and its object writer writes.
+
+mod codec;
+mod ct_write;
+mod dataset;
+mod error;
+mod format;
+mod frames;
+mod group;
+mod guard;
+#[cfg(test)]
+mod guard_tests;
+mod header;
+mod lab;
+mod labels;
+mod lut;
+mod mask_series;
+#[cfg(test)]
+mod mask_tests;
+mod parse;
+mod placement;
+mod raster;
+#[cfg(test)]
+mod real_data;
+mod rtstruct;
+mod scan;
+#[cfg(test)]
+mod scan_tests;
+mod seg;
+mod seg_write;
+mod series;
+mod spacing;
+mod stack;
+#[cfg(test)]
+mod test_files;
+mod write;
+
+pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
+pub use error::DicomError;
+pub use guard::is_dicom;
+pub use mask_series::load_dicom_masks;
+pub use rtstruct::load_rtstruct;
+pub use scan::{DicomScan, scan_files};
+pub use seg::load_seg;
+pub use seg_write::save_seg;
+pub use series::load_stack;

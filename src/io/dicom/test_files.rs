@@ -1,0 +1,106 @@
+//! Files that tests generate: CT slices with every attribute that a scan looks at, and raw elements.
+
+use super::write::Builder;
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use std::path::{Path, PathBuf};
+
+/// A CT slice of 4 x 3 pixels with plain values; tests change what they are about.
+#[derive(Clone)]
+pub(super) struct TestSlice {
+    pub name: String,
+    pub patient: &'static str,
+    pub study: &'static str,
+    pub series: &'static str,
+    pub instance: usize,
+    pub sop: String,
+    pub modality: &'static str,
+    pub image_type: &'static str,
+    pub position: Option<[f64; 3]>,
+    pub orientation: [f64; 6],
+    pub spacing: [f64; 2],
+    pub acquisition: usize,
+    pub slope: f64,
+    pub intercept: f64,
+    pub samples: u16,
+    pub stored: [u16; 12],
+    pub signed: bool,
+}
+
+impl TestSlice {
+    pub fn at(z: f64) -> Self {
+        Self {
+            name: format!("slice{z:e}.dcm"),
+            patient: "P",
+            study: "1.2.1",
+            series: "1.2.2",
+            instance: 1,
+            sop: format!("1.2.3.{}", (z * 100.0).abs() as u64),
+            modality: "CT",
+            image_type: "ORIGINAL\\PRIMARY\\AXIAL",
+            position: Some([0.0, 0.0, z]),
+            orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+            spacing: [0.5, 0.7],
+            acquisition: 1,
+            slope: 1.0,
+            intercept: -1024.0,
+            samples: 1,
+            stored: [1024; 12],
+            signed: false,
+        }
+    }
+
+    pub fn write(&self, dir: &Path) -> PathBuf {
+        let path = dir.join(&self.name);
+        let mut builder = Builder::new()
+            .text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE)
+            .text(tags::SOP_INSTANCE_UID, VR::UI, &self.sop)
+            .text(tags::PATIENT_ID, VR::LO, self.patient)
+            .text(tags::STUDY_INSTANCE_UID, VR::UI, self.study)
+            .text(tags::SERIES_INSTANCE_UID, VR::UI, self.series)
+            .text(tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.4")
+            .text(tags::MODALITY, VR::CS, self.modality)
+            .text(tags::IMAGE_TYPE, VR::CS, self.image_type)
+            .text(tags::INSTANCE_NUMBER, VR::IS, self.instance.to_string())
+            .text(tags::ACQUISITION_NUMBER, VR::IS, self.acquisition.to_string())
+            .decimals(tags::IMAGE_ORIENTATION_PATIENT, &self.orientation)
+            .decimals(tags::PIXEL_SPACING, &self.spacing)
+            .decimals(tags::SLICE_THICKNESS, &[2.5])
+            .decimals(tags::RESCALE_SLOPE, &[self.slope])
+            .decimals(tags::RESCALE_INTERCEPT, &[self.intercept])
+            .words(tags::SAMPLES_PER_PIXEL, &[self.samples])
+            .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
+            .words(tags::ROWS, &[3])
+            .words(tags::COLUMNS, &[4])
+            .words(tags::BITS_ALLOCATED, &[16])
+            .words(tags::BITS_STORED, &[16])
+            .words(tags::HIGH_BIT, &[15])
+            .words(tags::PIXEL_REPRESENTATION, &[u16::from(self.signed)]);
+        if let Some(position) = self.position {
+            builder = builder.decimals(tags::IMAGE_POSITION_PATIENT, &position);
+        }
+        let bytes: Vec<u8> = self.stored.iter().flat_map(|v| v.to_le_bytes()).collect();
+        builder.save(&path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes)).unwrap();
+        path
+    }
+}
+
+/// One element in explicit VR little endian with a short length.
+pub(super) fn explicit(Tag(group, element): Tag, vr: &[u8; 2], value: &[u8]) -> Vec<u8> {
+    let mut out = [group.to_le_bytes(), element.to_le_bytes(), *vr, (value.len() as u16).to_le_bytes()].concat();
+    out.extend_from_slice(value);
+    out
+}
+
+/// A Part 10 file of the given transfer syntax around a data set.
+pub(super) fn part10(syntax: &str, data_set: &[u8]) -> Vec<u8> {
+    let mut uid = syntax.as_bytes().to_vec();
+    if uid.len() % 2 == 1 {
+        uid.push(0);
+    }
+    let mut out = vec![0; 128];
+    out.extend_from_slice(b"DICM");
+    out.extend(explicit(tags::TRANSFER_SYNTAX_UID, b"UI", &uid));
+    out.extend_from_slice(data_set);
+    out
+}

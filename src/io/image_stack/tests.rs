@@ -1,0 +1,104 @@
+use super::*;
+use glam::DVec3;
+use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
+use proptest::prelude::*;
+
+fn grid(dims: [usize; 3]) -> Geometry {
+    Geometry::axis_aligned(dims, DVec3::new(0.7, 0.8, 3.0), DVec3::ZERO).unwrap()
+}
+
+fn load(files: &[PathBuf], inverted: bool, dims: [usize; 3]) -> Result<LoadedMask, ImageStackError> {
+    load_image_stack(files, inverted, "liver", &grid(dims), &JobContext::detached())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn stacks_come_back(dims in prop::array::uniform3(1usize..14), several: bool, seed: u64) {
+        let g = grid(dims);
+        let mut state = seed | 1;
+        let dense: Vec<u8> = (0..g.voxel_count()).map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 61) as u8 % if several { 4 } else { 2 }
+        }).collect();
+        prop_assume!(dense.contains(&1) && (!several || (dense.contains(&2) && dense.contains(&3))));
+        let labels = LabelMap::from_dense(g, &dense).unwrap();
+        let segments: Vec<Segment> = (1..=if several { 3 } else { 1 }).map(|id| Segment::new(id, "x")).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("out");
+        save_image_stack(&folder, &labels, &segments).unwrap();
+        // Saving again replaces what an earlier export made.
+        save_image_stack(&folder, &labels, &segments).unwrap();
+        prop_assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let files = pictures_in(&folder).unwrap();
+        prop_assert_eq!(files.len(), dims[2]);
+        let back = load(&files, false, dims).unwrap();
+        prop_assert_eq!(back.labels.to_dense(), dense.clone());
+        prop_assert_eq!(back.segments.len(), segments.len());
+        let reversed: Vec<PathBuf> = files.iter().rev().cloned().collect();
+        prop_assert_eq!(load(&reversed, true, dims).unwrap().labels.to_dense(), dense);
+    }
+}
+
+#[test]
+fn values_tell_one_label_from_several() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, values: [u8; 4]| {
+        let path = dir.path().join(name);
+        GrayImage::from_raw(2, 2, values.to_vec()).unwrap().save(&path).unwrap();
+        path
+    };
+    let one = load(&[put("a.png", [0, 255, 0, 255]), put("b.png", [0; 4])], false, [2, 2, 2]).unwrap();
+    assert_eq!(one.labels.to_dense(), [0, 1, 0, 1, 0, 0, 0, 0]);
+    assert_eq!((one.segments[0].name.as_str(), one.segments[0].file_value), ("liver", 1));
+    let one = load(&[put("a.png", [0, 1, 0, 1])], false, [2, 2, 1]).unwrap();
+    assert_eq!(one.labels.to_dense(), [0, 1, 0, 1]);
+    let many = load(&[put("a.png", [0, 63, 126, 189]), put("b.png", [252, 0, 0, 63])], false, [2, 2, 2]).unwrap();
+    assert_eq!(many.labels.to_dense(), [0, 63, 126, 189, 252, 0, 0, 63]);
+    assert_eq!(many.segments.iter().map(|s| s.file_value).collect::<Vec<_>>(), [63, 126, 189, 252]);
+    let wide = dir.path().join("w.png");
+    ImageBuffer::<Luma<u16>, _>::from_raw(2, 1, vec![0u16, 65535]).unwrap().save(&wide).unwrap();
+    assert_eq!(load(&[wide], false, [2, 1, 1]).unwrap().labels.to_dense(), [0, 1]);
+    let colours = dir.path().join("c.png");
+    RgbImage::from_fn(3, 1, |x, _| Rgb([[0, 0, 0], [255, 0, 0], [0, 255, 0]][x as usize])).save(&colours).unwrap();
+    let colours = load(&[colours], false, [3, 1, 1]).unwrap();
+    assert_eq!(colours.labels.to_dense(), [0, 2, 1]);
+    assert_eq!(colours.segments.iter().map(|s| s.color).collect::<Vec<_>>(), [[0, 255, 0], [255, 0, 0]]);
+}
+
+#[test]
+fn smooth_edges_and_jpeg_are_cut_in_the_middle() {
+    let dir = tempfile::tempdir().unwrap();
+    let disc = |x: u32, y: u32| f64::from(x).mul_add(1.0, -32.0).hypot(f64::from(y) - 32.0);
+    let smooth = GrayImage::from_fn(64, 64, |x, y| Luma([(255.0 * (20.5 - disc(x, y)).clamp(0.0, 1.0)) as u8]));
+    let hard = GrayImage::from_fn(64, 64, |x, y| Luma([if disc(x, y) < 20.0 { 255 } else { 0 }]));
+    let (png, jpg) = (dir.path().join("s.png"), dir.path().join("h.jpg"));
+    smooth.save(&png).unwrap();
+    hard.save(&jpg).unwrap();
+    let truth: Vec<u8> = hard.pixels().map(|p| p.0[0] / 255).collect();
+    for path in [png, jpg] {
+        let mask = load(std::slice::from_ref(&path), false, [64, 64, 1]).unwrap();
+        let wrong = mask.labels.to_dense().iter().zip(&truth).filter(|(a, b)| a != b).count();
+        assert!(wrong < 30, "{wrong} of {}", path.display());
+        assert_eq!(mask.findings[0].code, "threshold");
+        assert_eq!(mask.segments.len(), 1);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.png");
+    GrayImage::new(3, 2).save(&path).unwrap();
+    let files = [path.clone()];
+    let error = load(&files, false, [2, 2, 1]).unwrap_err().to_string();
+    assert!(error.contains("is 3x2 pixels, the image's slices are 2x2"), "{error}");
+    assert!(matches!(load(&files, false, [3, 2, 2]), Err(ImageStackError::Count { found: 1, expected: 2, .. })));
+    fs::write(&path, b"no picture").unwrap();
+    assert!(matches!(load(&files, false, [3, 2, 1]), Err(ImageStackError::Picture { .. })));
+    let labels = LabelMap::empty(grid([2, 2, 2]));
+    assert!(matches!(save_image_stack(dir.path(), &labels, &[]), Ok(()) | Err(ImageStackError::Occupied { .. })));
+    fs::write(dir.path().join("notes.txt"), b"mine").unwrap();
+    assert!(matches!(save_image_stack(dir.path(), &labels, &[]), Err(ImageStackError::Occupied { .. })));
+    assert_eq!(fs::read(dir.path().join("notes.txt")).unwrap(), b"mine");
+}

@@ -1,0 +1,226 @@
+//! Records: what is written for each entry, and how it is applied again.
+//!
+//! A record is its length (u32), the CRC-32 of its payload (u32) and the payload, little endian. The first record is
+//! the head; every other is an entry: the length of its RON part (u32), that part, then its bricks as a zlib stream.
+
+use super::JournalHead;
+use crate::core::{Brick, BrickIndex, LabelMap, Layer, LayerId};
+use crate::io::bricks::{filled, read_entries, write_entry};
+use crate::io::saved::{Fingerprint, LayerMeta, SavedSource};
+use flate2::{Compression, Crc, bufread::ZlibDecoder, write::ZlibEncoder};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Start of the file; the digits are the format's version.
+pub const MAGIC: &[u8; 8] = b"MWJRNL01";
+
+/// What happens to a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LayerChange {
+    /// Bricks or description change.
+    Edit,
+    /// The layer is new, or starts again: it holds nothing but this entry's bricks.
+    Put,
+    /// The layer is removed.
+    Remove,
+}
+
+/// One committed change to one layer.
+#[derive(Debug, Clone)]
+pub struct JournalEntry {
+    pub layer: LayerId,
+    pub change: LayerChange,
+    /// New description, when it changed.
+    pub meta: Option<LayerMeta>,
+    /// New content of the bricks that changed; `None` is all background.
+    pub bricks: Vec<(BrickIndex, Option<Arc<Brick>>)>,
+}
+
+impl JournalEntry {
+    /// A stroke or other edit: the named bricks as they are in `labels` now.
+    pub fn edit(layer: LayerId, labels: &LabelMap, changed: &[BrickIndex]) -> Self {
+        let bricks = changed.iter().map(|&i| (i, labels.brick(i).cloned())).collect();
+        Self { layer, change: LayerChange::Edit, meta: None, bricks }
+    }
+
+    /// A new name, segment list, visibility, …
+    pub fn describe(layer: &Layer) -> Self {
+        Self { layer: layer.id, change: LayerChange::Edit, meta: Some(layer.into()), bricks: Vec::new() }
+    }
+
+    /// A layer with everything in it.
+    pub fn put(layer: &Layer) -> Self {
+        let bricks = filled(&layer.labels).map(|(i, b)| (i, Some(b.clone()))).collect();
+        Self { layer: layer.id, change: LayerChange::Put, meta: Some(layer.into()), bricks }
+    }
+
+    /// A layer that was removed.
+    pub fn remove(layer: LayerId) -> Self {
+        Self { layer, change: LayerChange::Remove, meta: None, bricks: Vec::new() }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        256 + self.bricks.len() * size_of::<Brick>()
+    }
+}
+
+/// Merges entries into at most one a layer, in the order in which layers first changed.
+pub fn merge(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
+    let mut merged: Vec<JournalEntry> = Vec::new();
+    for entry in entries {
+        match merged.iter_mut().find(|m| m.layer == entry.layer) {
+            Some(old) if entry.change == LayerChange::Edit => {
+                let mut bricks: BTreeMap<_, _> = std::mem::take(&mut old.bricks).into_iter().collect();
+                bricks.extend(entry.bricks);
+                old.bricks = bricks.into_iter().collect();
+                old.meta = entry.meta.or(old.meta.take());
+            }
+            Some(old) => *old = entry,
+            None => merged.push(entry),
+        }
+    }
+    merged
+}
+
+/// Applies an entry to a list of layers. An edit of a layer that is not there does nothing.
+pub fn apply(layers: &mut Vec<Layer>, empty: &LabelMap, entry: &JournalEntry) {
+    let at = layers.iter().position(|l| l.id == entry.layer);
+    if entry.change == LayerChange::Remove {
+        if let Some(at) = at {
+            layers.remove(at);
+        }
+        return;
+    }
+    let at = match (at, entry.change, &entry.meta) {
+        (Some(at), LayerChange::Edit, _) => at,
+        (Some(at), _, _) => {
+            layers[at].labels = empty.clone();
+            at
+        }
+        (None, LayerChange::Put, Some(meta)) => {
+            layers.push(meta.clone().with_labels(empty.clone()));
+            layers.len() - 1
+        }
+        (None, _, _) => return,
+    };
+    let layer = &mut layers[at];
+    if let Some(meta) = &entry.meta {
+        let labels = std::mem::replace(&mut layer.labels, empty.clone());
+        *layer = meta.clone().with_labels(labels);
+    }
+    for (index, brick) in &entry.bricks {
+        layer.labels.set_brick(*index, brick.clone());
+    }
+}
+
+/// The head as it is stored; the layers follow as entries.
+#[derive(Serialize, Deserialize)]
+pub struct HeadRecord {
+    pub name: String,
+    pub source: Option<SavedSource>,
+    pub project: Option<PathBuf>,
+    pub fingerprint: Fingerprint,
+    /// Entries that belong to the snapshot.
+    pub layers: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryHead {
+    layer: LayerId,
+    change: LayerChange,
+    meta: Option<LayerMeta>,
+    bricks: u32,
+}
+
+fn ron_error(error: impl std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+/// Bytes of the head's record. A source whose path is not text is left out: the masks matter more.
+pub fn head_bytes(head: &JournalHead, dir: &Path) -> io::Result<Vec<u8>> {
+    let mut record = HeadRecord {
+        name: head.name.clone(),
+        source: head.source.as_ref().map(|s| SavedSource::new(s, dir)),
+        project: head.project.as_ref().and_then(|p| std::path::absolute(p).ok()),
+        fingerprint: head.fingerprint.clone(),
+        layers: head.layers.len() as u32,
+    };
+    let text = ron::to_string(&record).or_else(|_| {
+        (record.source, record.project) = (None, None);
+        ron::to_string(&record)
+    });
+    frame(text.map_err(ron_error)?.as_bytes())
+}
+
+/// Bytes of an entry's record.
+pub fn entry_bytes(entry: &JournalEntry) -> io::Result<Vec<u8>> {
+    let head = EntryHead {
+        layer: entry.layer,
+        change: entry.change,
+        meta: entry.meta.clone(),
+        bricks: entry.bricks.len() as u32,
+    };
+    let head = ron::to_string(&head).map_err(ron_error)?;
+    let mut payload = (head.len() as u32).to_le_bytes().to_vec();
+    payload.extend_from_slice(head.as_bytes());
+    // Level 1: a stroke must be on disk soon, and labels pack well at any level.
+    let mut zlib = ZlibEncoder::new(payload, Compression::fast());
+    for (index, brick) in &entry.bricks {
+        write_entry(&mut zlib, *index, brick.as_deref())?;
+    }
+    frame(&zlib.finish()?)
+}
+
+fn frame(payload: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(payload.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut out = Vec::with_capacity(payload.len() + 8);
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(&checksum(payload).to_le_bytes())?;
+    out.write_all(payload)?;
+    Ok(out)
+}
+
+/// CRC-32 (IEEE 802.3).
+pub fn checksum(payload: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(payload);
+    crc.sum()
+}
+
+/// Reads an entry's payload; `None` when it is not sound.
+pub fn parse_entry(payload: &[u8], empty: &LabelMap) -> Option<JournalEntry> {
+    let (length, rest) = payload.split_first_chunk::<4>()?;
+    let (head, bricks) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let head: EntryHead = ron::de::from_bytes(head).ok()?;
+    if head.meta.as_ref().is_some_and(|m| !m.is_sound() || m.id != head.layer) {
+        return None;
+    }
+    let mut read = Touched { labels: empty.clone(), touched: Vec::new() };
+    read.bricks(&mut ZlibDecoder::new(bricks), head.bricks).ok()?;
+    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks: read.touched })
+}
+
+/// Reads entries one by one, so that cleared bricks are told from untouched ones.
+struct Touched {
+    labels: LabelMap,
+    touched: Vec<(BrickIndex, Option<Arc<Brick>>)>,
+}
+
+impl Touched {
+    fn bricks(&mut self, source: &mut impl io::Read, count: u32) -> io::Result<()> {
+        if count as usize > self.labels.brick_count() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        for _ in 0..count {
+            let mut index = [0; 4];
+            source.read_exact(&mut index)?;
+            read_entries(&mut io::Read::chain(index.as_slice(), &mut *source), 1, &mut self.labels)?;
+            let index = u32::from_le_bytes(index);
+            self.touched.push((index, self.labels.brick(index).cloned()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading a journal back.
+
+use super::record::{HeadRecord, MAGIC, apply, checksum, parse_entry};
+use super::{FILE, JournalError, LOCK, lock};
+use crate::core::{LabelMap, Layer};
+use crate::io::bricks::checked_geometry;
+use crate::io::saved::Fingerprint;
+use crate::io::types::VolumeSource;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Unsaved work.
+#[derive(Debug, Clone)]
+pub struct Recovered {
+    pub name: String,
+    pub source: Option<VolumeSource>,
+    pub project: Option<PathBuf>,
+    pub fingerprint: Fingerprint,
+    pub layers: Vec<Layer>,
+    /// When the journal was last written.
+    pub written: Option<SystemTime>,
+    /// The end was torn by the crash: what was being written at that moment is missing.
+    pub torn: bool,
+}
+
+/// Folders under `parent` that hold unsaved work of programs that no longer run, newest first.
+pub fn unfinished(parent: &Path) -> Vec<PathBuf> {
+    let Ok(list) = fs::read_dir(parent) else { return Vec::new() };
+    let mut found: Vec<(Option<SystemTime>, PathBuf)> = list
+        .flatten()
+        .map(|e| e.path())
+        .filter(|dir| dir.join(FILE).is_file() && matches!(lock(dir), Ok(Some(_))))
+        .map(|dir| (fs::metadata(dir.join(FILE)).and_then(|m| m.modified()).ok(), dir))
+        .collect();
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, dir)| dir).collect()
+}
+
+/// Removes unsaved work that is not wanted; does nothing while a running program holds it.
+///
+/// # Errors
+/// [`JournalError::Folder`].
+pub fn forget(dir: &Path) -> Result<(), JournalError> {
+    let failed = |source| JournalError::Folder { path: dir.to_owned(), source };
+    let Some(lock) = lock(dir).map_err(failed)? else { return Err(JournalError::InUse(dir.to_owned())) };
+    fs::remove_file(dir.join(FILE)).or_else(missing_is_fine).map_err(failed)?;
+    drop(lock);
+    // Neither the lock's file nor an empty folder is offered again; leaving one behind does no harm.
+    let _ = fs::remove_file(dir.join(LOCK));
+    let _ = fs::remove_dir(dir);
+    Ok(())
+}
+
+fn missing_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// Reads all complete records of the journal in `dir`; `None` when there is none or a running program holds it.
+///
+/// The files are left as they are: start a new journal in the same folder, or [`forget`] it.
+///
+/// # Errors
+/// [`JournalError::Read`], [`JournalError::Damaged`] when not even the head can be read, [`JournalError::Newer`].
+pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
+    let unreadable = |source| JournalError::Read { path: dir.to_owned(), source };
+    let file = match File::open(dir.join(FILE)) {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        other => other.map_err(unreadable)?,
+    };
+    if lock(dir).map_err(unreadable)?.is_none() {
+        return Ok(None);
+    }
+    let meta = file.metadata().map_err(unreadable)?;
+    let mut reader = Records { left: meta.len(), source: BufReader::with_capacity(1 << 18, file) };
+    let damaged = || JournalError::Damaged(dir.to_owned());
+    reader.magic().map_err(|newer| if newer { JournalError::Newer(dir.to_owned()) } else { damaged() })?;
+    let head = reader.next_payload().ok_or_else(damaged)?;
+    let head: HeadRecord = ron::de::from_bytes(&head).map_err(|_| damaged())?;
+    let geometry = checked_geometry(&head.fingerprint.geometry).ok_or_else(damaged)?;
+    let empty = LabelMap::empty(geometry);
+    let mut layers = Vec::new();
+    let mut read = 0u32;
+    while let Some(payload) = reader.next_payload() {
+        let Some(entry) = parse_entry(&payload, &empty) else { break };
+        apply(&mut layers, &empty, &entry);
+        read = read.saturating_add(1);
+    }
+    Ok(Some(Recovered {
+        name: head.name,
+        source: head.source.and_then(|s| s.resolve(dir)),
+        project: head.project,
+        fingerprint: Fingerprint { geometry, ..head.fingerprint },
+        layers,
+        written: meta.modified().ok(),
+        torn: reader.left > 0 || read < head.layers,
+    }))
+}
+
+struct Records {
+    source: BufReader<File>,
+    left: u64,
+}
+
+impl Records {
+    /// `Err(true)`: a later version of the format.
+    fn magic(&mut self) -> Result<(), bool> {
+        let mut magic = [0; 8];
+        self.source.read_exact(&mut magic).map_err(|_| false)?;
+        self.left = self.left.saturating_sub(8);
+        if &magic == MAGIC { Ok(()) } else { Err(magic[..6] == MAGIC[..6]) }
+    }
+
+    /// The next complete, unharmed payload; `None` at the end or where the file is torn.
+    fn next_payload(&mut self) -> Option<Vec<u8>> {
+        let mut frame = [0; 8];
+        if self.left < 8 {
+            return None;
+        }
+        self.source.read_exact(&mut frame).ok()?;
+        let [a, b, c, d, crc @ ..] = frame;
+        let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+        // A length beyond the file is a torn record; nothing is set aside for it.
+        if length > self.left - 8 {
+            return None;
+        }
+        let mut payload = vec![0; usize::try_from(length).ok()?];
+        self.source.read_exact(&mut payload).ok()?;
+        (checksum(&payload) == u32::from_le_bytes(crc)).then(|| {
+            self.left -= 8 + length;
+            payload
+        })
+    }
+}

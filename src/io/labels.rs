@@ -1,0 +1,93 @@
+//! Saving masks and volumes: the kind of file is told by the name's ending.
+
+use crate::core::{LabelMap, Segment, Volume};
+use crate::io::dicom;
+use crate::io::error::IoError;
+use crate::io::image_stack::save_image_stack;
+use crate::io::nifti::{save_nifti_labels, save_nifti_volume};
+use crate::io::nrrd::{save_nrrd_labels, save_nrrd_volume};
+use crate::io::types::DicomStack;
+use crate::jobs::JobContext;
+use std::path::Path;
+
+/// Kinds of file that masks and volumes are written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    Nifti,
+    Nrrd,
+    /// DICOM: a segmentation for masks.
+    Dicom,
+    /// A folder of one PNG a slice.
+    Png,
+}
+
+impl FileKind {
+    /// From a path's ending; a path without one is a folder of PNGs.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        if name.ends_with(".nii") || name.ends_with(".nii.gz") {
+            Some(Self::Nifti)
+        } else if name.ends_with(".nrrd") {
+            Some(Self::Nrrd)
+        } else if name.ends_with(".dcm") {
+            Some(Self::Dicom)
+        } else if !name.contains('.') {
+            Some(Self::Png)
+        } else {
+            None
+        }
+    }
+}
+
+/// Saves a mask as the kind that `path` ends in: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.dcm` (DICOM SEG, needs the
+/// series as `stack`), or a folder name for one PNG a slice. Numbers in the file are the segments' `file_value`.
+///
+/// # Errors
+/// [`IoError::UnknownTarget`], [`IoError::NeedsSeries`], or the format's own; an older file is untouched then.
+pub fn save_mask(
+    path: &Path,
+    labels: &LabelMap,
+    segments: &[Segment],
+    stack: Option<&DicomStack>,
+) -> Result<(), IoError> {
+    let kind = FileKind::of(path).ok_or_else(|| IoError::UnknownTarget {
+        path: path.to_owned(),
+        what: "a mask",
+        kinds: ".nii.gz, .nii, .seg.nrrd, .nrrd, .dcm or a folder of PNGs",
+    })?;
+    save_mask_as(kind, path, labels, segments, stack)
+}
+
+/// Saves a mask as `kind`, whatever the name.
+///
+/// # Errors
+/// As [`save_mask`].
+pub fn save_mask_as(
+    kind: FileKind,
+    path: &Path,
+    labels: &LabelMap,
+    segments: &[Segment],
+    stack: Option<&DicomStack>,
+) -> Result<(), IoError> {
+    match kind {
+        FileKind::Nifti => Ok(save_nifti_labels(path, labels, segments)?),
+        FileKind::Nrrd => Ok(save_nrrd_labels(path, labels, segments)?),
+        FileKind::Png => Ok(save_image_stack(path, labels, segments)?),
+        FileKind::Dicom => {
+            let stack = stack.ok_or_else(|| IoError::NeedsSeries(path.to_owned()))?;
+            Ok(dicom::save_seg(path, labels, segments, stack, &JobContext::<()>::detached())?)
+        }
+    }
+}
+
+/// Saves a volume in HU as `.nii`, `.nii.gz` or `.nrrd`.
+///
+/// # Errors
+/// [`IoError::UnknownTarget`] for any other ending, or the format's own; an older file is untouched then.
+pub fn save_volume(path: &Path, volume: &Volume) -> Result<(), IoError> {
+    match FileKind::of(path) {
+        Some(FileKind::Nifti) => Ok(save_nifti_volume(path, volume)?),
+        Some(FileKind::Nrrd) => Ok(save_nrrd_volume(path, volume)?),
+        _ => Err(IoError::UnknownTarget { path: path.to_owned(), what: "a volume", kinds: ".nii.gz, .nii or .nrrd" }),
+    }
+}

@@ -1,0 +1,162 @@
+use super::*;
+use crate::core::{Geometry, LabelMap, Segment, Volume};
+use crate::jobs::JobContext;
+use glam::{DAffine3, DMat3, DQuat, DVec3};
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+
+fn geometry(dims: [usize; 3], axis: [f64; 3], angle: f64) -> Geometry {
+    let axis = DVec3::from_array(axis).try_normalize().unwrap_or(DVec3::Z);
+    let m = DMat3::from_quat(DQuat::from_axis_angle(axis, angle)) * DMat3::from_diagonal(DVec3::new(0.7, 0.91, -2.5));
+    Geometry::new(dims, DAffine3 { matrix3: m, translation: DVec3::new(-123.4, 1.0 / 3.0, -890.1) }).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn volumes_and_masks_come_back(
+        dims in prop::array::uniform3(1usize..9), axis in prop::array::uniform3(-1.0f64..1.0), angle in -3.1f64..3.1,
+        seed: u64, name in "[ -~]{1,20}",
+    ) {
+        let g = geometry(dims, axis, angle);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nrrd");
+        let mut state = seed | 1;
+        let hu: Vec<i16> = (0..g.voxel_count()).map(|_| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as i16
+        }).collect();
+        save_nrrd_volume(&path, &Volume::new(g, hu.clone()).unwrap()).unwrap();
+        let (back, findings) = load_nrrd_volume(&path, &JobContext::detached()).unwrap();
+        prop_assert_eq!(back.hu().as_ref(), hu.clone());
+        // Text with enough digits: exact, to the last bit.
+        prop_assert_eq!(back.geometry(), &g);
+        prop_assert!(findings.is_empty());
+        let dense: Vec<u8> = hu.iter().map(|v| (v & 3) as u8).collect();
+        let labels = LabelMap::from_dense(g, &dense).unwrap();
+        let mut segments: Vec<Segment> = (1..4).map(|id| Segment::new(id, format!("part {id}"))).collect();
+        segments[0].name = name.trim().to_owned();
+        segments[1] = Segment::new(2, "liver");
+        segments[2].file_value = 70_000;
+        save_nrrd_labels(&path, &labels, &segments).unwrap();
+        let (grid, values, named) = load_nrrd_labels(&path).unwrap();
+        prop_assert_eq!(grid, g);
+        let largest = if dense.contains(&3) { 70_000 } else { 3 };
+        prop_assert_eq!(values, dense.iter().map(|&v| [0, 1, 2, largest][usize::from(v)]).collect::<Vec<_>>());
+        for (s, f) in segments.iter().zip(&named) {
+            if !s.name.is_empty() { prop_assert_eq!(&s.name, &f.name); }
+            prop_assert_eq!(Some(s.color), f.color);
+            prop_assert_eq!(&s.code, &f.code);
+            prop_assert_eq!(s.file_value, f.value);
+        }
+    }
+
+    #[test]
+    fn broken_headers_are_survived(changes in prop::collection::vec((0usize..300, any::<u8>()), 1..8), cut in 0usize..600) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nrrd");
+        save_nrrd_volume(&path, &Volume::new(geometry([3, 3, 3], [1.0; 3], 0.5), vec![1i16; 27]).unwrap()).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let n = bytes.len();
+        for (at, value) in changes { bytes[at.min(n - 1)] = value; }
+        bytes.truncate(cut.max(1));
+        fs::write(&path, bytes).unwrap();
+        let _ = load_nrrd_volume(&path, &JobContext::detached());
+        let _ = load_nrrd_labels(&path);
+    }
+}
+
+/// Loads a header with `fields` and these bytes behind it.
+fn load(fields: &str, data: &[u8]) -> Result<Volume, NrrdError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nrrd");
+    fs::write(&path, [format!("NRRD0005\n{fields}\n\n").as_bytes(), data].concat()).unwrap();
+    load_nrrd_volume(&path, &JobContext::detached()).map(|(v, _)| v)
+}
+
+const GRID: &str =
+    "dimension: 3\nsizes: 2 1 2\nspace: LPS\nspace directions: (1,0,0) (0,1,0) (0,0,2)\nspace origin: (1,2,3)";
+
+#[test]
+fn every_encoding_and_byte_order() {
+    let be: Vec<u8> = [1i16, -2, 300, 4].iter().flat_map(|v| v.to_be_bytes()).collect();
+    let raw = load(&format!("{GRID}\ntype: int16\nendian: big\nencoding: raw"), &be).unwrap();
+    assert_eq!(raw.hu().as_ref(), [1, -2, 300, 4]);
+    let hex = load(&format!("{GRID}\ntype: short\nendian: big\nencoding: hex"), b"0001ff FE\n012c 0004\n").unwrap();
+    assert_eq!(hex.hu().as_ref(), [1, -2, 300, 4]);
+    let text = load(&format!("{GRID}\ntype: float\nencoding: ascii"), b"1 -2.4\n3e2, 4\n").unwrap();
+    assert_eq!(text.hu().as_ref(), [1, -2, 300, 4]);
+    let skipped = [b"line one\nline two\n".as_slice(), b"xx", &be].concat();
+    let raw = load(&format!("{GRID}\ntype: int16\nendian: big\nencoding: raw\nline skip: 2\nbyte skip: 2"), &skipped);
+    assert_eq!(raw.unwrap().hu().as_ref(), [1, -2, 300, 4]);
+    let end = load(&format!("{GRID}\ntype: int16\nendian: big\nencoding: raw\nbyte skip: -1"), &skipped).unwrap();
+    assert_eq!(end.hu().as_ref(), [1, -2, 300, 4]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("crlf.nrrd");
+    let header = format!("NRRD0004\n{GRID}\ntype: uchar\nencoding: raw\n\n").replace('\n', "\r\n");
+    fs::write(&path, [header.as_bytes(), &[4, 3, 2, 1]].concat()).unwrap();
+    let (crlf, _) = load_nrrd_volume(&path, &JobContext::detached()).unwrap();
+    assert_eq!(crlf.hu().as_ref(), [4, 3, 2, 1]);
+}
+
+#[test]
+fn every_space_becomes_lps() {
+    for (space, x, y, z) in [
+        ("left-posterior-superior", 1.0, 1.0, 1.0),
+        ("RAS", -1.0, -1.0, 1.0),
+        ("left-anterior-superior", 1.0, -1.0, 1.0),
+        ("RPI", -1.0, 1.0, -1.0),
+    ] {
+        let fields = GRID.replace("LPS", space);
+        let v = load(&format!("{fields}\ntype: uchar\nencoding: raw"), &[1, 2, 3, 4]).unwrap();
+        assert_eq!(v.geometry().origin(), DVec3::new(x, 2.0 * y, 3.0 * z), "{space}");
+        assert_eq!(v.geometry().world_from_voxel().matrix3, DMat3::from_diagonal(DVec3::new(x, y, 2.0 * z)));
+    }
+    // Superior-left-posterior: a permutation.
+    let v = load(&format!("{}\ntype: uchar\nencoding: raw", GRID.replace("LPS", "SLP")), &[1, 2, 3, 4]).unwrap();
+    assert_eq!(v.geometry().origin(), DVec3::new(2.0, 3.0, 1.0));
+    let plain = "dimension: 3\nsizes: 2 1 2\nspacings: 0.5 0.6 3\ntype: uchar\nencoding: raw";
+    assert_eq!(load(plain, &[1, 2, 3, 4]).unwrap().geometry().spacing(), DVec3::new(0.5, 0.6, 3.0));
+    let four = "dimension: 4\nsizes: 1 2 1 2\nspace: LPS\nspace directions: none (1,0,0) (0,1,0) (0,0,2)\ntype: uchar\nencoding: raw";
+    assert_eq!(load(four, &[1, 2, 3, 4]).unwrap().geometry().dims(), [2, 1, 2]);
+    let flat = "dimension: 2\nsizes: 2 2\nspace: LPS\nspace directions: (2,0,0) (0,0,-3)\ntype: uchar\nencoding: raw";
+    assert_eq!(load(flat, &[1, 2, 3, 4]).unwrap().geometry().spacing(), DVec3::new(2.0, 3.0, 1.0));
+}
+
+#[test]
+fn refusals_name_the_reason() {
+    let says = |fields: &str, text: &str| {
+        let error = load(fields, &[0; 64]).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    };
+    let ok = format!("{GRID}\ntype: uchar\nencoding: raw");
+    says(&ok.replace("uchar", "block"), "number type");
+    says(&ok.replace("raw", "bzip2"), "encoding");
+    says(&ok.replace("sizes: 2 1 2", "sizes: 2 1"), "dimension");
+    says(&ok.replace("sizes: 2 1 2", "sizes: 2 0 2"), "size");
+    says(&ok.replace("sizes: 2 1 2", "sizes: 30000 30000 2"), "too short");
+    says(&ok.replace("(0,0,2)", "(1,0,0)"), "orientation");
+    says(&ok.replace("(0,0,2)", "(nan,0,0)"), "orientation");
+    says(&ok.replace("LPS", "scanner-xyz"), "space");
+    says(&format!("{ok}\ndata file: ../secret.raw"), "outside its own folder");
+    says(&format!("{ok}\ndata file: /etc/passwd"), "outside its own folder");
+    says(&format!("{ok}\ndata file: .."), "outside its own folder");
+    says(&format!("{ok}\ndata file: LIST"), "several files");
+    says(&format!("{ok}\ndata file: a.%03d.raw 1 4 1"), "several files");
+    says(&format!("{ok}\ndata file: missing.raw"), "does not exist");
+    let four = "dimension: 4\nsizes: 2 2 1 2\nspace: LPS\nspace directions: none (1,0,0) (0,1,0) (0,0,2)";
+    says(&format!("{four}\ntype: uchar\nencoding: raw"), "4 axes");
+}
+
+#[test]
+fn detached_data_lies_beside_its_header() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.raw"), [9, 8, 7, 6]).unwrap();
+    let path = dir.path().join("a.nhdr");
+    // No empty line at the end, as Teem writes it.
+    fs::write(&path, format!("NRRD0004\n{GRID}\ntype: uchar\nencoding: raw\ndata file: ./a.raw\n")).unwrap();
+    let (v, _) = load_nrrd_volume(&path, &JobContext::detached()).unwrap();
+    assert_eq!(v.hu().as_ref(), [9, 8, 7, 6]);
+    assert!(load_nrrd_labels(Path::new("/nowhere/a.nrrd")).is_err());
+}

@@ -1,0 +1,234 @@
+//! Bringing a mask onto the image's grid without interpolation: axis order, flips, and cropped boxes.
+//!
+//! Used by the mask loaders, and by the scan to tell which mask belongs to which image.
+
+use crate::core::{Geometry, LabelMap, Segment, segments_for_values};
+use crate::io::error::IoError;
+use crate::io::types::{Finding, LoadedMask, Severity};
+use glam::DVec3;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// Largest distance, in voxels of the image, between a mask's corner and the image voxel it falls on.
+const TOLERANCE: f64 = 0.05;
+
+/// How mask voxels lie on the image's: mask axis `a` runs along image axis `axis[a]`, backwards where `flip[a]`,
+/// and mask voxel 0 is image voxel `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    axis: [usize; 3],
+    flip: [bool; 3],
+    start: [usize; 3],
+    size: [usize; 3],
+    whole: bool,
+}
+
+impl Placement {
+    /// Finds the placement of a grid that covers the same voxels as `image`, or a box of them.
+    ///
+    /// `None` when corners differ by more than 0.05 voxel, or the mask leaves the image.
+    pub fn find(mask: &Geometry, image: &Geometry) -> Option<Self> {
+        let image_from_mask = image.voxel_from_world() * mask.world_from_voxel();
+        let m = image_from_mask.matrix3;
+        let axis: [usize; 3] = std::array::from_fn(|a| {
+            let c = m.col(a).abs();
+            (0..3).max_by(|&x, &y| c[x].total_cmp(&c[y])).unwrap_or(a)
+        });
+        if axis[0] == axis[1] || axis[0] == axis[2] || axis[1] == axis[2] {
+            return None;
+        }
+        let flip: [bool; 3] = std::array::from_fn(|a| m.col(a)[axis[a]] < 0.0);
+        let (size, dims) = (mask.dims(), image.dims());
+        let origin = image_from_mask.translation;
+        let mut start = [0; 3];
+        for a in 0..3 {
+            let (first, n, limit) = (origin[axis[a]].round(), size[a] as f64, dims[axis[a]] as f64);
+            let last = if flip[a] { first - (n - 1.0) } else { first + (n - 1.0) };
+            if !(first.min(last) >= 0.0 && first.max(last) <= limit - 1.0) {
+                return None;
+            }
+            start[axis[a]] = first as usize;
+        }
+        let close = (0..8).all(|corner| {
+            let v: [f64; 3] = std::array::from_fn(|a| if corner >> a & 1 == 1 { size[a] as f64 - 1.0 } else { 0.0 });
+            let mut exact = DVec3::from_array(start.map(|s| s as f64));
+            for a in 0..3 {
+                exact[axis[a]] += if flip[a] { -v[a] } else { v[a] };
+            }
+            (image_from_mask.transform_point3(DVec3::from_array(v)) - exact).abs().max_element() <= TOLERANCE
+        });
+        close.then(|| Self { axis, flip, start, size, whole: (0..3).all(|a| size[a] == dims[axis[a]]) })
+    }
+
+    /// Whether every voxel of the image is covered.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Calls `put(image_index, mask_index)` for every mask voxel; indices are linear, i fastest.
+    fn each(&self, image: &Geometry, mut put: impl FnMut(usize, usize)) {
+        let stride = [1, image.dims()[0], image.dims()[0] * image.dims()[1]];
+        let place = |a: usize, v: usize| {
+            let b = self.axis[a];
+            (if self.flip[a] { self.start[b] - v } else { self.start[b] + v }) * stride[b]
+        };
+        let mut from = 0;
+        for k in 0..self.size[2] {
+            let at_k = place(2, k);
+            for j in 0..self.size[1] {
+                let at_j = at_k + place(1, j);
+                for i in 0..self.size[0] {
+                    put(at_j + place(0, i), from);
+                    from += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Why a mask does not lie on an image, for the user.
+pub fn mismatch(mask: &Geometry, image: &Geometry) -> IoError {
+    let sorted = |g: &Geometry| {
+        let mut d = g.dims();
+        d.sort_unstable();
+        d
+    };
+    if sorted(mask) != sorted(image) {
+        return IoError::GridMismatch { mask: mask.dims(), image: image.dims() };
+    }
+    let centre = |g: &Geometry| {
+        let half = DVec3::from_array(g.dims().map(|d| (d as f64 - 1.0) / 2.0));
+        g.world_from_voxel().transform_point3(half)
+    };
+    IoError::GridElsewhere { distance_mm: centre(mask).distance(centre(image)) }
+}
+
+/// Numbers of a file on its own grid -> labels on `image` (or on the file's own grid), with one segment a number.
+///
+/// `cropped` accepts a mask that covers a part of the image; outside it all is background.
+///
+/// # Errors
+/// [`IoError::GridMismatch`], [`IoError::GridElsewhere`], [`IoError::TooManyLabels`].
+pub fn labels_on_grid(
+    path: &Path,
+    (grid, values): (Geometry, Vec<u32>),
+    image: Option<&Geometry>,
+    cropped: bool,
+) -> Result<LoadedMask, IoError> {
+    let image = image.unwrap_or(&grid);
+    let placement =
+        Placement::find(&grid, image).filter(|p| cropped || p.is_whole()).ok_or_else(|| mismatch(&grid, image))?;
+    let too_many = || IoError::TooManyLabels(path.to_owned());
+    let table = segments_for_values(&distinct(&values).ok_or_else(too_many)?).ok_or_else(too_many)?;
+    let ids: HashMap<u32, u8> = table.iter().map(|(value, s)| (*value, s.id)).collect();
+    let mut dense = vec![0u8; image.voxel_count()];
+    let mut last = (0, 0);
+    placement.each(image, |to, from| {
+        if let (Some(&value), Some(label)) = (values.get(from), dense.get_mut(to)) {
+            if value != last.0 {
+                last = (value, ids.get(&value).copied().unwrap_or(0));
+            }
+            *label = last.1;
+        }
+    });
+    let segments: Vec<Segment> = table.into_iter().map(|(_, s)| s).collect();
+    let labels = LabelMap::from_dense(*image, &dense).ok_or_else(|| mismatch(&grid, image))?;
+    let findings = if placement.is_whole() {
+        Vec::new()
+    } else {
+        let text = "it covers a part of the image; the rest was taken as background".to_owned();
+        vec![Finding { severity: Severity::Note, code: "cropped", text, file: Some(path.to_owned()) }]
+    };
+    Ok(LoadedMask { labels, segments, findings })
+}
+
+/// The distinct non-zero values, or `None` when there are more than labels.
+fn distinct(values: &[u32]) -> Option<Vec<u32>> {
+    let (mut set, mut last) = (HashSet::new(), 0);
+    for &v in values {
+        if v != last {
+            last = v;
+            if v != 0 && set.insert(v) && set.len() > 255 {
+                return None;
+            }
+        }
+    }
+    Some(set.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::{DAffine3, DMat3, DQuat};
+    use proptest::prelude::*;
+
+    fn oblique(dims: [usize; 3], angle: f64) -> Geometry {
+        let m = DMat3::from_quat(DQuat::from_axis_angle(DVec3::new(1.0, 2.0, 0.5).normalize(), angle))
+            * DMat3::from_diagonal(DVec3::new(0.7, 0.9, 2.5));
+        Geometry::new(dims, DAffine3 { matrix3: m, translation: DVec3::new(-120.0, 33.0, 7.5) }).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// A grid stored in another axis order and sense comes back voxel for voxel.
+        #[test]
+        fn every_axis_order_and_flip_is_undone(
+            dims in prop::array::uniform3(1usize..7), order in 0usize..6, flips in prop::array::uniform3(any::<bool>()),
+            angle in -3.0f64..3.0,
+        ) {
+            let image = oblique(dims, angle);
+            let axis = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]][order];
+            let size: [usize; 3] = std::array::from_fn(|a| dims[axis[a]]);
+            let world = image.world_from_voxel();
+            let mut first = DVec3::ZERO;
+            let mut cols = [DVec3::ZERO; 3];
+            for a in 0..3 {
+                let step = world.matrix3.col(axis[a]);
+                if flips[a] { first[axis[a]] = size[a] as f64 - 1.0; }
+                cols[a] = if flips[a] { -step } else { step };
+            }
+            let affine = DAffine3::from_cols(cols[0], cols[1], cols[2], world.transform_point3(first));
+            let mask = Geometry::new(size, affine).unwrap();
+            // The value of a voxel tells where in the image it belongs.
+            let mut values = vec![0u32; mask.voxel_count()];
+            for k in 0..size[2] { for j in 0..size[1] { for i in 0..size[0] {
+                let p = image.voxel_from_world().transform_point3(
+                    affine.transform_point3(DVec3::new(i as f64, j as f64, k as f64)));
+                let at = image.index([p.x.round() as usize, p.y.round() as usize, p.z.round() as usize]);
+                values[mask.index([i, j, k])] = at as u32;
+            }}}
+            let loaded = labels_on_grid(Path::new("m"), (mask, values), Some(&image), false).unwrap();
+            let back: Vec<u32> = loaded.labels.to_dense().iter().map(|&l| {
+                loaded.segments.iter().find(|s| s.id == l).map_or(0, |s| s.file_value)
+            }).collect();
+            prop_assert_eq!(back, (0..image.voxel_count() as u32).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn other_grids_are_refused_by_name() {
+        let image = oblique([6, 5, 4], 0.3);
+        let smaller = oblique([3, 5, 4], 0.3);
+        let values = vec![1; smaller.voxel_count()];
+        let refused = labels_on_grid(Path::new("m"), (smaller, values.clone()), Some(&image), false);
+        assert!(matches!(refused, Err(IoError::GridMismatch { mask: [3, 5, 4], image: [6, 5, 4] })));
+        let cropped = labels_on_grid(Path::new("m"), (smaller, values), Some(&image), true).unwrap();
+        assert_eq!(cropped.labels.counts()[1], 60);
+        assert_eq!((cropped.labels.at([2, 4, 3]), cropped.labels.at([3, 4, 3])), (1, 0));
+        let shift = |mm: f64| {
+            let mut a = image.world_from_voxel();
+            a.translation += a.matrix3.x_axis.normalize() * mm;
+            Geometry::new(image.dims(), a).unwrap()
+        };
+        assert!(Placement::find(&shift(0.03), &image).is_some());
+        let refused = labels_on_grid(Path::new("m"), (shift(0.07), vec![0; 120]), Some(&image), true);
+        assert!(matches!(refused, Err(IoError::GridElsewhere { .. })));
+    }
+
+    #[test]
+    fn too_many_labels_are_refused() {
+        let grid = Geometry::axis_aligned([300, 1, 1], DVec3::ONE, DVec3::ZERO).unwrap();
+        let refused = labels_on_grid(Path::new("m"), (grid, (0..300).collect()), None, false);
+        assert!(matches!(refused, Err(IoError::TooManyLabels(_))));
+    }
+}

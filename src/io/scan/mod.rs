@@ -1,0 +1,90 @@
+//! What lies under a path: patients, series and masks, with every problem in plain words.
+//!
+//! Walks the folders, hands DICOM files to the DICOM reader, looks into NIfTI and NRRD files, and finds the image that
+//! each mask belongs to. Reads headers, and of volume files only as much as tells an image from a mask.
+
+mod attach;
+mod pictures;
+mod stems;
+mod volumes;
+mod walk;
+
+use crate::io::dicom;
+use crate::io::error::IoError;
+use crate::io::types::{Finding, Scan, Severity};
+use crate::jobs::JobContext;
+use std::path::Path;
+
+/// Lists what can be opened under `path`, a file or a folder.
+///
+/// A project's folder is not looked into; it is named by a finding with the code `project`. Files that cannot be read
+/// are findings, unless nothing else was asked for.
+///
+/// # Errors
+/// [`IoError::Missing`], [`IoError::EmptyFolder`], [`IoError::NothingFound`], [`IoError::UnknownKind`], the format's
+/// own error for a single broken file, [`IoError::Cancelled`].
+pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
+    ctx.progress.set(0, 0);
+    ctx.progress.say("Looking through the folders");
+    let walked = walk::walk(path, ctx)?;
+    if walked.files == 0 && walked.findings.is_empty() {
+        return Err(IoError::EmptyFolder(path.to_owned()));
+    }
+    let single = path.is_file();
+    ctx.progress.say("Reading headers");
+    let mut found = dicom::scan_files(&walked.dicom, ctx);
+    let mut result = Scan {
+        root: path.to_owned(),
+        patients: std::mem::take(&mut found.patients),
+        masks: std::mem::take(&mut found.masks),
+        findings: walked.findings.clone(),
+    };
+    result.findings.append(&mut found.findings);
+    stop(ctx)?;
+    let (files, mut broken) = volumes::look_into(&walked.volumes, ctx)?;
+    if single && let Some(only) = broken.pop() {
+        return Err(only.0);
+    }
+    result.findings.extend(broken.into_iter().map(|b| b.1));
+    volumes::add_series(&mut result, &files);
+    attach::volume_masks(&mut result, &files);
+    attach::organ_folders(&mut result, walked.organs);
+    pictures::attach(&mut result, walked.pictures);
+    stop(ctx)?;
+    if single && !found.not_dicom.is_empty() {
+        return Err(IoError::UnknownKind(path.to_owned()));
+    }
+    if !found.not_dicom.is_empty() {
+        result.findings.push(others(&found.not_dicom));
+    }
+    let useful =
+        result.findings.iter().any(|f| f.code == "project" || (f.severity == Severity::Error && f.file.is_some()));
+    if result.series().next().is_none() && result.masks.is_empty() && !useful {
+        return Err(IoError::NothingFound(path.to_owned()));
+    }
+    Ok(result)
+}
+
+fn stop(ctx: &JobContext<()>) -> Result<(), IoError> {
+    if ctx.is_cancelled() { Err(IoError::Cancelled) } else { Ok(()) }
+}
+
+fn others(files: &[std::path::PathBuf]) -> Finding {
+    let what = if files.len() == 1 {
+        "1 file is no image and was".to_owned()
+    } else {
+        format!("{} files are no images and were", files.len())
+    };
+    Finding {
+        severity: Severity::Note,
+        code: "other-files",
+        text: format!("{what} left out"),
+        file: files.first().filter(|_| files.len() == 1).cloned(),
+    }
+}
+
+#[cfg(test)]
+pub(super) use pictures::attach as attach_pictures;
+
+#[cfg(test)]
+mod tests;

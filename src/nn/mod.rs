@@ -1,0 +1,40 @@
+//! Networks, losses, optimizers, weight files and the choice of compute device.
+//!
+//! Floor 1: uses `core` alone. The only module besides `train` and `predict`
+//! that knows burn, and besides `render`, `ui::viewer` and `app` the only one that knows wgpu. Used by `train`,
+//! `predict`, the command line's `doctor` and the program's start, which hands [`SharedGpu`] to the window.
+//!
+//! Tensors are `[batch, channels, height, width]` throughout. Work on a GPU stays on the one thread that a
+//! [`ComputeThread`] owns; the CPU may be used from any thread.
+
+mod device;
+mod doctor;
+mod guard;
+mod init;
+mod layers;
+mod loss;
+mod optim;
+mod preprocess;
+mod segment;
+mod state;
+mod unet;
+mod weights;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use device::{ComputeDevice, DeviceChoice, DeviceError, DeviceMode, SharedGpu, compute_device};
+pub use doctor::{AdapterReport, DeviceReport, Proof, report};
+pub use guard::catch;
+pub use init::initial_weights;
+pub use layers::Pass;
+pub use loss::{LossConfig, loss};
+pub use optim::{Optimizer, OptimizerConfig, OptimizerKind};
+pub use preprocess::{AxialView, Intensity, PreprocessConfig, resample_hu, resize_labels, resize_linear};
+pub use segment::{ModelSpec, SegmentError, Segmenter};
+pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
+pub use unet::{NormKind, UNet, UNetConfig, UNetConfigError};
+pub use weights::{HostTensor, StateDict, WeightsError, load_weights, read_metadata, save_weights, sha256_hex};
+pub(crate) use worker::wait;
+pub use worker::{Compute, ComputeThread};

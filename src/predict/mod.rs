@@ -1,0 +1,218 @@
+//! From weights and a volume to labels on the volume's own grid, with the preprocessing the weights were trained with.
+//!
+//! Floor 2: uses `core`, `jobs` and `nn`. Called by the workspace and the command line inside a job. It never changes
+//! an existing layer: what it gives becomes a new one.
+
+use crate::core::{LabelId, LabelMap, Segment, Volume};
+use crate::jobs::JobContext;
+use crate::nn::{
+    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, ModelSpec, SegmentError, Segmenter, StateDict,
+    WeightsError, compute_device, load_weights, read_metadata, sha256_hex, wait,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the network comes from.
+#[derive(Debug, Clone)]
+pub enum ModelSource {
+    /// A run folder: its best checkpoint, or the last one when there is no best yet.
+    Run(PathBuf),
+    /// A weight file with the description it lacks; weights of our own runs carry theirs, and it must be the same.
+    Weights { file: PathBuf, spec: ModelSpec },
+}
+
+/// Where to compute.
+#[derive(Clone)]
+pub enum PredictDevice {
+    /// Brought up for this prediction.
+    Choice(DeviceChoice),
+    /// The window's compute thread; the prediction runs between the steps of a training that goes on there.
+    Thread(ComputeThread),
+}
+
+/// Progress of a prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PredictEvent {
+    /// So many of the slices are done.
+    Slices { done: usize, total: usize },
+}
+
+/// A prediction and where it came from.
+#[derive(Debug, Clone)]
+pub struct Prediction {
+    /// On the volume's grid.
+    pub labels: LabelMap,
+    pub segments: Vec<Segment>,
+    /// Name of the run folder, or of the weight file.
+    pub run: String,
+    /// `best`, `last`, or the weight file's name.
+    pub checkpoint: String,
+    pub weights_sha256: String,
+    /// What computed it, in one line.
+    pub device: String,
+}
+
+/// Why there is no prediction.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    #[error("the folder {} holds no finished checkpoint: train first, or choose another run", .0.display())]
+    NoCheckpoint(PathBuf),
+    #[error("the weights {} do not say what they were trained for: give the recipe with them", .0.display())]
+    NoDescription(PathBuf),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error("the weights {} cannot be used: {source}", file.display())]
+    Model { file: PathBuf, source: SegmentError },
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("the prediction was stopped")]
+    Cancelled,
+}
+
+/// Slices per pass through the network; few enough for 512 x 512 on a small GPU.
+const BATCH: usize = 4;
+
+/// Segments `volume` slice by slice along its axial direction.
+///
+/// # Errors
+/// [`PredictError`], one sentence each. Nothing is kept of a prediction that fails or is cancelled.
+pub fn predict_volume(
+    source: &ModelSource,
+    volume: &Volume,
+    device: &PredictDevice,
+    ctx: &JobContext<PredictEvent>,
+) -> Result<Prediction, PredictError> {
+    ctx.progress.say("loading the network");
+    ctx.wake();
+    let model = Model::load(source)?;
+    let view = AxialView::new(volume.geometry());
+    let [width, height, slices] = view.size();
+    let mut dense: Vec<LabelId> = vec![0; volume.geometry().voxel_count()];
+    let engine = Engine::new(&model, device)?;
+    for start in (0..slices).step_by(BATCH) {
+        if ctx.is_cancelled() {
+            return Err(PredictError::Cancelled);
+        }
+        let chunk: Vec<usize> = (start..(start + BATCH).min(slices)).collect();
+        let hu = chunk.iter().map(|k| view.slice(volume, *k)).collect();
+        for (k, labels) in chunk.iter().zip(engine.segment(hu, [width, height])?) {
+            view.put_labels(&mut dense, *k, &labels);
+        }
+        let done = start + chunk.len();
+        ctx.progress.set(done as u64, slices as u64);
+        ctx.progress.say(format!("slice {done} of {slices}"));
+        ctx.send(PredictEvent::Slices { done, total: slices });
+    }
+    // The count is that of the grid it was made for.
+    let labels =
+        LabelMap::from_dense(*volume.geometry(), &dense).unwrap_or_else(|| LabelMap::empty(*volume.geometry()));
+    Ok(Prediction {
+        labels,
+        segments: model.spec.segments(),
+        run: model.run,
+        checkpoint: model.checkpoint,
+        weights_sha256: model.sha256,
+        device: engine.description().to_owned(),
+    })
+}
+
+/// Weights with all that is known of them.
+struct Model {
+    file: PathBuf,
+    spec: ModelSpec,
+    weights: StateDict,
+    run: String,
+    checkpoint: String,
+    sha256: String,
+}
+
+impl Model {
+    fn load(source: &ModelSource) -> Result<Self, PredictError> {
+        let (file, run, checkpoint, given) = match source {
+            ModelSource::Run(folder) => {
+                let (checkpoint, file) = ["best", "last"]
+                    .into_iter()
+                    .flat_map(|name| {
+                        // The second name is that of a checkpoint whose replacement was cut short.
+                        [name.to_owned(), format!(".{name}.old")].map(|folder| (name, folder))
+                    })
+                    .map(|(name, place)| (name, folder.join("checkpoints").join(place)))
+                    .find(|(_, place)| place.join("manifest.json").is_file())
+                    .ok_or_else(|| PredictError::NoCheckpoint(folder.clone()))?;
+                (file.join("weights.safetensors"), name_of(folder), checkpoint.to_owned(), None)
+            }
+            ModelSource::Weights { file, spec } => (file.clone(), name_of(file), name_of(file), Some(spec.clone())),
+        };
+        let spec = match (given, described(&file)?) {
+            (Some(spec), _) | (None, Some(spec)) => spec,
+            (None, None) => return Err(PredictError::NoDescription(file)),
+        };
+        let weights = load_weights(&file)?;
+        let bytes =
+            std::fs::read(&file).map_err(|e| WeightsError::Read { file: file.clone(), reason: e.to_string() })?;
+        Ok(Self { sha256: sha256_hex(&bytes), file, spec, weights, run, checkpoint })
+    }
+
+    fn segmenter(&self, device: &ComputeDevice) -> Result<Segmenter, PredictError> {
+        Segmenter::new(self.spec.clone(), &self.weights, device)
+            .map_err(|source| PredictError::Model { file: self.file.clone(), source })
+    }
+}
+
+/// The description in the header of our own weights.
+fn described(file: &Path) -> Result<Option<ModelSpec>, PredictError> {
+    if file.extension().is_none_or(|e| e != "safetensors") {
+        return Ok(None);
+    }
+    Ok(read_metadata(file, "maskwright")?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+/// The network on its device: here for the CPU, on its thread for a GPU.
+enum Engine {
+    Here(Box<Segmenter>, String),
+    There(ComputeThread, Arc<Segmenter>),
+}
+
+impl Engine {
+    fn new(model: &Model, device: &PredictDevice) -> Result<Self, PredictError> {
+        let thread = match device {
+            PredictDevice::Thread(thread) => thread.clone(),
+            PredictDevice::Choice(choice) => {
+                let device = compute_device(*choice, None)?;
+                if !device.needs_thread() {
+                    return Ok(Self::Here(Box::new(model.segmenter(&device)?), device.description));
+                }
+                ComputeThread::start(device)?
+            }
+        };
+        let (spec, weights) = (model.spec.clone(), model.weights.clone());
+        let built = thread.submit("loading the network", move |c| Segmenter::new(spec, &weights, c.device()));
+        let segmenter = wait("loading the network", &built)?
+            .map_err(|source| PredictError::Model { file: model.file.clone(), source })?;
+        Ok(Self::There(thread, Arc::new(segmenter)))
+    }
+
+    fn segment(&self, hu: Vec<Vec<f32>>, size: [usize; 2]) -> Result<Vec<Vec<LabelId>>, PredictError> {
+        Ok(match self {
+            Self::Here(segmenter, _) => segmenter.segment(&hu, size)?,
+            Self::There(thread, segmenter) => {
+                let segmenter = segmenter.clone();
+                wait("predicting", &thread.submit("predicting", move |_| segmenter.segment(&hu, size)))??
+            }
+        })
+    }
+
+    fn description(&self) -> &str {
+        match self {
+            Self::Here(_, description) => description,
+            Self::There(thread, _) => &thread.device().description,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Prediction against what the network itself says, and refusals.
+
+use super::*;
+use crate::core::Geometry;
+use crate::jobs::{CancelToken, Waker};
+use crate::nn::{
+    Intensity, NormKind, PreprocessConfig, SharedGpu, UNetConfig, collect_state, initial_weights, save_weights,
+};
+use glam::DVec3;
+use std::collections::BTreeMap;
+
+fn spec() -> ModelSpec {
+    ModelSpec {
+        recipe: "test".into(),
+        preprocessing: PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } },
+        network: UNetConfig {
+            in_channels: 1,
+            out_channels: 3,
+            base_width: 4,
+            depth: 2,
+            norm: NormKind::Batch,
+            dropout: 0.0,
+        },
+        threshold: 0.5,
+        classes: vec!["left lung".into(), "right lung".into()],
+    }
+}
+
+fn run_folder(root: &Path) -> PathBuf {
+    let place = root.join("run 1/checkpoints/best");
+    std::fs::create_dir_all(&place).unwrap();
+    let zero = collect_state(&spec().network.init(&compute_device(DeviceChoice::Cpu, None).unwrap().device));
+    let header = BTreeMap::from([("maskwright".to_owned(), serde_json::to_string(&spec()).unwrap())]);
+    let bytes = save_weights(&initial_weights(&zero, 5), &header).unwrap();
+    std::fs::write(place.join("weights.safetensors"), bytes).unwrap();
+    std::fs::write(place.join("manifest.json"), "{}").unwrap();
+    root.join("run 1")
+}
+
+fn volume() -> Volume {
+    let geometry = Geometry::axis_aligned([20, 18, 6], DVec3::new(1.0, 1.0, 4.0), DVec3::ZERO).unwrap();
+    let hu: Vec<i16> = (0..geometry.voxel_count()).map(|i| (i * 37 % 1400) as i16 - 1000).collect();
+    Volume::new(geometry, hu).unwrap()
+}
+
+#[test]
+fn labels_lie_on_the_volume_and_say_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_folder(folder.path());
+    let volume = volume();
+    let cpu = PredictDevice::Choice(DeviceChoice::Cpu);
+    let (ctx, events) = JobContext::attached(CancelToken::default(), Arc::default(), Waker::none());
+    let p = predict_volume(&ModelSource::Run(run.clone()), &volume, &cpu, &ctx).unwrap();
+    assert_eq!(p.labels.geometry(), volume.geometry());
+    assert_eq!((p.run.as_str(), p.checkpoint.as_str(), p.weights_sha256.len()), ("run 1", "best", 64));
+    assert_eq!(p.segments.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["left lung", "right lung"]);
+    assert_eq!(events.try_iter().last(), Some(PredictEvent::Slices { done: 6, total: 6 }));
+    assert!(p.labels.counts()[1..3].iter().sum::<u64>() > 0);
+    // The same from the file with the description beside it, and on the graphics device.
+    let file = run.join("checkpoints/best/weights.safetensors");
+    let again = predict_volume(&ModelSource::Weights { file, spec: spec() }, &volume, &cpu, &ctx).unwrap();
+    assert_eq!(again.labels, p.labels);
+    match SharedGpu::create() {
+        Ok(gpu) => {
+            let thread = PredictDevice::Thread(ComputeThread::start(gpu.compute()).unwrap());
+            let other = predict_volume(&ModelSource::Run(run), &volume, &thread, &ctx).unwrap();
+            let (a, b) = (other.labels.to_dense(), p.labels.to_dense());
+            let differ = a.iter().zip(&b).filter(|(a, b)| a != b).count();
+            assert!(differ * 500 <= a.len(), "{differ} of {}", a.len());
+        }
+        Err(error) => println!("skipped on the graphics device: {error}"),
+    }
+}
+
+#[test]
+fn refusals_are_plain() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_folder(folder.path());
+    let cpu = PredictDevice::Choice(DeviceChoice::Cpu);
+    let predict = |source: &ModelSource, ctx: &JobContext<PredictEvent>| {
+        predict_volume(source, &volume(), &cpu, ctx).unwrap_err()
+    };
+    let ctx = JobContext::detached();
+    let error = predict(&ModelSource::Run(folder.path().join("none")), &ctx);
+    assert!(error.to_string().contains("holds no finished checkpoint"), "{error}");
+    let file = run.join("checkpoints/best/weights.safetensors");
+    let mut wide = spec();
+    wide.network.base_width = 8;
+    let error = predict(&ModelSource::Weights { file: file.clone(), spec: wide }, &ctx).to_string();
+    assert!(error.contains("do not fit") && error.contains("shape"), "{error}");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..100]).unwrap();
+    let error = predict(&ModelSource::Run(run), &ctx).to_string();
+    assert!(error.contains("damaged"), "{error}");
+    let run = run_folder(&folder.path().join("b"));
+    ctx.cancel.cancel();
+    assert!(matches!(predict(&ModelSource::Run(run), &ctx), PredictError::Cancelled));
+}

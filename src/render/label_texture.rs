@@ -1,0 +1,109 @@
+//! A label layer on the graphics device, kept up to date brick by brick.
+
+use super::RenderError;
+use super::upload::{Pacer, create_3d, write_box};
+use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
+use std::collections::BTreeMap;
+
+/// What an absent brick of a label map stands for.
+static BACKGROUND: Brick = [0; BRICK_EDGE * BRICK_EDGE * BRICK_EDGE];
+
+/// More dirty bricks than this in one layer of bricks are sent as the box around them: each write has a fixed cost
+/// of some ten microseconds, the same as a few more bricks of data.
+const SINGLE_WRITES: usize = 8;
+
+/// Labels as a 3-D texture of bytes, axes i, j, k.
+///
+/// Dropping it frees the memory once no pane of a [`super::SliceRenderer`] shows it any more.
+pub struct LabelTexture {
+    texture: wgpu::Texture,
+    view: wgpu::TextureView,
+    dims: [usize; 3],
+}
+
+impl LabelTexture {
+    /// Room for labels of `dims` voxels along i, j, k; all background until bricks are uploaded.
+    ///
+    /// # Errors
+    /// [`RenderError::TooLarge`] when a size is zero or above the device's limit, [`RenderError::OutOfMemory`].
+    pub fn new(device: &wgpu::Device, dims: [usize; 3]) -> Result<Self, RenderError> {
+        let texture = create_3d(device, "labels", dims, wgpu::TextureFormat::R8Uint)?;
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        Ok(Self { texture, view, dims })
+    }
+
+    /// Voxels along i, j, k.
+    pub fn dims(&self) -> [usize; 3] {
+        self.dims
+    }
+
+    pub(super) fn view(&self) -> &wgpu::TextureView {
+        &self.view
+    }
+
+    /// Brings `bricks` up to date with `labels`; seen by every draw submitted after it.
+    ///
+    /// Bricks at the end of the grid are clipped to it; indices beyond the map's bricks are passed over.
+    ///
+    /// # Errors
+    /// [`RenderError::Grid`] when the map's sizes are not the texture's.
+    pub fn upload_bricks(
+        &self,
+        queue: &wgpu::Queue,
+        labels: &LabelMap,
+        bricks: &[BrickIndex],
+    ) -> Result<(), RenderError> {
+        self.check_grid(labels)?;
+        let mut layers: BTreeMap<usize, Vec<(BrickIndex, VoxelBox)>> = BTreeMap::new();
+        for &index in bricks.iter().filter(|&&i| (i as usize) < labels.brick_count()) {
+            let region = labels.brick_box(index);
+            layers.entry(region.min[2]).or_default().push((index, region));
+        }
+        let mut scratch = Vec::new();
+        for dirty in layers.into_values() {
+            if dirty.len() > SINGLE_WRITES {
+                let around = dirty.iter().fold(VoxelBox { min: [0; 3], max: [0; 3] }, |all, (_, b)| all.union(b));
+                self.upload_box(queue, labels, around, &mut scratch);
+                continue;
+            }
+            for (index, region) in dirty {
+                let brick = labels.brick(index).map_or(&BACKGROUND, |b| &**b);
+                write_box(queue, &self.texture, region.min, size_of(region), brick, [BRICK_EDGE; 2]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces all labels, one layer of bricks at a time, and returns when all but the last have arrived.
+    ///
+    /// # Errors
+    /// [`RenderError::Grid`] when the map's sizes are not the texture's, [`RenderError::DeviceLost`].
+    pub fn upload_all(&self, device: &wgpu::Device, queue: &wgpu::Queue, labels: &LabelMap) -> Result<(), RenderError> {
+        self.check_grid(labels)?;
+        let [nx, ny, nz] = self.dims;
+        let mut pacer = Pacer::new(device, queue);
+        let mut scratch = Vec::new();
+        for k in (0..nz).step_by(BRICK_EDGE) {
+            let layer = VoxelBox { min: [0, 0, k], max: [nx, ny, (k + BRICK_EDGE).min(nz)] };
+            self.upload_box(queue, labels, layer, &mut scratch);
+            pacer.submit()?;
+        }
+        Ok(())
+    }
+
+    fn upload_box(&self, queue: &wgpu::Queue, labels: &LabelMap, region: VoxelBox, scratch: &mut Vec<u8>) {
+        let size = size_of(region);
+        scratch.resize(size.iter().product(), 0);
+        labels.copy_box(region, scratch);
+        write_box(queue, &self.texture, region.min, size, scratch, [size[0], size[1]]);
+    }
+
+    fn check_grid(&self, labels: &LabelMap) -> Result<(), RenderError> {
+        let found = labels.geometry().dims();
+        if found == self.dims { Ok(()) } else { Err(RenderError::Grid { expected: self.dims, found }) }
+    }
+}
+
+fn size_of(region: VoxelBox) -> [usize; 3] {
+    std::array::from_fn(|a| region.max[a].saturating_sub(region.min[a]))
+}

@@ -1,0 +1,177 @@
+//! The slice pass: pipeline, and per pane a uniform buffer and a bind group.
+
+use super::slice_view::{SliceView, ViewUniform};
+use super::upload::create_3d;
+use super::{LabelTexture, RenderError, VolumeTexture};
+use std::collections::HashMap;
+
+/// Names a pane; the caller chooses the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PaneId(pub u64);
+
+/// Draws slices in two phases: [`Self::prepare`] before the render pass, [`Self::paint`] inside it.
+pub struct SliceRenderer {
+    device: wgpu::Device,
+    pipeline: wgpu::RenderPipeline,
+    layout: wgpu::BindGroupLayout,
+    /// Bound where a layer is absent: one background voxel.
+    no_labels: wgpu::TextureView,
+    panes: HashMap<PaneId, Pane>,
+}
+
+struct Pane {
+    uniform: wgpu::Buffer,
+    /// What `bind_group` was made for.
+    textures: [wgpu::TextureView; 3],
+    bind_group: wgpu::BindGroup,
+}
+
+impl SliceRenderer {
+    /// Builds the pipeline for passes with one colour target of `target_format`, one sample and no depth.
+    ///
+    /// Colours are written as sRGB values, as egui's own are, also when the format encodes on writing.
+    ///
+    /// # Errors
+    /// [`RenderError::OutOfMemory`].
+    pub fn new(device: &wgpu::Device, target_format: wgpu::TextureFormat) -> Result<Self, RenderError> {
+        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("slice"),
+            source: wgpu::ShaderSource::Wgsl(include_str!("../../shaders/slice.wgsl").into()),
+        });
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("slice"),
+            entries: &[
+                uniform_entry(0),
+                texture_entry(1, wgpu::TextureSampleType::Sint),
+                texture_entry(2, wgpu::TextureSampleType::Uint),
+                texture_entry(3, wgpu::TextureSampleType::Uint),
+            ],
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("slice"),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+            label: Some("slice"),
+            layout: Some(&pipeline_layout),
+            vertex: wgpu::VertexState {
+                module: &shader,
+                entry_point: Some("vs_main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                buffers: &[],
+            },
+            primitive: wgpu::PrimitiveState::default(),
+            depth_stencil: None,
+            multisample: wgpu::MultisampleState::default(),
+            fragment: Some(wgpu::FragmentState {
+                module: &shader,
+                entry_point: Some(if target_format.is_srgb() { "fs_linear" } else { "fs_gamma" }),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                targets: &[Some(target_format.into())],
+            }),
+            multiview_mask: None,
+            cache: None,
+        });
+        let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
+            .create_view(&wgpu::TextureViewDescriptor::default());
+        Ok(Self { device: device.clone(), pipeline, layout, no_labels, panes: HashMap::new() })
+    }
+
+    /// Sets what `pane` shows from the next submission on: `volume`, and the label layers A and B of the overlay.
+    ///
+    /// # Errors
+    /// [`RenderError::Grid`] when a layer's sizes are not the volume's; the pane then keeps what it showed.
+    pub fn prepare(
+        &mut self,
+        queue: &wgpu::Queue,
+        pane: PaneId,
+        volume: &VolumeTexture,
+        [a, b]: [Option<&LabelTexture>; 2],
+        view: &SliceView,
+    ) -> Result<(), RenderError> {
+        for layer in [a, b].into_iter().flatten() {
+            if layer.dims() != volume.dims() {
+                return Err(RenderError::Grid { expected: volume.dims(), found: layer.dims() });
+            }
+        }
+        let labels = |layer: Option<&LabelTexture>| layer.map_or(&self.no_labels, |l| l.view()).clone();
+        let textures = [volume.view().clone(), labels(a), labels(b)];
+        let kept = self.panes.remove(&pane);
+        let entry = match kept {
+            Some(kept) if kept.textures == textures => kept,
+            kept => {
+                let uniform = kept.map_or_else(|| self.uniform_buffer(), |k| k.uniform);
+                let bind_group = self.bind_group(&uniform, &textures);
+                Pane { uniform, textures, bind_group }
+            }
+        };
+        queue.write_buffer(&entry.uniform, 0, bytemuck::bytes_of(&view.uniform()));
+        self.panes.insert(pane, entry);
+        Ok(())
+    }
+
+    /// Draws `pane` over the whole viewport; nothing when it was never prepared.
+    pub fn paint(&self, pass: &mut wgpu::RenderPass<'_>, pane: PaneId) {
+        if let Some(pane) = self.panes.get(&pane) {
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &pane.bind_group, &[]);
+            pass.draw(0..3, 0..1);
+        }
+    }
+
+    /// Lets go of every pane, and with them of the textures they show: for when a case is closed.
+    pub fn forget_panes(&mut self) {
+        self.panes.clear();
+    }
+
+    fn uniform_buffer(&self) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("slice view"),
+            size: size_of::<ViewUniform>() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn bind_group(&self, uniform: &wgpu::Buffer, [volume, a, b]: &[wgpu::TextureView; 3]) -> wgpu::BindGroup {
+        let texture =
+            |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("slice"),
+            layout: &self.layout,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
+                texture(1, volume),
+                texture(2, a),
+                texture(3, b),
+            ],
+        })
+    }
+}
+
+fn uniform_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Uniform,
+            has_dynamic_offset: false,
+            min_binding_size: std::num::NonZeroU64::new(size_of::<ViewUniform>() as u64),
+        },
+        count: None,
+    }
+}
+
+fn texture_entry(binding: u32, sample_type: wgpu::TextureSampleType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::FRAGMENT,
+        ty: wgpu::BindingType::Texture {
+            sample_type,
+            view_dimension: wgpu::TextureViewDimension::D3,
+            multisampled: false,
+        },
+        count: None,
+    }
+}

@@ -1,0 +1,103 @@
+//! Creating 3-D textures within the device's limits and filling them with bounded host memory.
+
+use super::RenderError;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// Host bytes staged at a time while a whole texture is uploaded; at most two such pieces are in flight.
+pub(super) const CHUNK_BYTES: usize = 16 << 20;
+
+/// How long a piece may take before the device counts as lost; software devices are slow, not dead.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Makes a sampled 3-D texture, all zero.
+///
+/// # Errors
+/// [`RenderError::TooLarge`] and [`RenderError::OutOfMemory`].
+pub(super) fn create_3d(
+    device: &wgpu::Device,
+    label: &str,
+    dims: [usize; 3],
+    format: wgpu::TextureFormat,
+) -> Result<wgpu::Texture, RenderError> {
+    let limit = device.limits().max_texture_dimension_3d;
+    let too_large = RenderError::TooLarge { dims, limit };
+    let mut size = [0u32; 3];
+    for (to, from) in size.iter_mut().zip(dims) {
+        *to = u32::try_from(from).map_err(|_| too_large.clone())?;
+        if *to == 0 || *to > limit {
+            return Err(too_large);
+        }
+    }
+    let bytes = size.iter().map(|&n| u64::from(n)).product::<u64>()
+        * u64::from(format.block_copy_size(None).unwrap_or_default());
+    // Without a scope the error would reach the device's handler, which by default ends the program.
+    let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(label),
+        size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: size[2] },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D3,
+        format,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    });
+    // On native devices the result of a scope is there at once, so one poll decides.
+    match pin!(scope.pop()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(_)) => Err(RenderError::OutOfMemory { mib: bytes.div_ceil(1 << 20) }),
+        Poll::Ready(None) | Poll::Pending => Ok(texture),
+    }
+}
+
+/// Writes a box of texels. `row` and `rows` describe `data`: bytes per row and rows per image.
+pub(super) fn write_box(
+    queue: &wgpu::Queue,
+    texture: &wgpu::Texture,
+    min: [usize; 3],
+    size: [usize; 3],
+    data: &[u8],
+    [row, rows]: [usize; 2],
+) {
+    // The casts hold: every caller's box lies within a texture whose sizes are u32.
+    let [x, y, z] = min.map(|v| v as u32);
+    let [width, height, depth_or_array_layers] = size.map(|v| v as u32);
+    queue.write_texture(
+        wgpu::TexelCopyTextureInfo {
+            texture,
+            mip_level: 0,
+            origin: wgpu::Origin3d { x, y, z },
+            aspect: wgpu::TextureAspect::All,
+        },
+        data,
+        wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row as u32), rows_per_image: Some(rows as u32) },
+        wgpu::Extent3d { width, height, depth_or_array_layers },
+    );
+}
+
+/// Keeps the host memory of a long upload bounded: hands pieces over, and waits for the one before last.
+pub(super) struct Pacer<'a> {
+    device: &'a wgpu::Device,
+    queue: &'a wgpu::Queue,
+    previous: Option<wgpu::SubmissionIndex>,
+}
+
+impl<'a> Pacer<'a> {
+    pub(super) fn new(device: &'a wgpu::Device, queue: &'a wgpu::Queue) -> Self {
+        Self { device, queue, previous: None }
+    }
+
+    /// Submits what was written since the last call.
+    ///
+    /// # Errors
+    /// [`RenderError::DeviceLost`] when an earlier piece does not arrive.
+    pub(super) fn submit(&mut self) -> Result<(), RenderError> {
+        let index = self.queue.submit([]);
+        if let Some(previous) = self.previous.replace(index) {
+            let wait = wgpu::PollType::Wait { submission_index: Some(previous), timeout: Some(TIMEOUT) };
+            self.device.poll(wait).map_err(|_| RenderError::DeviceLost)?;
+        }
+        Ok(())
+    }
+}

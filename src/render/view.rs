@@ -1,0 +1,285 @@
+//! Where a pane looks: slice, centre and zoom, and the way between screen pixels and voxels. Pure arithmetic.
+
+use crate::core::{Geometry, Plane, PlaneAxes};
+use glam::{DVec2, DVec3};
+
+/// Zoom never goes below this part of the zoom that fits the whole slice.
+const SMALLEST_ZOOM: f64 = 0.1;
+/// Zoom never makes the finer voxel edge larger than this many screen pixels.
+const LARGEST_VOXEL: f64 = 256.0;
+
+/// Affine map from screen pixels of a pane to voxel positions: `origin + right * x + down * y`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VoxelFromPane {
+    /// Voxel position of the pane's left top corner.
+    pub origin: DVec3,
+    /// Step of one screen pixel to the right, in voxels.
+    pub right: DVec3,
+    /// Step of one screen pixel down, in voxels.
+    pub down: DVec3,
+    /// Voxel axis through the screen: 0, 1 or 2.
+    pub through: usize,
+}
+
+impl VoxelFromPane {
+    /// Voxel position of a screen pixel.
+    pub fn voxel(&self, pixel: DVec2) -> DVec3 {
+        self.origin + self.right * pixel.x + self.down * pixel.y
+    }
+}
+
+/// One pane's view of a volume. Voxels appear with their true proportions in millimetres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaneView {
+    pub plane: Plane,
+    /// Position along the axis through the screen, in voxels; the nearest slice is drawn.
+    pub slice: f64,
+    /// Plane position in voxels (see [`PlaneAxes::voxel_from_plane`]) at the middle of the pane.
+    pub center: DVec2,
+    /// Screen pixels per millimetre.
+    pub zoom: f64,
+    /// Pane size in physical pixels.
+    pub size: DVec2,
+}
+
+impl PaneView {
+    /// The middle slice of `plane`, as large as the pane takes it whole.
+    pub fn fit(plane: Plane, geometry: &Geometry, size: DVec2) -> Self {
+        let slices = PlaneAxes::of(geometry, plane).size(geometry)[2];
+        let mut view = Self { plane, slice: ((slices - 1) / 2) as f64, center: DVec2::ZERO, zoom: 1.0, size };
+        view.refit(geometry);
+        view
+    }
+
+    /// Shows the whole slice, centred; keeps the slice.
+    pub fn refit(&mut self, geometry: &Geometry) {
+        self.center = (self.extent(geometry) - DVec2::ONE) / 2.0;
+        self.zoom = self.fitting_zoom(geometry);
+    }
+
+    /// Number of slices along the axis through the screen.
+    pub fn slice_count(&self, geometry: &Geometry) -> usize {
+        PlaneAxes::of(geometry, self.plane).size(geometry)[2]
+    }
+
+    /// The slice drawn: the one nearest to [`Self::slice`].
+    pub fn slice_index(&self, geometry: &Geometry) -> usize {
+        let last = self.slice_count(geometry) - 1;
+        // A cast of NaN or a negative number gives 0.
+        ((self.slice + 0.5).floor() as usize).min(last)
+    }
+
+    /// Goes to a slice, clamped to the volume.
+    pub fn set_slice(&mut self, geometry: &Geometry, slice: f64) {
+        let last = (self.slice_count(geometry) - 1) as f64;
+        self.slice = if slice.is_finite() { slice.clamp(0.0, last) } else { self.slice };
+    }
+
+    /// Goes on by a number of slices along the voxel axis, clamped to the volume.
+    pub fn scroll(&mut self, geometry: &Geometry, slices: f64) {
+        self.set_slice(geometry, self.slice + slices);
+    }
+
+    /// Screen pixels per voxel to the right and down.
+    pub fn pixels_per_voxel(&self, geometry: &Geometry) -> DVec2 {
+        let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
+        DVec2::new(x, y) * self.zoom
+    }
+
+    /// Plane position in voxels of a screen pixel.
+    fn plane_from_screen(&self, geometry: &Geometry, pixel: DVec2) -> DVec2 {
+        self.center + (pixel - self.size / 2.0) / self.pixels_per_voxel(geometry)
+    }
+
+    /// Voxel position of a screen pixel; along the axis through the screen it is [`Self::slice`].
+    pub fn voxel_from_screen(&self, geometry: &Geometry, pixel: DVec2) -> DVec3 {
+        let p = self.plane_from_screen(geometry, pixel);
+        PlaneAxes::of(geometry, self.plane).voxel_from_plane(geometry, p.x, p.y, self.slice).into()
+    }
+
+    /// Screen pixel onto which a voxel position falls, looking along the axis through the screen.
+    pub fn screen_from_voxel(&self, geometry: &Geometry, voxel: DVec3) -> DVec2 {
+        let [x, y, _] = PlaneAxes::of(geometry, self.plane).plane_from_voxel(geometry, voxel.to_array());
+        (DVec2::new(x, y) - self.center) * self.pixels_per_voxel(geometry) + self.size / 2.0
+    }
+
+    /// The whole map from screen to voxels, for the shader and for tools that take many steps.
+    pub fn voxel_from_pane(&self, geometry: &Geometry) -> VoxelFromPane {
+        let origin = self.voxel_from_screen(geometry, DVec2::ZERO);
+        VoxelFromPane {
+            origin,
+            right: self.voxel_from_screen(geometry, DVec2::X) - origin,
+            down: self.voxel_from_screen(geometry, DVec2::Y) - origin,
+            through: PlaneAxes::of(geometry, self.plane).through,
+        }
+    }
+
+    /// Moves the picture by screen pixels, as if grabbed. Its middle cannot be pushed beyond the slice's edge.
+    pub fn pan(&mut self, geometry: &Geometry, pixels: DVec2) {
+        let wanted = self.center - pixels / self.pixels_per_voxel(geometry);
+        // A middle that is already outside (after zooming at a pointer there) may stay, so nothing jumps.
+        let low = DVec2::splat(-0.5).min(self.center);
+        let high = (self.extent(geometry) - 0.5).max(self.center);
+        self.center = wanted.clamp(low, high);
+    }
+
+    /// Multiplies the zoom by `factor` and keeps the voxel under screen pixel `pointer` where it is.
+    pub fn zoom_at(&mut self, geometry: &Geometry, pointer: DVec2, factor: f64) {
+        if !(factor.is_finite() && factor > 0.0) {
+            return;
+        }
+        let held = self.plane_from_screen(geometry, pointer);
+        let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
+        let smallest = self.fitting_zoom(geometry) * SMALLEST_ZOOM;
+        self.zoom = (self.zoom * factor).clamp(smallest, (LARGEST_VOXEL / x.min(y)).max(smallest));
+        self.center = held - (pointer - self.size / 2.0) / self.pixels_per_voxel(geometry);
+    }
+
+    /// Takes a new pane size and keeps centre and zoom.
+    pub fn resize(&mut self, size: DVec2) {
+        self.size = size;
+    }
+
+    /// Brings a voxel to the middle of the pane and its slice to the front.
+    pub fn look_at(&mut self, geometry: &Geometry, voxel: DVec3) {
+        let axes = PlaneAxes::of(geometry, self.plane);
+        let [x, y, slice] = axes.plane_from_voxel(geometry, voxel.to_array());
+        self.center = DVec2::new(x, y);
+        self.set_slice(geometry, slice);
+    }
+
+    /// Voxels of the slice to the right and down.
+    fn extent(&self, geometry: &Geometry) -> DVec2 {
+        let [x, y, _] = PlaneAxes::of(geometry, self.plane).size(geometry);
+        DVec2::new(x as f64, y as f64)
+    }
+
+    fn fitting_zoom(&self, geometry: &Geometry) -> f64 {
+        let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
+        let mm = self.extent(geometry) * DVec2::new(x, y);
+        // A pane folded to nothing still gets a zoom one can divide by.
+        (self.size.max(DVec2::ONE) / mm).min_element()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::{DAffine3, DMat3};
+    use proptest::prelude::*;
+
+    /// Anisotropic, permuted and flipped: k runs to the right, i to anterior, j to the feet.
+    fn odd_grid() -> Geometry {
+        let m = DMat3::from_cols(DVec3::new(0.0, -0.7, 0.0), DVec3::new(0.0, 0.0, -2.5), DVec3::new(-1.3, 0.0, 0.0));
+        Geometry::new([40, 30, 20], DAffine3 { matrix3: m, translation: DVec3::new(5.0, -3.0, 9.0) }).unwrap()
+    }
+
+    fn plain_grid() -> Geometry {
+        Geometry::axis_aligned([64, 48, 12], DVec3::new(0.5, 0.8, 3.0), DVec3::ZERO).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn screen_and_voxel_invert(
+            plane in prop::sample::select(Plane::ALL.to_vec()), odd in any::<bool>(),
+            x in -50.0..900.0f64, y in -50.0..700.0f64, zoom in 0.2..40.0f64,
+            cx in 0.0..30.0f64, cy in 0.0..20.0f64, slice in 0.0..11.0f64,
+        ) {
+            let g = if odd { odd_grid() } else { plain_grid() };
+            let view = PaneView { plane, slice, center: DVec2::new(cx, cy), zoom, size: DVec2::new(800.0, 600.0) };
+            let pixel = DVec2::new(x, y);
+            let voxel = view.voxel_from_screen(&g, pixel);
+            prop_assert!((view.screen_from_voxel(&g, voxel) - pixel).length() < 1e-9);
+            prop_assert!((view.voxel_from_pane(&g).voxel(pixel) - voxel).length() < 1e-9);
+            prop_assert_eq!(voxel[view.voxel_from_pane(&g).through], slice);
+        }
+
+        #[test]
+        fn zooming_holds_the_voxel_under_the_pointer(
+            plane in prop::sample::select(Plane::ALL.to_vec()), odd in any::<bool>(),
+            x in 0.0..800.0f64, y in 0.0..600.0f64, factors in prop::collection::vec(0.01..100.0f64, 1..6),
+        ) {
+            let g = if odd { odd_grid() } else { plain_grid() };
+            let mut view = PaneView::fit(plane, &g, DVec2::new(800.0, 600.0));
+            let pointer = DVec2::new(x, y);
+            let before = view.voxel_from_screen(&g, pointer);
+            for factor in factors {
+                view.zoom_at(&g, pointer, factor);
+                prop_assert!((view.voxel_from_screen(&g, pointer) - before).length() < 1e-6);
+                prop_assert!(view.pixels_per_voxel(&g).min_element() <= LARGEST_VOXEL * (1.0 + 1e-9));
+            }
+        }
+    }
+
+    #[test]
+    fn millimetres_are_square_on_screen() {
+        for g in [plain_grid(), odd_grid()] {
+            for plane in Plane::ALL {
+                let view = PaneView::fit(plane, &g, DVec2::new(500.0, 300.0));
+                let at = |p: DVec2| g.world_from_voxel().transform_point3(view.voxel_from_screen(&g, p));
+                let o = at(DVec2::ZERO);
+                let right = (at(DVec2::new(10.0, 0.0)) - o).length();
+                let down = (at(DVec2::new(0.0, 10.0)) - o).length();
+                assert!((right - down).abs() < 1e-9, "{plane:?}: {right} mm against {down} mm");
+                assert!((right - 10.0 / view.zoom).abs() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn fit_shows_every_voxel_whole_and_touches_the_pane() {
+        for g in [plain_grid(), odd_grid()] {
+            for plane in Plane::ALL {
+                let size = DVec2::new(640.0, 360.0);
+                let view = PaneView::fit(plane, &g, size);
+                let n = view.extent(&g);
+                let axes = PlaneAxes::of(&g, plane);
+                let corner = |x: f64, y: f64| view.screen_from_voxel(&g, axes.voxel_from_plane(&g, x, y, 0.0).into());
+                let (low, high) = (corner(-0.5, -0.5), corner(n.x - 0.5, n.y - 0.5));
+                assert!(low.min_element() > -1e-9 && (size - high).min_element() > -1e-9, "{low} {high}");
+                assert!(low.min_element() < 1e-9, "the slice leaves room on all sides: {low}");
+                assert!(((low + high) / 2.0 - size / 2.0).length() < 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn slices_stay_in_the_volume() {
+        let g = plain_grid();
+        let mut view = PaneView::fit(Plane::Axial, &g, DVec2::new(100.0, 100.0));
+        assert_eq!((view.slice_count(&g), view.slice_index(&g)), (12, 5));
+        view.scroll(&g, 100.0);
+        assert_eq!(view.slice_index(&g), 11);
+        view.scroll(&g, -1.5);
+        assert_eq!(view.slice_index(&g), 10);
+        view.scroll(&g, f64::NAN);
+        assert_eq!(view.slice, 9.5);
+        view.set_slice(&g, -3.0);
+        assert_eq!(view.slice_index(&g), 0);
+    }
+
+    #[test]
+    fn panning_follows_the_hand_until_the_edge() {
+        let g = plain_grid();
+        let mut view = PaneView::fit(Plane::Coronal, &g, DVec2::new(300.0, 300.0));
+        let voxel = view.voxel_from_screen(&g, DVec2::new(100.0, 120.0));
+        view.pan(&g, DVec2::new(7.0, -4.0));
+        assert!((view.screen_from_voxel(&g, voxel) - DVec2::new(107.0, 116.0)).length() < 1e-9);
+        view.pan(&g, DVec2::new(1e6, 1e6));
+        assert_eq!(view.center, DVec2::splat(-0.5));
+    }
+
+    #[test]
+    fn look_at_centres_and_a_folded_pane_is_harmless() {
+        let g = odd_grid();
+        for plane in Plane::ALL {
+            let mut view = PaneView::fit(plane, &g, DVec2::new(300.0, 200.0));
+            view.look_at(&g, DVec3::new(3.0, 4.0, 5.0));
+            assert!((view.voxel_from_screen(&g, view.size / 2.0) - DVec3::new(3.0, 4.0, 5.0)).length() < 1e-9);
+            let mut folded = PaneView::fit(plane, &g, DVec2::ZERO);
+            folded.zoom_at(&g, DVec2::ZERO, 2.0);
+            folded.pan(&g, DVec2::ONE);
+            assert!(folded.zoom > 0.0 && folded.zoom.is_finite() && folded.center.is_finite());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Reports of real comparisons: what is stated, counted and escaped.
+
+use super::*;
+use crate::core::{Geometry, LabelMap};
+use crate::jobs::JobContext;
+use crate::metrics::{CompareOptions, Pair, compare};
+use glam::DVec3;
+use serde_json::Value;
+
+/// A box in A and the same box, shifted by `shift` voxels, in B; no box in B at 99.
+fn case(name: &str, shift: usize) -> CaseReport {
+    let grid = Geometry::axis_aligned([24, 20, 10], DVec3::new(0.5, 0.5, 2.0), DVec3::ZERO).unwrap();
+    let (mut a, mut b) = (LabelMap::empty(grid), LabelMap::empty(grid));
+    for k in 2..7 {
+        for j in 4..12 {
+            for i in 3..11 {
+                a.set([i, j, k], 1);
+                if shift < 99 {
+                    b.set([i + shift, j, k], 2);
+                }
+            }
+        }
+    }
+    let pairs = [Pair::labels("liver, \"left\" <lobe>", 1, 2), Pair::labels("spleen", 9, 9)];
+    let metrics = compare(&a, &b, &pairs, &CompareOptions::full("truth", "U-Net & co"), &JobContext::detached());
+    CaseReport { name: name.into(), metrics: metrics.unwrap(), pictures: Vec::new() }
+}
+
+fn inputs() -> ReportInputs {
+    let mut cases = vec![case("case 1", 0), case("case 2", 2), case("case 3", 99)];
+    cases[0].pictures.push(Picture {
+        caption: "Worst slice".into(),
+        width: 2,
+        height: 1,
+        rgb: vec![255, 0, 0, 0, 0, 255],
+    });
+    ReportInputs {
+        title: "Review of <run 1>".into(),
+        phantom: true,
+        facts: vec![("Run".into(), "a & b".into())],
+        cases,
+    }
+}
+
+#[test]
+fn a_cohort_counts_misses_and_keeps_them_in_the_mean() {
+    let summary = summarize(&inputs().cases);
+    let liver = &summary[0];
+    assert_eq!((liver.cases, liver.misses, liver.undefined), (3, 1, 0));
+    let dice = &liver.figures[0];
+    // 1, 6/8 and the miss.
+    assert!((dice.mean.unwrap() - (1.0 + 0.75 + 0.0) / 3.0).abs() < 1e-12);
+    assert_eq!((dice.median, dice.worst, dice.worst_case.as_deref()), (Some(0.75), Some(0.0), Some("case 3")));
+    let hd = &liver.figures[4];
+    assert_eq!((hd.figure, hd.infinite, hd.mean, hd.worst), ("HD", 1, Some(f64::INFINITY), Some(f64::INFINITY)));
+    // 0 mm and two voxels of 0.5 mm.
+    assert_eq!((hd.mean_of_finite, hd.median), (Some(0.5), Some(1.0)));
+    let spleen = &summary[1];
+    assert_eq!((spleen.undefined, spleen.figures[0].mean, spleen.figures[0].median), (3, None, None));
+}
+
+#[test]
+fn json_has_every_figure_and_says_what_is_infinite() {
+    let value: Value = serde_json::from_str(&json(&inputs()).unwrap()).unwrap();
+    assert_eq!(value["software"], concat!("Maskwright ", env!("CARGO_PKG_VERSION")));
+    assert!(value["statement"].as_str().unwrap().contains("Not a clinical result"));
+    assert_eq!(value["cases"][2]["metrics"]["rows"][0]["distances"]["hd"], "inf");
+    assert_eq!(value["cases"][1]["metrics"]["rows"][0]["figures"]["dice"], 0.75);
+    assert!(value["cases"][0]["metrics"]["rows"][1]["figures"]["dice"].is_null());
+    assert_eq!(value["summary"][0]["misses"], 1);
+    assert_eq!(value["summary"][0]["figures"][4]["mean"], "inf");
+}
+
+/// Splits RFC 4180 lines without newlines in fields.
+fn fields(line: &str) -> Vec<String> {
+    let (mut out, mut quoted) = (vec![String::new()], false);
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => out.last_mut().unwrap().push(chars.next().unwrap()),
+            '"' => quoted = !quoted,
+            ',' if !quoted => out.push(String::new()),
+            c => out.last_mut().unwrap().push(c),
+        }
+    }
+    out
+}
+
+#[test]
+fn csv_tables_are_complete_and_quoted() {
+    let inputs = inputs();
+    let segments = segments_csv(&inputs);
+    let lines: Vec<Vec<String>> = segments.lines().map(fields).collect();
+    assert_eq!(lines.len(), 1 + 6);
+    assert!(lines.iter().all(|l| l.len() == lines[0].len()));
+    let get = |line: usize, name: &str| lines[line][lines[0].iter().position(|h| h == name).unwrap()].as_str();
+    assert_eq!(get(1, "segment"), "liver, \"left\" <lobe>");
+    assert_eq!((get(3, "dice"), get(3, "hd_mm"), get(3, "agreement")), ("0.75", "1", "both"));
+    assert_eq!((get(5, "dice"), get(5, "hd95_mm"), get(5, "agreement")), ("0", "inf", "missed_by_b"));
+    assert_eq!((get(2, "dice"), get(2, "hd_mm"), get(2, "agreement")), ("", "", "neither"));
+    let slices = slices_csv(&inputs);
+    let lines: Vec<Vec<String>> = slices.lines().map(fields).collect();
+    assert_eq!(lines.len(), 1 + 3 * 5);
+    assert!(lines.iter().all(|l| l.len() == lines[0].len()));
+    let hd_px = lines[0].iter().position(|h| h == "hd_px").unwrap();
+    assert_eq!((lines[6][2].as_str(), lines[6][hd_px].as_str()), ("2", "2"));
+}
+
+#[test]
+fn the_page_is_one_file_that_hides_nothing() {
+    let page = html(&inputs()).unwrap();
+    for needed in [
+        "Not a clinical result",
+        "Review of &lt;run 1&gt;",
+        "U-Net &amp; co",
+        "1 miss<",
+        "case 3: liver, &quot;left&quot; &lt;lobe&gt; (missed: only in A)",
+        "∞ (0.50 over the 2 finite)",
+        "larger of the two directed 95th percentiles",
+        "data:image/png;base64,iVBORw0KGgo",
+        "undefined",
+        concat!("Maskwright ", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(page.contains(needed), "{needed} is missing");
+    }
+    assert!(!page.contains("<lobe>") && !page.contains("<run 1>"));
+    assert!(!page.contains("http") && !page.contains("<script"), "the page must need nothing from outside");
+    assert_eq!(page.matches("<svg").count(), 6);
+    assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
+    assert_eq!(page.matches("<tr").count(), page.matches("</tr>").count());
+}
+
+#[test]
+fn a_picture_of_the_wrong_size_is_refused() {
+    let mut inputs = inputs();
+    inputs.cases[0].pictures[0].width = 3;
+    let error = html(&inputs).unwrap_err().to_string();
+    assert!(error.contains("Worst slice") && error.contains('9'), "{error}");
+}

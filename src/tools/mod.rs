@@ -1,0 +1,80 @@
+//! Pointer events in voxel space become commands: one file and one small state machine per tool.
+//!
+//! Floor 4. Knows no widgets and no pixels beyond drag distances; the viewer feeds it, tests drive it directly.
+
+mod brush;
+mod crosshair;
+mod window_level;
+
+pub use brush::BrushTool;
+pub use crosshair::CrosshairTool;
+pub use window_level::WindowLevelTool;
+
+use crate::core::{Plane, Window};
+use crate::workspace::Command;
+use glam::{DVec2, DVec3};
+
+/// The tools of the tool bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ToolKind {
+    /// Moves the crosshair.
+    #[default]
+    Crosshair,
+    Brush,
+    Eraser,
+    /// Window and level with the primary button.
+    WindowLevel,
+}
+
+impl ToolKind {
+    /// In the order of the tool bar and of the digit keys.
+    pub const ALL: [Self; 4] = [Self::Crosshair, Self::Brush, Self::Eraser, Self::WindowLevel];
+
+    /// Name for buttons and screen readers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crosshair => "Crosshair",
+            Self::Brush => "Brush",
+            Self::Eraser => "Eraser",
+            Self::WindowLevel => "Window/level",
+        }
+    }
+
+    /// Whether it changes the mask.
+    pub fn edits(self) -> bool {
+        matches!(self, Self::Brush | Self::Eraser)
+    }
+}
+
+/// What the pointer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Press,
+    Drag,
+    Release,
+    /// Escape, or the window lost the pointer.
+    Cancel,
+}
+
+/// A pointer event of one pane.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PointerEvent {
+    pub phase: Phase,
+    pub plane: Plane,
+    /// Voxel axis through the pane.
+    pub through_axis: usize,
+    /// Continuous voxel position under the pointer, on the shown slice.
+    pub voxel: DVec3,
+    /// Movement since the last event, in screen points.
+    pub delta: DVec2,
+    /// The other meaning of the tool: erase instead of paint (Ctrl).
+    pub inverse: bool,
+    /// The window now in use.
+    pub window: Window,
+}
+
+/// A tool turns pointer events into commands and keeps only what a drag needs.
+pub trait Tool {
+    /// Reacts to one event.
+    fn pointer(&mut self, event: &PointerEvent) -> Vec<Command>;
+}

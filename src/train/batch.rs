@@ -1,0 +1,237 @@
+//! Batches: slices augmented and turned into network input on worker threads, through bounded queues, in order.
+
+use super::recipe::FILL_HU;
+use super::store::{Slice, SliceStore};
+use super::{AugmentConfig, FillKind, Recipe, TrainError};
+use crate::nn::Intensity;
+use crossbeam_channel::{Receiver, bounded};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::thread::Scope;
+
+/// Input `[count, 1, size, size]` and target `[count, channels, size, size]`, flattened.
+pub(super) struct Batch {
+    pub count: usize,
+    pub input: Vec<f32>,
+    pub target: Vec<f32>,
+}
+
+/// What makes batches: pure functions of the recipe, the epoch and the place in it.
+#[derive(Clone, Copy)]
+pub(super) struct BatchPlan<'a> {
+    pub store: &'a SliceStore,
+    pub size: usize,
+    pub channels: usize,
+    pub intensity: Intensity,
+    pub augment: AugmentConfig,
+    pub batch_size: usize,
+    pub seed: u64,
+}
+
+impl<'a> BatchPlan<'a> {
+    pub fn new(recipe: &Recipe, store: &'a SliceStore) -> Self {
+        Self {
+            store,
+            size: recipe.preprocessing.size,
+            channels: recipe.unet().out_channels,
+            intensity: recipe.preprocessing.intensity,
+            augment: recipe.augmentation,
+            batch_size: recipe.batch_size,
+            seed: recipe.seed,
+        }
+    }
+
+    /// Steps of an epoch over `slices` slices; the last batch may be smaller.
+    pub fn steps(&self, slices: usize) -> usize {
+        slices.div_ceil(self.batch_size)
+    }
+
+    /// The training slices in the order of `epoch`.
+    pub fn order(&self, slices: &[usize], epoch: usize) -> Vec<usize> {
+        let mut order = slices.to_vec();
+        order.shuffle(&mut self.random(2, epoch, 0));
+        order
+    }
+
+    /// A stream of random numbers of its own for each purpose, epoch and place.
+    fn random(&self, purpose: u64, epoch: usize, place: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(purpose << 56 | (epoch as u64 & 0xff_ffff) << 32 | (place as u64 & 0xffff_ffff));
+        rng
+    }
+
+    /// The batch of `step` within `order`; augmented when `epoch` is given.
+    fn batch(&self, order: &[usize], step: usize, epoch: Option<usize>) -> Result<Batch, TrainError> {
+        let start = step * self.batch_size;
+        let indices = order.get(start..(start + self.batch_size).min(order.len())).unwrap_or_default();
+        let pixels = self.size * self.size;
+        let mut input = Vec::with_capacity(indices.len() * pixels);
+        let mut target = vec![0.0; indices.len() * self.channels * pixels];
+        for (n, index) in indices.iter().enumerate() {
+            let mut slice = self.store.get(*index)?;
+            if let Some(epoch) = epoch {
+                augment(&mut slice, self.size, &self.augment, &mut self.random(3, epoch, start + n));
+            }
+            input.extend(slice.hu.iter().map(|v| self.intensity.apply(f32::from(*v))));
+            let base = n * self.channels * pixels;
+            for (pixel, class) in slice.classes.iter().enumerate() {
+                // One channel holds the foreground; several are one-hot with background first.
+                match (self.channels, usize::from(*class)) {
+                    (1, 0) => {}
+                    (1, _) => target[base + pixel] = 1.0,
+                    (channels, class) if class < channels => target[base + class * pixels + pixel] = 1.0,
+                    _ => {}
+                }
+            }
+        }
+        Ok(Batch { count: indices.len(), input, target })
+    }
+
+    /// Makes the batches of steps `first..` on threads of `scope`; they arrive in order from the returned feed.
+    ///
+    /// Each thread makes every n-th batch and has a queue of two, so that at most `2 n` wait in memory. Dropping the
+    /// feed ends the threads.
+    pub fn feed<'scope>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        order: &'scope [usize],
+        epoch: Option<usize>,
+        first: usize,
+    ) -> Feed
+    where
+        'a: 'scope,
+    {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get() / 2).clamp(1, 4);
+        let steps = self.steps(order.len());
+        let queues = (0..threads)
+            .map(|t| {
+                let (sender, receiver) = bounded(2);
+                scope.spawn(move || {
+                    for step in (first..steps).skip(t).step_by(threads) {
+                        if sender.send(self.batch(order, step, epoch)).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        Feed { queues, next: 0 }
+    }
+}
+
+/// Batches in order.
+pub(super) struct Feed {
+    queues: Vec<Receiver<Result<Batch, TrainError>>>,
+    next: usize,
+}
+
+impl Feed {
+    /// The next batch.
+    ///
+    /// # Errors
+    /// What the maker met; [`TrainError::Data`] past the end.
+    pub fn next(&mut self) -> Result<Batch, TrainError> {
+        let queue = self.queues.get(self.next % self.queues.len().max(1));
+        self.next += 1;
+        match queue.map(Receiver::recv) {
+            Some(Ok(batch)) => batch,
+            _ => Err(TrainError::Data("a thread that prepares slices has ended".into())),
+        }
+    }
+}
+
+/// Flip, then rotation about the centre, image and classes alike by the nearest pixel.
+fn augment(slice: &mut Slice, size: usize, config: &AugmentConfig, rng: &mut ChaCha8Rng) {
+    if config.flip_lr > 0.0 && rng.random_bool(config.flip_lr.clamp(0.0, 1.0)) {
+        slice.hu.chunks_exact_mut(size).for_each(<[i16]>::reverse);
+        slice.classes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+    }
+    if config.rotate_degrees > 0.0 {
+        let angle = rng.random_range(-config.rotate_degrees..=config.rotate_degrees).to_radians();
+        rotate(slice, size, angle, config.fill);
+    }
+}
+
+fn rotate(slice: &mut Slice, size: usize, angle: f64, fill: FillKind) {
+    let (sin, cos) = angle.sin_cos();
+    let centre = (size as f64 - 1.0) / 2.0;
+    let last = size as f64 - 1.0;
+    let mut turned = Slice { hu: Vec::with_capacity(size * size), classes: Vec::with_capacity(size * size) };
+    for y in 0..size {
+        for x in 0..size {
+            let (dx, dy) = (x as f64 - centre, y as f64 - centre);
+            let (sx, sy) = ((centre + cos * dx + sin * dy).round(), (centre - sin * dx + cos * dy).round());
+            let outside = sx < 0.0 || sy < 0.0 || sx > last || sy > last;
+            if outside && fill == FillKind::Constant {
+                turned.hu.push(FILL_HU);
+                turned.classes.push(0);
+            } else {
+                let from = sy.clamp(0.0, last) as usize * size + sx.clamp(0.0, last) as usize;
+                turned.hu.push(slice.hu[from]);
+                turned.classes.push(slice.classes[from]);
+            }
+        }
+    }
+    *slice = turned;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(size: usize) -> Slice {
+        let n = size * size;
+        Slice { hu: (0..n as i16).collect(), classes: (0..n).map(|i| (i % 3) as u8).collect() }
+    }
+
+    #[test]
+    fn a_quarter_turn_is_exact_and_fills_are_kept_apart() {
+        let mut slice = numbered(3);
+        rotate(&mut slice, 3, std::f64::consts::FRAC_PI_2, FillKind::Constant);
+        assert_eq!(slice.hu, [6, 3, 0, 7, 4, 1, 8, 5, 2]);
+        let (mut constant, mut nearest) = (numbered(9), numbered(9));
+        rotate(&mut constant, 9, 0.7, FillKind::Constant);
+        rotate(&mut nearest, 9, 0.7, FillKind::Nearest);
+        assert!(constant.hu.contains(&FILL_HU) && !nearest.hu.contains(&FILL_HU));
+        let at = constant.hu.iter().position(|v| *v == FILL_HU).unwrap();
+        assert_eq!(constant.classes[at], 0);
+    }
+
+    #[test]
+    fn batches_arrive_in_order_repeat_with_their_seed_and_stop_when_dropped() {
+        let mut store = SliceStore::new(4, 1 << 20);
+        for n in 0..7 {
+            store.push(Slice { hu: vec![n; 16], classes: vec![(n % 2) as u8; 16] }).unwrap();
+        }
+        let plan = BatchPlan {
+            store: &store,
+            size: 4,
+            channels: 2,
+            intensity: Intensity::Divide { by: 1.0 },
+            augment: AugmentConfig { flip_lr: 0.5, rotate_degrees: 10.0, fill: FillKind::Nearest },
+            batch_size: 2,
+            seed: 3,
+        };
+        let slices: Vec<usize> = (0..7).collect();
+        let order = plan.order(&slices, 0);
+        assert_ne!(order, plan.order(&slices, 1));
+        assert_eq!(order, plan.order(&slices, 0));
+        std::thread::scope(|scope| {
+            let mut feed = plan.feed(scope, &order, Some(0), 1);
+            for step in 1..plan.steps(7) {
+                let batch = feed.next().unwrap();
+                let want: Vec<f32> = order[step * 2..(step * 2 + 2).min(7)].iter().map(|i| *i as f32).collect();
+                assert_eq!(batch.input.chunks(16).map(|c| c[5]).collect::<Vec<_>>(), want);
+                for (n, v) in want.iter().enumerate() {
+                    let class = *v as usize % 2;
+                    assert_eq!(batch.target[n * 32 + class * 16 + 5], 1.0);
+                    assert_eq!(batch.target[n * 32 + (1 - class) * 16 + 5], 0.0);
+                }
+            }
+            assert!(feed.next().is_err());
+            drop(plan.feed(scope, &order, None, 0));
+        });
+    }
+}

@@ -1,0 +1,282 @@
+//! Cases in, preprocessed slices out: one volume is in memory at a time, whatever the size of the data set.
+
+use super::split::SliceOrigin;
+use super::store::{Slice, SliceStore};
+use super::{ClassSource, Recipe, TrainError, TrainEvent};
+use crate::core::{LabelId, LabelMap, Segment, Volume};
+use crate::io::layouts::{DatasetCase, Layout, find_cases};
+use crate::io::{VolumeSource, load_mask, load_volume};
+use crate::jobs::JobContext;
+use crate::nn::{AxialView, resample_hu, resize_labels};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a run learns from.
+#[derive(Clone)]
+pub enum TrainData {
+    /// A folder in one of the layouts that `io::layouts` knows.
+    Folder(PathBuf),
+    /// Open cases.
+    Memory(Vec<TrainCase>),
+}
+
+/// One volume with its mask. `name` and `patient` end up in the run folder: pass names that are safe to store.
+#[derive(Clone)]
+pub struct TrainCase {
+    pub name: String,
+    pub patient: String,
+    pub volume: Arc<Volume>,
+    pub labels: LabelMap,
+    pub segments: Vec<Segment>,
+}
+
+/// A case that can be loaded, again and again.
+pub(super) enum CaseSource {
+    Memory(Box<TrainCase>),
+    Files(Box<DatasetCase>),
+}
+
+/// A case's name, patient and number of slices.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct CaseInfo {
+    pub name: String,
+    pub patient: String,
+    pub slices: usize,
+}
+
+/// Volume and class map (0 background) of one case.
+pub(super) struct LoadedCase {
+    pub volume: Arc<Volume>,
+    pub classes: LabelMap,
+}
+
+/// Everything the loop reads.
+pub(super) struct Prepared {
+    pub sources: Vec<CaseSource>,
+    pub cases: Vec<CaseInfo>,
+    pub origins: Vec<SliceOrigin>,
+    pub store: SliceStore,
+    /// Pixels of each class over all slices at network resolution, background first.
+    pub pixels: Vec<u64>,
+    /// Slices without any class.
+    pub empty_slices: usize,
+}
+
+/// Lists the cases of `data` that have a mask.
+///
+/// # Errors
+/// [`TrainError::Data`] and [`TrainError::NoCases`].
+pub(super) fn find(
+    data: &TrainData,
+    recipe: &Recipe,
+    ctx: &JobContext<TrainEvent>,
+) -> Result<Vec<CaseSource>, TrainError> {
+    let sources: Vec<CaseSource> = match data {
+        TrainData::Memory(cases) => cases.iter().cloned().map(|c| CaseSource::Memory(Box::new(c))).collect(),
+        TrainData::Folder(root) => {
+            ctx.progress.say("looking for cases");
+            let layout = match &recipe.data.layout {
+                None => None,
+                Some(name) => {
+                    Some(name.parse::<Layout>().map_err(|e| TrainError::Recipe(format!("data.layout {name}: {e}")))?)
+                }
+            };
+            find_cases(root, layout, &quiet(ctx))
+                .map_err(|e| TrainError::Data(e.to_string()))?
+                .into_iter()
+                .filter(|c| !c.masks.is_empty())
+                .map(|c| CaseSource::Files(Box::new(c)))
+                .collect()
+        }
+    };
+    if sources.is_empty() {
+        return Err(TrainError::NoCases(match data {
+            TrainData::Folder(root) => format!("the folder {}", root.display()),
+            TrainData::Memory(_) => "the selection".into(),
+        }));
+    }
+    Ok(sources)
+}
+
+/// Loads every case once, resamples its slices and keeps them compactly.
+///
+/// # Errors
+/// [`TrainError::Data`] names the case; [`TrainError::NothingToLearn`] when no slice has a class;
+/// [`TrainError::Cancelled`].
+pub(super) fn prepare(
+    sources: Vec<CaseSource>,
+    recipe: &Recipe,
+    memory_limit: usize,
+    ctx: &JobContext<TrainEvent>,
+) -> Result<Prepared, TrainError> {
+    let size = recipe.preprocessing.size;
+    let classes = recipe.data.classes.len();
+    let mut out = Prepared {
+        cases: Vec::new(),
+        origins: Vec::new(),
+        store: SliceStore::new(size, memory_limit),
+        pixels: vec![0; classes + 1],
+        empty_slices: 0,
+        sources: Vec::new(),
+    };
+    let total = sources.len();
+    for (index, source) in sources.iter().enumerate() {
+        if ctx.is_cancelled() {
+            return Err(TrainError::Cancelled);
+        }
+        ctx.progress.set(index as u64, total as u64);
+        ctx.progress.say(format!("reading case {} of {total}", index + 1));
+        ctx.wake();
+        let case = source.load(recipe, ctx)?;
+        let view = AxialView::new(case.volume.geometry());
+        let [width, height, slices] = view.size();
+        for slice in 0..slices {
+            let hu = resample_hu(&view.slice(&case.volume, slice), [width, height], size);
+            let labels = resize_labels(&view.label_slice(&case.classes, slice), [width, height], [size, size]);
+            for label in &labels {
+                out.pixels[usize::from(*label)] += 1;
+            }
+            out.empty_slices += usize::from(labels.iter().all(|l| *l == 0));
+            out.store.push(Slice { hu, classes: labels })?;
+            out.origins.push(SliceOrigin { case: index, slice });
+        }
+        out.cases.push(CaseInfo { name: source.name().into(), patient: source.patient().into(), slices });
+    }
+    out.sources = sources;
+    if out.pixels[1..].iter().all(|n| *n == 0) {
+        let names: Vec<&str> = recipe.data.classes.iter().map(|c| c.name.as_str()).collect();
+        return Err(TrainError::NothingToLearn(names.join(", ")));
+    }
+    Ok(out)
+}
+
+impl CaseSource {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Memory(case) => &case.name,
+            Self::Files(case) => &case.name,
+        }
+    }
+
+    pub fn patient(&self) -> &str {
+        match self {
+            Self::Memory(case) => &case.patient,
+            Self::Files(case) => &case.patient,
+        }
+    }
+
+    /// Volume and classes of the case.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] names the case and what is wrong with it; [`TrainError::Cancelled`].
+    pub fn load(&self, recipe: &Recipe, ctx: &JobContext<TrainEvent>) -> Result<LoadedCase, TrainError> {
+        match self {
+            Self::Memory(case) => {
+                if !case.labels.geometry().same_grid(case.volume.geometry(), 0.01) {
+                    return Err(self.failed("its mask lies on another grid"));
+                }
+                let table = class_table(recipe, &case.segments);
+                let dense = case.labels.to_dense().into_iter().map(|l| table[usize::from(l)]).collect::<Vec<_>>();
+                Ok(LoadedCase { volume: case.volume.clone(), classes: self.map(&case.volume, &dense)? })
+            }
+            Self::Files(case) => {
+                let volume = load_volume(&case.source, &quiet(ctx)).map_err(|e| self.stopped(ctx, &e))?;
+                let series = match &case.source {
+                    VolumeSource::Dicom(stack) => Some(stack),
+                    _ => None,
+                };
+                let mut dense = vec![0; volume.geometry().voxel_count()];
+                for mask in &case.masks {
+                    let mut loaded =
+                        load_mask(mask, series, volume.geometry(), &quiet(ctx)).map_err(|e| self.stopped(ctx, &e))?;
+                    for segment in &mut loaded.segments {
+                        if let Some((_, name)) = case.label_names.iter().find(|(v, _)| *v == segment.file_value) {
+                            segment.name.clone_from(name);
+                        }
+                    }
+                    let table = class_table(recipe, &loaded.segments);
+                    for (target, label) in dense.iter_mut().zip(loaded.labels.to_dense()) {
+                        let class = table[usize::from(label)];
+                        // Where masks overlap the later class wins, as within one mask.
+                        *target = class.max(*target);
+                    }
+                }
+                let classes = self.map(&volume, &dense)?;
+                Ok(LoadedCase { volume: Arc::new(volume), classes })
+            }
+        }
+    }
+
+    fn map(&self, volume: &Volume, dense: &[LabelId]) -> Result<LabelMap, TrainError> {
+        LabelMap::from_dense(*volume.geometry(), dense).ok_or_else(|| self.failed("its mask has another size"))
+    }
+
+    fn failed(&self, reason: &str) -> TrainError {
+        TrainError::Data(format!("case {}: {reason}", self.name()))
+    }
+
+    fn stopped(&self, ctx: &JobContext<TrainEvent>, error: &crate::io::IoError) -> TrainError {
+        if ctx.is_cancelled() { TrainError::Cancelled } else { self.failed(&error.to_string()) }
+    }
+}
+
+/// A context for readers whose own events nobody watches; it is cancelled with the run.
+fn quiet<E>(ctx: &JobContext<TrainEvent>) -> JobContext<E> {
+    JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0
+}
+
+/// Class of every label of a mask.
+fn class_table(recipe: &Recipe, segments: &[Segment]) -> [LabelId; 256] {
+    let mut table = [0; 256];
+    for (class, config) in (1..=u8::MAX).zip(&recipe.data.classes) {
+        match &config.from {
+            ClassSource::Any => table[1..].fill(class),
+            from => {
+                for segment in segments.iter().filter(|s| from.selects(s)) {
+                    table[usize::from(segment.id)] = class;
+                }
+            }
+        }
+    }
+    table[0] = 0;
+    table
+}
+
+impl ClassSource {
+    fn selects(&self, segment: &Segment) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Names(names) => names.iter().any(|n| plain(n) == plain(&segment.name)),
+            Self::Values(values) => values.contains(&segment.file_value),
+            Self::LowBytes(bytes) => bytes.contains(&(segment.file_value as u8)),
+        }
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::ClassConfig;
+
+    #[test]
+    fn segments_are_found_by_name_and_number() {
+        let mut recipe = Recipe::load("demo").unwrap();
+        let mut segments = vec![Segment::new(1, "Left_Lung"), Segment::new(2, "heart"), Segment::new(7, "x")];
+        segments[2].file_value = 0x0309;
+        let class = |name: &str, from| ClassConfig { name: name.into(), from };
+        recipe.data.classes = vec![
+            class("a", ClassSource::Names(vec!["left lung".into()])),
+            class("b", ClassSource::Values(vec![2])),
+            class("c", ClassSource::LowBytes(vec![9])),
+        ];
+        let table = class_table(&recipe, &segments);
+        assert_eq!((table[0], table[1], table[2], table[7], table[3]), (0, 1, 2, 3, 0));
+        recipe.data.classes = vec![class("any", ClassSource::Any)];
+        let table = class_table(&recipe, &[]);
+        assert!(table[0] == 0 && table[1..].iter().all(|c| *c == 1));
+    }
+}

@@ -1,0 +1,96 @@
+//! The run folder: made for a new run, checked for one that goes on; and the weights a new run starts with.
+
+use super::checkpoint::{Checkpoints, Position};
+use super::data::{CaseInfo, Prepared};
+use super::run::TrainRequest;
+use super::split::Split;
+use super::{Recipe, TrainError, TrainEvent};
+use crate::io::atomic::write_atomic_bytes;
+use crate::jobs::JobContext;
+use crate::nn::{StateDict, apply_state, collect_state, initial_weights, load_weights};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Contents of `split.json`.
+#[derive(Serialize, Deserialize)]
+struct SplitFile {
+    cases: Vec<CaseInfo>,
+    split: Split,
+}
+
+/// Creates the run folder, or reads the last checkpoint of the one to resume.
+pub(super) fn open_folder(
+    request: &TrainRequest,
+    checkpoints: &Checkpoints,
+) -> Result<Option<(StateDict, StateDict, Position)>, TrainError> {
+    let run = &request.run;
+    let state = if request.resume {
+        if !checkpoints.exists("last") {
+            return Err(TrainError::NothingToResume(run.clone()));
+        }
+        let before = Recipe::of_run(run)?;
+        let same = Recipe { epochs: request.recipe.epochs, patience: request.recipe.patience, ..before };
+        if same != request.recipe {
+            return Err(TrainError::Recipe(
+                "the run was started with other settings: only epochs and patience may change when it is resumed"
+                    .into(),
+            ));
+        }
+        Some(checkpoints.load("last")?)
+    } else {
+        if checkpoints.exists("last") || checkpoints.exists("best") {
+            return Err(TrainError::RunExists(run.clone()));
+        }
+        None
+    };
+    std::fs::create_dir_all(run).map_err(|e| TrainError::io("created", run, &e))?;
+    write(&run.join("recipe.ron"), request.recipe.to_ron()?.as_bytes())?;
+    Ok(state)
+}
+
+/// Writes `split.json`, or makes sure that a resumed run has the data it had.
+pub(super) fn check_split(run: &Path, prepared: &Prepared, split: &Split, resumed: bool) -> Result<(), TrainError> {
+    let path = run.join("split.json");
+    let file = SplitFile { cases: prepared.cases.clone(), split: split.clone() };
+    if resumed {
+        let damaged = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
+        let bytes = std::fs::read(&path).map_err(|e| TrainError::io("read", &path, &e))?;
+        let before: SplitFile = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        if before.cases != file.cases || before.split != file.split {
+            return Err(TrainError::Data(
+                "the cases differ from those the run was started with: restore them, or start a new run".into(),
+            ));
+        }
+        return Ok(());
+    }
+    let text = serde_json::to_vec_pretty(&file).map_err(|e| TrainError::Data(e.to_string()))?;
+    write(&path, &text)
+}
+
+/// Random weights by the recipe's seed, with those of `init` over them.
+pub(super) fn first_weights(
+    recipe: &Recipe,
+    init: Option<&Path>,
+    ctx: &JobContext<TrainEvent>,
+) -> Result<StateDict, TrainError> {
+    // Shapes only: the CPU serves whatever device trains.
+    let model = recipe.unet().init(&Device::flex());
+    let random = initial_weights(&collect_state(&model), recipe.seed);
+    let Some(path) = init else { return Ok(random) };
+    let (model, _) = apply_state(model, &random);
+    let (model, report) = apply_state(model, &load_weights(path)?);
+    if report.loaded.is_empty() {
+        let reason = report.problem().unwrap_or_else(|| "no name is known".into());
+        return Err(TrainError::Weights { path: path.into(), reason });
+    }
+    if let Some(problem) = report.problem() {
+        let loaded = report.loaded.len();
+        ctx.send(TrainEvent::Warning(format!("{loaded} tensors were taken from the given weights, but {problem}")));
+    }
+    Ok(collect_state(&model))
+}
+
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    write_atomic_bytes(path, bytes).map_err(|e| TrainError::io("written", path, &e))
+}

@@ -1,0 +1,112 @@
+//! From a recipe and data to a run folder with weights: plan, batches, loop, checkpoints, test.
+//!
+//! Floor 2: uses `core`, `jobs`, `io`, `metrics` and `nn`. The window's panel and the command line call [`train`] inside
+//! a job and read its [`TrainEvent`]s. A run is a function of recipe, data and device: on the CPU a run that was
+//! interrupted and resumed ends with the weights of one that was not.
+//!
+//! Run folder: `recipe.ron`, `split.json`, `curves.csv`, `checkpoints/best`, `checkpoints/last`, `result.json`.
+
+mod batch;
+mod checkpoint;
+mod control;
+mod data;
+mod error;
+mod evaluate;
+mod folder;
+mod overrides;
+mod recipe;
+mod run;
+mod split;
+mod step;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::TrainControl;
+pub use data::{TrainCase, TrainData};
+pub use error::TrainError;
+pub use evaluate::CaseResult;
+pub use overrides::apply_override;
+pub use recipe::{AugmentConfig, ClassConfig, ClassSource, DataConfig, FillKind, NetworkConfig, Recipe, SplitConfig};
+pub use run::{TrainRequest, train};
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What a run tells while it goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainEvent {
+    /// Once, before the first step: what will happen.
+    Planned(Plan),
+    /// A step is done. `epoch` and `step` count from 1; `seconds` is this step's time.
+    Step {
+        epoch: usize,
+        step: usize,
+        steps_per_epoch: usize,
+        loss: f64,
+        seconds: f64,
+    },
+    /// An epoch is done and validated.
+    Epoch(EpochRow),
+    /// A checkpoint was written.
+    Checkpoint {
+        epoch: usize,
+        best: bool,
+    },
+    /// One plain sentence.
+    Warning(String),
+    Paused,
+    Resumed,
+}
+
+/// What a run will do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    pub device: String,
+    pub cases: usize,
+    pub train_slices: usize,
+    pub validation_slices: usize,
+    pub test_slices: usize,
+    pub steps_per_epoch: usize,
+    pub epochs: usize,
+    /// Epochs already done, for a resumed run.
+    pub first_epoch: usize,
+    /// Trainable values of the network.
+    pub parameters: usize,
+    /// Share of pixels that are no background, and of slices without any.
+    pub foreground_share: f64,
+    pub empty_slice_share: f64,
+    /// Bytes of preprocessed slices in memory.
+    pub cache_bytes: usize,
+}
+
+/// One line of the curves. Dice is of all validation slices taken together, averaged over classes; `None` where
+/// nothing validates or neither truth nor prediction has a class.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// From 1.
+    pub epoch: usize,
+    pub train_loss: f64,
+    pub val_loss: Option<f64>,
+    pub val_dice: Option<f64>,
+    pub seconds: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainSummary {
+    #[serde(skip)]
+    pub run: PathBuf,
+    pub device: String,
+    pub epochs: usize,
+    pub stopped_early: bool,
+    pub best_epoch: usize,
+    pub best_val_dice: Option<f64>,
+    pub seconds: f64,
+    /// Of the test part, with the best checkpoint, on each case's own grid.
+    pub test: Vec<CaseResult>,
+    /// Mean over test cases of the mean over classes; undefined ones are left out and counted.
+    pub mean_test_dice: Option<f64>,
+    pub undefined_test_dice: usize,
+}

@@ -1,0 +1,362 @@
+//! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
+
+use super::TrainError;
+use crate::nn::{LossConfig, ModelSpec, NormKind, OptimizerConfig, PreprocessConfig, UNetConfig};
+use ron::extensions::Extensions;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A run from data to weights. Units: HU, degrees, pixels of the resampled slice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Also the name of the prediction's origin.
+    pub name: String,
+    /// One sentence for lists.
+    #[serde(default)]
+    pub description: String,
+    pub data: DataConfig,
+    pub preprocessing: PreprocessConfig,
+    pub network: NetworkConfig,
+    pub loss: LossConfig,
+    pub optimizer: OptimizerConfig,
+    /// Slices per step.
+    pub batch_size: usize,
+    /// Passes over the training slices.
+    pub epochs: usize,
+    #[serde(default)]
+    pub augmentation: AugmentConfig,
+    pub split: SplitConfig,
+    /// Stop after so many epochs without a better validation Dice; `None` runs all epochs.
+    #[serde(default)]
+    pub patience: Option<usize>,
+    /// Foreground is where the sigmoid is at least this; several classes take the largest instead.
+    #[serde(default = "half")]
+    pub threshold: f32,
+    /// Seeds the weights, the split, the order of slices, augmentation and dropout.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn half() -> f32 {
+    0.5
+}
+
+/// What is learned from which files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Layout of the folder as `find_cases` names it (`ircadb`, `chaos`, `slices`, `nnunet`, `lungs`); found out when
+    /// absent.
+    #[serde(default)]
+    pub layout: Option<String>,
+    /// Class 1, 2, …; one class makes a binary network.
+    pub classes: Vec<ClassConfig>,
+}
+
+/// Which segments of a mask are one class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassConfig {
+    /// Name of the predicted segment.
+    pub name: String,
+    pub from: ClassSource,
+}
+
+/// Selects segments. When several classes select one segment, the later class has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum ClassSource {
+    /// Any label that is not background.
+    Any,
+    /// Segments by name; case, spaces and underscores do not matter.
+    Names(Vec<String>),
+    /// Labels by the number they have in their file.
+    Values(Vec<u32>),
+    /// Labels by the lowest byte of that number (Chest Imaging Platform: low byte region, high byte type).
+    LowBytes(Vec<u8>),
+}
+
+/// The network's shape; input and output channels follow from the data.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum NetworkConfig {
+    UNet {
+        base_width: usize,
+        depth: usize,
+        #[serde(default)]
+        norm: NormKind,
+        #[serde(default)]
+        dropout: f64,
+    },
+}
+
+/// Random changes to training slices, drawn anew each epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Probability of swapping left and right. Not for classes that differ by side.
+    pub flip_lr: f64,
+    /// Rotation by up to so many degrees either way, nearest neighbour.
+    pub rotate_degrees: f64,
+    pub fill: FillKind,
+}
+
+/// What a rotation brings in from outside the slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum FillKind {
+    /// The nearest pixel of the border, for image and mask.
+    #[default]
+    Nearest,
+    /// -1024 HU (air) and background.
+    Constant,
+}
+
+/// Which slices train, validate (choose the best checkpoint) and test (are looked at once, at the end).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum SplitConfig {
+    /// Shares of the patients; what `validation` and `test` leave trains.
+    Patients { validation: f64, test: f64 },
+    /// Shares of all slices, shuffled. Neighbouring slices of one patient are alike: figures come out too good.
+    Slices { validation: f64, test: f64 },
+    /// Even slices train, odd ones test; every `validation_every`-th of the even ones validates instead.
+    EvenOdd { validation_every: usize },
+    /// Patients by name; those not named train.
+    Fixed { validation: Vec<String>, test: Vec<String> },
+}
+
+impl Recipe {
+    /// Reads and checks a recipe. `origin` is named in errors.
+    ///
+    /// # Errors
+    /// [`TrainError::RecipeSyntax`] with line and column, [`TrainError::Recipe`] for contradictions.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, TrainError> {
+        let recipe: Self = options().from_str(text).map_err(|e| TrainError::RecipeSyntax {
+            file: origin.into(),
+            line: e.span.start.line,
+            column: e.span.start.col,
+            reason: e.code.to_string(),
+        })?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// As RON, for the run folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`] should a value not be writable.
+    pub fn to_ron(&self) -> Result<String, TrainError> {
+        options()
+            .to_string_pretty(self, ron::ser::PrettyConfig::new().struct_names(false))
+            .map_err(|e| TrainError::Recipe(e.to_string()))
+    }
+
+    /// Refuses values out of range and settings that contradict each other.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`] names the field.
+    pub fn check(&self) -> Result<(), TrainError> {
+        match self.problem() {
+            None => Ok(()),
+            Some(reason) => Err(TrainError::Recipe(format!("{} (recipe {})", reason, self.name))),
+        }
+    }
+
+    fn problem(&self) -> Option<String> {
+        let fraction = |v: f64| (0.0..=1.0).contains(&v);
+        let network = self.unet();
+        let multiple = 1usize << network.depth.min(16);
+        if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            return Some("name: use letters, digits, - and _".into());
+        }
+        if self.data.classes.is_empty() || self.data.classes.len() > 254 {
+            return Some("data.classes: name between 1 and 254 classes".into());
+        }
+        if let Err(error) = network.check() {
+            return Some(error.to_string());
+        }
+        let size = self.preprocessing.size;
+        if size == 0 || size > 4096 || !size.is_multiple_of(multiple) {
+            let depth = network.depth;
+            return Some(format!(
+                "preprocessing.size is {size}; with network.depth {depth} it must be a multiple of {multiple} up to 4096"
+            ));
+        }
+        if let Some(problem) = self.preprocessing.intensity.problem() {
+            return Some(problem);
+        }
+        if !self.loss.fits(network.out_channels) {
+            let classes = self.data.classes.len();
+            return Some(format!("loss {} does not fit {classes} class(es)", self.loss.name()));
+        }
+        if !(self.loss.parameter().is_finite() && self.loss.parameter() >= 0.0) {
+            return Some("loss: its number must be 0 or above".into());
+        }
+        let o = &self.optimizer;
+        let betas_fit = (0.0..1.0).contains(&o.betas.0) && (0.0..1.0).contains(&o.betas.1);
+        let above_zero = |v: f64| v.is_finite() && v > 0.0;
+        let rates_fit =
+            above_zero(o.lr) && above_zero(o.epsilon) && (o.weight_decay == 0.0 || above_zero(o.weight_decay));
+        if !rates_fit || !betas_fit {
+            return Some("optimizer: lr and epsilon must be above 0, betas in 0 up to but not including 1, weight_decay at least 0".into());
+        }
+        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) {
+            return Some("batch_size, epochs and patience must be at least 1".into());
+        }
+        if !fraction(self.augmentation.flip_lr) || !(0.0..=180.0).contains(&self.augmentation.rotate_degrees) {
+            return Some("augmentation: flip_lr is a probability, rotate_degrees lies in 0 to 180".into());
+        }
+        if self.augmentation.flip_lr > 0.0 && self.has_sides() {
+            return Some("augmentation.flip_lr would swap classes that differ by side: set it to 0".into());
+        }
+        if !(self.threshold > 0.0 && self.threshold < 1.0) {
+            return Some("threshold must lie between 0 and 1".into());
+        }
+        match &self.split {
+            SplitConfig::Patients { validation, test } | SplitConfig::Slices { validation, test } => {
+                (!fraction(*validation) || !fraction(*test) || validation + test >= 1.0)
+                    .then(|| "split: validation and test must leave something to train on".into())
+            }
+            SplitConfig::EvenOdd { validation_every } => {
+                (*validation_every == 1).then(|| "split.validation_every 1 leaves nothing to train on".into())
+            }
+            SplitConfig::Fixed { validation, test } => validation
+                .iter()
+                .find(|name| test.contains(name))
+                .map(|name| format!("split: {name} cannot both validate and test")),
+        }
+    }
+
+    /// Whether class names speak of left and right.
+    fn has_sides(&self) -> bool {
+        let has = |side: &str| self.data.classes.iter().any(|c| c.name.to_ascii_lowercase().contains(side));
+        has("left") && has("right")
+    }
+
+    /// The network with the channels that the data asks for.
+    pub fn unet(&self) -> UNetConfig {
+        let NetworkConfig::UNet { base_width, depth, norm, dropout } = self.network;
+        let classes = self.data.classes.len();
+        UNetConfig {
+            in_channels: 1,
+            out_channels: if classes == 1 { 1 } else { classes + 1 },
+            base_width,
+            depth,
+            norm,
+            dropout,
+        }
+    }
+
+    /// What prediction needs to know of the recipe.
+    pub fn model_spec(&self) -> ModelSpec {
+        ModelSpec {
+            recipe: self.name.clone(),
+            preprocessing: self.preprocessing,
+            network: self.unet(),
+            threshold: self.threshold,
+            classes: self.data.classes.iter().map(|c| c.name.clone()).collect(),
+        }
+    }
+
+    /// The recipe a run was started with.
+    ///
+    /// # Errors
+    /// [`TrainError::NothingToResume`] when the folder holds no run; else as [`Self::parse`].
+    pub fn of_run(run: &Path) -> Result<Self, TrainError> {
+        let path = run.join("recipe.ron");
+        let text = std::fs::read_to_string(&path).map_err(|_| TrainError::NothingToResume(run.into()))?;
+        Self::parse(&text, &path)
+    }
+
+    /// Recipes built into the program, by name.
+    pub fn built_in() -> impl Iterator<Item = (&'static str, &'static str)> {
+        BUILT_IN.iter().copied()
+    }
+
+    /// A built-in recipe by name, or a file by path.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownRecipe`] lists the names; else as [`Self::parse`].
+    pub fn load(name_or_path: &str) -> Result<Self, TrainError> {
+        if let Some((name, text)) = Self::built_in().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(text, &PathBuf::from(format!("{name}.ron")));
+        }
+        let path = Path::new(name_or_path);
+        if !path.is_file() {
+            let names: Vec<&str> = Self::built_in().map(|(name, _)| name).collect();
+            return Err(TrainError::UnknownRecipe { asked: name_or_path.into(), known: names.join(", ") });
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, &e))?;
+        Self::parse(&text, path)
+    }
+}
+
+/// `Some(x)` may be written `x`.
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+macro_rules! built_in {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../models/", $name, ".ron")))),*]
+    };
+}
+
+const BUILT_IN: &[(&str, &str)] = built_in![
+    "demo",
+    "lung-binary",
+    "lung-left-right",
+    "lung-three-class",
+    "liver-chaos",
+    "liver-totalseg",
+    "l3-muscle-unet",
+];
+
+/// `HU` of what a rotation brings in with [`FillKind::Constant`].
+pub(super) const FILL_HU: i16 = -1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Intensity;
+
+    #[test]
+    fn built_in_recipes_are_valid_and_survive_a_round_trip() {
+        for (name, text) in Recipe::built_in() {
+            let recipe = Recipe::parse(text, Path::new(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(recipe.name, name);
+            assert!(!recipe.description.is_empty());
+            assert_eq!(Recipe::parse(&recipe.to_ron().unwrap(), Path::new("x")).unwrap(), recipe);
+        }
+        assert!(Recipe::load("no-such").unwrap_err().to_string().contains("lung-binary"));
+    }
+
+    #[test]
+    fn mistakes_are_found_with_their_place() {
+        let text = BUILT_IN[0].1;
+        let typo = text.replacen("batch_size", "bach_size", 1);
+        let error = Recipe::parse(&typo, Path::new("my.ron")).unwrap_err().to_string();
+        assert!(error.contains("my.ron") && error.contains("line") && error.contains("bach_size"), "{error}");
+        let good = Recipe::load("demo").unwrap();
+        type Change = fn(&mut Recipe);
+        let changes: [(&str, Change); 8] = [
+            ("size", |r| r.preprocessing.size = 65),
+            ("lr", |r| r.optimizer.lr = 0.0),
+            ("loss", |r| r.loss = LossConfig::CrossEntropy),
+            ("classes", |r| r.data.classes.clear()),
+            ("batch_size", |r| r.batch_size = 0),
+            ("split", |r| r.split = SplitConfig::Patients { validation: 0.5, test: 0.5 }),
+            ("window", |r| r.preprocessing.intensity = Intensity::Window { low: 1.0, high: 1.0 }),
+            ("dropout", |r| {
+                r.network = NetworkConfig::UNet { base_width: 4, depth: 2, norm: NormKind::Batch, dropout: 1.0 };
+            }),
+        ];
+        for (word, change) in changes {
+            let mut recipe = good.clone();
+            change(&mut recipe);
+            let text = recipe.check().unwrap_err().to_string();
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}

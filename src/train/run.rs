@@ -1,0 +1,356 @@
+//! A run from start to end: the folder, the plan, the loop, the test.
+
+use super::batch::BatchPlan;
+use super::checkpoint::{Checkpoints, Position};
+use super::data::{self, Prepared, TrainData};
+use super::evaluate::{evaluate_case, mean, test_cases};
+use super::folder::{check_split, first_weights, open_folder, write};
+use super::split::{Split, split_slices};
+use super::step::{Learner, Validation};
+use super::store::{DEFAULT_MEMORY, SliceStore};
+use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
+use crate::jobs::{JobContext, Waker};
+use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, StateDict, compute_device, wait};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What to run and where.
+#[derive(Clone)]
+pub struct TrainRequest {
+    pub recipe: Recipe,
+    pub data: TrainData,
+    /// Run folder: created, or continued with `resume`.
+    pub run: PathBuf,
+    pub device: DeviceChoice,
+    /// The window's compute thread, used instead of `device` when given: short work runs between the steps.
+    pub compute: Option<ComputeThread>,
+    /// Go on from the last checkpoint. The recipe must be the run's own; `epochs` and `patience` may differ.
+    pub resume: bool,
+    /// Weights to start from instead of random ones; what does not fit is said in a warning.
+    pub init: Option<PathBuf>,
+    /// Bytes of preprocessed slices kept in memory; `None` for the default of 2 GiB.
+    pub cache_bytes: Option<usize>,
+}
+
+/// Between two steps a checkpoint is written when the last one is this old.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
+
+/// Everything the loop owns; sent to the compute thread as one.
+struct Run {
+    recipe: Recipe,
+    folder: PathBuf,
+    checkpoints: Checkpoints,
+    prepared: Prepared,
+    split: Split,
+    weights: StateDict,
+    moments: StateDict,
+    position: Position,
+    control: TrainControl,
+    started: Instant,
+}
+
+/// Trains, validates, checkpoints and tests. Call inside a job: it blocks until the run ends.
+///
+/// A cancelled run has written its last checkpoint before [`TrainError::Cancelled`] comes back, and can be resumed.
+///
+/// # Errors
+/// [`TrainError`], each one sentence; the last good checkpoint is kept whatever happens.
+pub fn train(
+    request: &TrainRequest,
+    control: &TrainControl,
+    ctx: &JobContext<TrainEvent>,
+) -> Result<TrainSummary, TrainError> {
+    let started = Instant::now();
+    request.recipe.check()?;
+    let checkpoints = Checkpoints::new(&request.run);
+    let resumed = open_folder(request, &checkpoints)?;
+    let recipe = request.recipe.clone();
+    let sources = data::find(&request.data, &recipe, ctx)?;
+    let prepared = data::prepare(sources, &recipe, request.cache_bytes.unwrap_or(DEFAULT_MEMORY), ctx)?;
+    let patients: Vec<String> = prepared.cases.iter().map(|c| c.patient.clone()).collect();
+    let split = split_slices(&recipe.split, recipe.seed, &patients, &prepared.origins)?;
+    check_split(&request.run, &prepared, &split, resumed.is_some())?;
+    let (weights, moments, position) = match resumed {
+        Some(state) => state,
+        None => (first_weights(&recipe, request.init.as_deref(), ctx)?, StateDict::new(), Position::default()),
+    };
+    let run = Run {
+        recipe,
+        folder: request.run.clone(),
+        checkpoints,
+        prepared,
+        split,
+        weights,
+        moments,
+        position,
+        control: control.clone(),
+        started,
+    };
+    let thread = match &request.compute {
+        Some(thread) => thread.clone(),
+        None => {
+            let device = compute_device(request.device, None)?;
+            if !device.needs_thread() {
+                return run.go(&Compute::here(device), ctx);
+            }
+            ComputeThread::start(device)?
+        }
+    };
+    // The loop lives on the compute thread with a context of its own; its events are passed on from here.
+    let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
+    let outcome = thread.submit_long("training", move |compute| run.go(compute, &inner));
+    for event in events {
+        ctx.send(event);
+    }
+    wait("training", &outcome)?
+}
+
+impl Run {
+    /// The loop and the test, on the thread that owns the device.
+    fn go(mut self, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
+        let mut learner = Learner::new(&self.recipe, &self.weights, compute.device())?;
+        learner.restore(&self.moments, self.position.optimizer_steps)?;
+        self.moments.clear();
+        self.announce(compute, ctx);
+        self.save("last", &learner)?;
+        let mut collapsed = false;
+        let mut stopped_early = self.out_of_patience();
+        while self.position.epoch < self.recipe.epochs && !stopped_early {
+            let begun = Instant::now();
+            let train_loss = self.epoch(&mut learner, compute, ctx)?;
+            let validation = self.validate(&learner, compute, ctx)?;
+            if validation.collapsed() && !collapsed {
+                ctx.send(TrainEvent::Warning(format!(
+                    "after epoch {} the network predicts no foreground at all on the validation slices",
+                    self.position.epoch + 1
+                )));
+            }
+            collapsed = validation.collapsed();
+            let row = EpochRow {
+                epoch: self.position.epoch + 1,
+                train_loss,
+                val_loss: validation.loss(),
+                val_dice: validation.dice(),
+                seconds: begun.elapsed().as_secs_f64(),
+            };
+            self.finish_epoch(row, &learner, ctx)?;
+            stopped_early = self.out_of_patience();
+        }
+        self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs)
+    }
+
+    fn announce(&self, compute: &Compute, ctx: &JobContext<TrainEvent>) {
+        let plan = BatchPlan::new(&self.recipe, &self.prepared.store);
+        let total: u64 = self.prepared.pixels.iter().sum();
+        let slices = self.prepared.store.len();
+        let background = self.prepared.pixels.first().copied().unwrap_or(0);
+        let foreground_share = (total - background) as f64 / total.max(1) as f64;
+        let parameters =
+            self.weights.iter().filter(|(n, _)| !n.contains("running_")).map(|(_, t)| t.values.len()).sum();
+        ctx.send(TrainEvent::Planned(Plan {
+            device: compute.device().description.clone(),
+            cases: self.prepared.cases.len(),
+            train_slices: self.split.train.len(),
+            validation_slices: self.split.validation.len(),
+            test_slices: self.split.test.len(),
+            steps_per_epoch: plan.steps(self.split.train.len()),
+            epochs: self.recipe.epochs,
+            first_epoch: self.position.epoch,
+            parameters,
+            foreground_share,
+            empty_slice_share: self.prepared.empty_slices as f64 / slices.max(1) as f64,
+            cache_bytes: self.prepared.store.memory(),
+        }));
+        if foreground_share < 0.15 {
+            ctx.send(TrainEvent::Warning(format!(
+                "only {:.1} % of the pixels are foreground: a network that finds nothing would be right on {:.1} %, so look at Dice and not at accuracy",
+                100.0 * foreground_share,
+                100.0 * (1.0 - foreground_share)
+            )));
+        }
+        for (count, class) in self.prepared.pixels.iter().skip(1).zip(&self.recipe.data.classes) {
+            if *count == 0 {
+                ctx.send(TrainEvent::Warning(format!("no slice has the class {}", class.name)));
+            }
+        }
+        if self.split.validation.is_empty() {
+            ctx.send(TrainEvent::Warning(
+                "nothing is left to validate on: the best checkpoint is chosen by the training loss".into(),
+            ));
+        }
+    }
+
+    /// The steps of one epoch that are left; gives its mean loss.
+    fn epoch(
+        &mut self,
+        learner: &mut Learner,
+        compute: &Compute,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<f64, TrainError> {
+        let epoch = self.position.epoch;
+        // The loop below changes `self.position` and writes checkpoints, so the store is lent out on its own.
+        let store = std::mem::replace(&mut self.prepared.store, SliceStore::new(0, 0));
+        let plan = BatchPlan::new(&self.recipe, &store);
+        let order = plan.order(&self.split.train, epoch);
+        let steps = plan.steps(order.len());
+        let result = std::thread::scope(|scope| -> Result<(), TrainError> {
+            let mut feed = plan.feed(scope, &order, Some(epoch), self.position.step);
+            let mut saved = Instant::now();
+            while self.position.step < steps {
+                self.between_steps(learner, compute, ctx)?;
+                if saved.elapsed() > CHECKPOINT_EVERY {
+                    self.save("last", learner)?;
+                    saved = Instant::now();
+                }
+                let begun = Instant::now();
+                let loss = learner.step(feed.next()?)?;
+                let step = self.position.step + 1;
+                if !loss.is_finite() {
+                    return Err(TrainError::Diverged { value: loss.to_string(), epoch: epoch + 1, step });
+                }
+                self.position.step = step;
+                self.position.loss_sum += loss;
+                let seconds = begun.elapsed().as_secs_f64();
+                ctx.progress.set((epoch * steps + step) as u64, (self.recipe.epochs * steps) as u64);
+                ctx.progress.say(format!("epoch {} of {}, loss {loss:.4}", epoch + 1, self.recipe.epochs));
+                ctx.send(TrainEvent::Step { epoch: epoch + 1, step, steps_per_epoch: steps, loss, seconds });
+            }
+            Ok(())
+        });
+        self.prepared.store = store;
+        result?;
+        Ok(self.position.loss_sum / steps.max(1) as f64)
+    }
+
+    /// Lets short work in, waits while paused, and leaves with a checkpoint when cancelled.
+    fn between_steps(
+        &self,
+        learner: &Learner,
+        compute: &Compute,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<(), TrainError> {
+        compute.run_pending();
+        if self.control.is_paused() && !ctx.is_cancelled() {
+            self.save("last", learner)?;
+            ctx.send(TrainEvent::Paused);
+            while self.control.is_paused() && !ctx.is_cancelled() {
+                compute.run_pending();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            ctx.send(TrainEvent::Resumed);
+        }
+        if ctx.is_cancelled() {
+            self.save("last", learner)?;
+            return Err(TrainError::Cancelled);
+        }
+        Ok(())
+    }
+
+    fn validate(
+        &self,
+        learner: &Learner,
+        compute: &Compute,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<Validation, TrainError> {
+        let plan = BatchPlan::new(&self.recipe, &self.prepared.store);
+        let mut sums = Validation::default();
+        let model = learner.inference()?;
+        std::thread::scope(|scope| {
+            let mut feed = plan.feed(scope, &self.split.validation, None, 0);
+            for _ in 0..plan.steps(self.split.validation.len()) {
+                compute.run_pending();
+                if ctx.is_cancelled() {
+                    // The epoch's steps are done and saved; resuming validates again.
+                    self.save("last", learner)?;
+                    return Err(TrainError::Cancelled);
+                }
+                learner.validate(&model, feed.next()?, &mut sums)?;
+            }
+            Ok(sums)
+        })
+    }
+
+    fn finish_epoch(
+        &mut self,
+        row: EpochRow,
+        learner: &Learner,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<(), TrainError> {
+        let score = row.val_dice.or(row.val_loss.map(|l| -l)).unwrap_or(-row.train_loss);
+        let best = self.position.best_score.is_none_or(|b| score > b);
+        self.position.epoch = row.epoch;
+        self.position.step = 0;
+        self.position.loss_sum = 0.0;
+        self.position.history.push(row);
+        if best {
+            self.position.best_epoch = row.epoch;
+            self.position.best_score = Some(score);
+        }
+        if best {
+            self.save("best", learner)?;
+        }
+        self.save("last", learner)?;
+        self.write_curves()?;
+        ctx.send(TrainEvent::Epoch(row));
+        ctx.send(TrainEvent::Checkpoint { epoch: row.epoch, best });
+        Ok(())
+    }
+
+    fn out_of_patience(&self) -> bool {
+        self.recipe.patience.is_some_and(|p| self.position.epoch >= self.position.best_epoch + p)
+            && self.position.epoch > 0
+    }
+
+    fn save(&self, name: &str, learner: &Learner) -> Result<(), TrainError> {
+        let position = Position { optimizer_steps: learner.optimizer.steps(), ..self.position.clone() };
+        self.checkpoints.save(name, &self.recipe.model_spec(), &learner.weights()?, &learner.moments()?, &position)
+    }
+
+    /// The whole file each time: short, and never half a line.
+    fn write_curves(&self) -> Result<(), TrainError> {
+        let cell = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
+        let mut text = String::from("epoch,train_loss,val_loss,val_dice,seconds\n");
+        for r in &self.position.history {
+            let (loss, dice) = (cell(r.val_loss), cell(r.val_dice));
+            text.push_str(&format!("{},{},{loss},{dice},{:.3}\n", r.epoch, r.train_loss, r.seconds));
+        }
+        write(&self.folder.join("curves.csv"), text.as_bytes())
+    }
+
+    /// The best checkpoint on the test slices; writes `result.json`.
+    fn test(
+        &self,
+        compute: &Compute,
+        ctx: &JobContext<TrainEvent>,
+        stopped_early: bool,
+    ) -> Result<TrainSummary, TrainError> {
+        let name = if self.checkpoints.exists("best") { "best" } else { "last" };
+        let (weights, _, _) = self.checkpoints.load(name)?;
+        let segmenter = Segmenter::new(self.recipe.model_spec(), &weights, compute.device())
+            .map_err(|e| TrainError::Weights { path: self.checkpoints.path(name), reason: e.to_string() })?;
+        let cases = test_cases(&self.prepared, &self.split);
+        let mut test = Vec::new();
+        for (n, case) in cases.iter().enumerate() {
+            ctx.progress.say(format!("testing case {} of {}", n + 1, cases.len()));
+            ctx.wake();
+            let Some(source) = self.prepared.sources.get(case.index) else { continue };
+            test.push(evaluate_case(source, case, &self.recipe, &segmenter, &|| compute.run_pending(), ctx)?);
+        }
+        let best = self.position.history.iter().find(|r| r.epoch == self.position.best_epoch);
+        let summary = TrainSummary {
+            run: self.folder.clone(),
+            device: compute.device().description.clone(),
+            epochs: self.position.epoch,
+            stopped_early,
+            best_epoch: self.position.best_epoch,
+            best_val_dice: best.and_then(|r| r.val_dice),
+            seconds: self.started.elapsed().as_secs_f64(),
+            mean_test_dice: mean(test.iter().filter_map(|c| c.mean_dice)),
+            undefined_test_dice: test.iter().filter(|c| c.mean_dice.is_none()).count(),
+            test,
+        };
+        let text = serde_json::to_vec_pretty(&summary).map_err(|e| TrainError::Data(e.to_string()))?;
+        write(&self.folder.join("result.json"), &text)?;
+        Ok(summary)
+    }
+}

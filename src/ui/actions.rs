@@ -1,0 +1,124 @@
+//! What keys, menu entries and palette lines do.
+
+use super::MainWindow;
+use super::layout::Pane;
+use super::panels::path_dialog::Purpose;
+use super::shortcuts::Action;
+use super::viewer::upwards;
+use crate::core::PlaneAxes;
+use crate::tools::ToolKind;
+use crate::workspace::{
+    Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, ThemeChoice, ViewCommand, Workspace,
+};
+use egui::Context;
+
+impl MainWindow {
+    pub(super) fn act(&mut self, ctx: &Context, action: Action, workspace: &mut Workspace, out: &mut Vec<Command>) {
+        match action {
+            Action::KeySheet => self.key_sheet = !self.key_sheet,
+            Action::Palette => self.palette.open(),
+            Action::Open => self.dialog.ask(Purpose::Open, ""),
+            Action::ToggleTheme => switch_theme(ctx, workspace),
+            _ if workspace.active_document().is_none() => {}
+            Action::ImportMask => self.dialog.ask(Purpose::ImportMask, ""),
+            Action::SaveProject => self.save_project(workspace, out),
+            Action::ExportMask => self.export_mask(workspace),
+            Action::Undo => out.push(EditCommand::Undo.into()),
+            Action::Redo => out.push(EditCommand::Redo.into()),
+            Action::Tool(tool) => self.belt.choose(tool),
+            Action::LastTool => self.belt.swap(),
+            Action::Digit(n) => self.digit(n, out),
+            Action::Preset(n) => out.push(ViewCommand::Preset(n).into()),
+            Action::HeaderWindow => out.push(ViewCommand::HeaderWindow.into()),
+            Action::Slices(by) => self.scroll(by, workspace, out),
+            Action::FirstSlice => self.jump(false, workspace, out),
+            Action::LastSlice => self.jump(true, workspace, out),
+            Action::Fit => self.viewer.fit(),
+            Action::ToggleCrosshair => out.push(ViewCommand::ToggleCrosshair.into()),
+            Action::Invert => out.push(ViewCommand::Invert.into()),
+            Action::ToggleMask => out.push(ViewCommand::ToggleMask.into()),
+            Action::OpacityBy(by) => out.push(ViewCommand::Opacity(workspace.overlay.opacity + by).into()),
+            Action::ToggleOutline => out.push(ViewCommand::ToggleOutline.into()),
+            Action::ToggleFill => out.push(ViewCommand::ToggleFill.into()),
+            Action::ToggleInterpolation => out.push(ViewCommand::ToggleInterpolation.into()),
+            Action::SegmentBy(by) => out.push(SegmentCommand::Step(by).into()),
+            Action::AddSegment => out.push(SegmentCommand::Add.into()),
+            Action::NewLayer => out.push(LayerCommand::New.into()),
+            Action::BrushBy(factor) => {
+                out.push(EditCommand::BrushRadius(workspace.brush.radius_mm * factor).into());
+            }
+            Action::ToggleSphere => out.push(EditCommand::BrushSphere(!workspace.brush.sphere).into()),
+            Action::Cine => self.viewer.toggle_cine(),
+            Action::Maximise => self.layout.toggle_maximised(self.viewer.focus()),
+            Action::Predict => {
+                self.layout.reveal(Pane::Train);
+                out.extend(self.train.predict(workspace));
+            }
+            Action::Compare => {
+                self.layout.reveal(Pane::Review);
+                out.extend(self.review.compare(workspace));
+            }
+            Action::ToggleDifference => out.extend(self.review.toggle_difference(workspace)),
+        }
+    }
+
+    /// Digits choose tools while editing and window presets while viewing.
+    fn digit(&mut self, n: usize, out: &mut Vec<Command>) {
+        if self.belt.current().edits() {
+            if let Some(tool) = ToolKind::ALL.get(n) {
+                self.belt.choose(*tool);
+            }
+        } else {
+            out.push(ViewCommand::Preset(n).into());
+        }
+    }
+
+    fn scroll(&mut self, by: i64, workspace: &Workspace, out: &mut Vec<Command>) {
+        let plane = self.viewer.focus();
+        if let Some(document) = workspace.active_document() {
+            out.push(ViewCommand::Scroll { plane, slices: by * upwards(document, plane) }.into());
+        }
+    }
+
+    fn jump(&mut self, last: bool, workspace: &Workspace, out: &mut Vec<Command>) {
+        let plane = self.viewer.focus();
+        let Some(document) = workspace.active_document() else { return };
+        let geometry = &document.case.geometry;
+        let count = PlaneAxes::of(geometry, plane).size(geometry)[2];
+        out.push(ViewCommand::Slice { plane, index: if last { count - 1 } else { 0 } }.into());
+    }
+
+    fn save_project(&mut self, workspace: &Workspace, out: &mut Vec<Command>) {
+        let Some(document) = workspace.active_document() else { return };
+        if document.project.is_some() {
+            out.push(FileCommand::SaveProject(None).into());
+        } else {
+            self.dialog.ask(Purpose::SaveProject, suggestion(&document.case.name, "maskwright"));
+        }
+    }
+
+    fn export_mask(&mut self, workspace: &Workspace) {
+        if let Some(layer) = workspace.active_document().and_then(|d| d.layer()) {
+            self.dialog.ask(Purpose::ExportMask, suggestion(&layer.name, "nii.gz"));
+        }
+    }
+}
+
+fn switch_theme(ctx: &Context, workspace: &mut Workspace) {
+    workspace.settings.theme = match workspace.settings.theme {
+        ThemeChoice::Dark => ThemeChoice::Light,
+        ThemeChoice::Light => ThemeChoice::Dark,
+    };
+    super::theme::apply(ctx, workspace.settings.theme);
+    workspace.save_settings();
+}
+
+/// A file in the user's documents folder, named after what is saved.
+pub(super) fn suggestion(name: &str, extension: &str) -> String {
+    let safe: String =
+        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let stem = safe.trim_matches(['-', '.']);
+    let file = format!("{}.{extension}", if stem.is_empty() { "mask" } else { stem });
+    let folder = std::env::home_dir().unwrap_or_default();
+    folder.join(file).to_string_lossy().into_owned()
+}

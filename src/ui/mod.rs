@@ -1,0 +1,299 @@
+//! The window's content: draws the workspace and turns input into commands. It never changes the document itself.
+//!
+//! Floor 5; the only module besides `app` that knows egui. [`MainWindow::show`] is called once a frame by the
+//! application and by UI tests alike.
+
+mod actions;
+mod layout;
+pub mod panels;
+pub mod shortcuts;
+pub mod theme;
+pub mod viewer;
+
+pub use layout::Pane;
+
+use crate::core::{CaseId, Plane};
+use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Workspace};
+use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
+use egui_notify::{Anchor, Toasts};
+use layout::Layout;
+use panels::layers::LayersPanel;
+use panels::menu::MenuRequest;
+use panels::palette::Palette;
+use panels::path_dialog::{PathDialog, Purpose};
+use panels::review::ReviewPanel;
+use panels::train::TrainPanel;
+use std::time::Duration;
+use viewer::{Shown, ToolBelt, Viewer};
+
+/// Something that would lose unsaved work and waits for a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Quit,
+    Close(CaseId),
+}
+
+/// All state of the window that is not part of the document.
+pub struct MainWindow {
+    layout: Layout,
+    viewer: Viewer,
+    belt: ToolBelt,
+    layers: LayersPanel,
+    train: TrainPanel,
+    review: ReviewPanel,
+    dialog: PathDialog,
+    palette: Palette,
+    toasts: Toasts,
+    messages: Vec<Notice>,
+    key_sheet: bool,
+    about: bool,
+    message_list: bool,
+    question: Option<Question>,
+    quitting: bool,
+    /// Commands that the user has confirmed and that are not asked about again.
+    confirmed: Vec<Command>,
+    device: String,
+}
+
+impl MainWindow {
+    /// `target_format` is the surface's format; `device` names the graphics device for the About box.
+    pub fn new(target_format: viewer::TargetFormat, device: String) -> Self {
+        Self {
+            layout: Layout::new(),
+            viewer: Viewer::new(target_format),
+            belt: ToolBelt::default(),
+            layers: LayersPanel::default(),
+            train: TrainPanel::default(),
+            review: ReviewPanel::default(),
+            dialog: PathDialog::default(),
+            palette: Palette::default(),
+            toasts: Toasts::default().with_anchor(Anchor::BottomRight),
+            messages: Vec::new(),
+            key_sheet: false,
+            about: false,
+            message_list: false,
+            question: None,
+            quitting: false,
+            confirmed: Vec::new(),
+            device,
+        }
+    }
+
+    /// Draws everything for one frame and applies what the user asked for.
+    pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
+        let ctx = ui.ctx().clone();
+        workspace.poll();
+        let mut out: Vec<Command> = Vec::new();
+        let mut actions = Vec::new();
+        let mut requests = Vec::new();
+
+        self.take_drops(&ctx, &mut out);
+        // The status bar is laid out before the panes and so shows what the last frame found.
+        let hover = self.viewer.hover().cloned();
+        let shown = self.review.shown(workspace);
+        self.viewer.feed(&ctx, workspace, shown);
+        out.extend(self.viewer.play(&ctx, workspace));
+
+        Panel::top("menu").show(ui, |ui| {
+            panels::menu::show(ui, workspace, &mut actions, &mut requests, &mut out);
+        });
+        Panel::top("tools").show(ui, |ui| {
+            ui.add_space(2.0);
+            panels::toolbar::show(ui, workspace, &mut self.belt, &mut out);
+            ui.add_space(2.0);
+        });
+        Panel::bottom("status").show(ui, |ui| {
+            panels::status::show(ui, workspace, hover.as_ref(), &mut out);
+        });
+        self.center(ui, workspace, shown, &mut out);
+        self.viewer.end_frame();
+        self.windows(&ctx, workspace, &mut actions, &mut out);
+
+        if !self.dialog.is_open() && self.question.is_none() {
+            actions.extend(shortcuts::pressed(&ctx));
+        }
+        for action in actions {
+            self.act(&ctx, action, workspace, &mut out);
+        }
+        for request in requests {
+            self.fulfil(&ctx, request, workspace);
+        }
+        self.guard_quit(&ctx, workspace);
+        for command in std::mem::take(&mut self.confirmed) {
+            workspace.dispatch(command);
+        }
+        for command in out {
+            self.forward(command, workspace);
+        }
+        self.tell(&ctx, workspace);
+    }
+
+    /// Passes a command on, unless it would lose unsaved work.
+    fn forward(&mut self, command: Command, workspace: &mut Workspace) {
+        if let Command::Open(OpenCommand::Close(id)) = command
+            && workspace.document(id).is_some_and(crate::workspace::Document::is_unsaved)
+        {
+            self.question = Some(Question::Close(id));
+            return;
+        }
+        workspace.dispatch(command);
+    }
+
+    fn center(&mut self, ui: &mut Ui, workspace: &Workspace, shown: Shown, out: &mut Vec<Command>) {
+        if workspace.active_document().is_none() {
+            if workspace.scan.is_some() {
+                Panel::left("found").default_size(330.0).show(ui, |ui| {
+                    ui.label(RichText::new("Patients").strong());
+                    panels::patients::show(ui, workspace, out);
+                });
+            }
+            CentralPanel::default().show(ui, |ui| {
+                panels::start::show(ui, workspace, &mut self.dialog, out);
+            });
+            return;
+        }
+        CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
+            let mut maximise = None;
+            let mut behavior = layout::Panes {
+                workspace,
+                shown,
+                viewer: &mut self.viewer,
+                belt: &mut self.belt,
+                layers: &mut self.layers,
+                train: &mut self.train,
+                review: &mut self.review,
+                dialog: &mut self.dialog,
+                out,
+                maximise: &mut maximise,
+            };
+            self.layout.show(ui, &mut behavior);
+            if let Some(plane) = maximise {
+                self.layout.toggle_maximised(plane);
+            }
+        });
+    }
+
+    fn windows(
+        &mut self,
+        ctx: &Context,
+        workspace: &Workspace,
+        actions: &mut Vec<shortcuts::Action>,
+        out: &mut Vec<Command>,
+    ) {
+        panels::key_sheet::show(ctx, &mut self.key_sheet);
+        panels::about::show(ctx, &mut self.about, &self.device);
+        actions.extend(self.palette.show(ctx));
+        if let Some((purpose, path)) = self.dialog.show(ctx) {
+            match purpose {
+                Purpose::Open => out.push(OpenCommand::Path(path).into()),
+                Purpose::ImportMask => out.push(FileCommand::ImportMask(path).into()),
+                Purpose::ExportMask => out.push(FileCommand::ExportMask(path).into()),
+                Purpose::ExportVolume => out.push(FileCommand::ExportVolume(path).into()),
+                Purpose::SaveProject => out.push(FileCommand::SaveProject(Some(path)).into()),
+                Purpose::ExportReport => out.push(crate::workspace::ReviewCommand::Export(path).into()),
+                Purpose::TrainingData | Purpose::Recipe => self.train.take_path(purpose, path),
+            }
+        }
+        let messages = &self.messages;
+        egui::Window::new("Messages").open(&mut self.message_list).default_width(520.0).show(ctx, |ui| {
+            egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
+                for message in messages.iter().rev() {
+                    let color = match message.level {
+                        Level::Info => ui.visuals().text_color(),
+                        Level::Warning => panels::patients::warning_color(ui),
+                        Level::Error => ui.visuals().error_fg_color,
+                    };
+                    ui.label(RichText::new(&message.text).color(color));
+                }
+                if messages.is_empty() {
+                    ui.weak("Nothing has been said yet.");
+                }
+            });
+        });
+        self.ask(ctx, workspace);
+    }
+
+    /// The question before unsaved work would be lost.
+    fn ask(&mut self, ctx: &Context, workspace: &Workspace) {
+        let Some(question) = self.question else { return };
+        let mut answered = false;
+        egui::Window::new("Unsaved changes")
+            .collapsible(false)
+            .resizable(false)
+            .anchor(Align2::CENTER_CENTER, [0.0; 2])
+            .show(ctx, |ui| {
+                ui.label("There are changes that are not saved in a project.");
+                ui.horizontal(|ui| {
+                    if ui.button("Keep working").clicked() {
+                        answered = true;
+                    }
+                    if ui.button("Discard changes").clicked() {
+                        answered = true;
+                        match question {
+                            Question::Quit => {
+                                self.quitting = true;
+                                // Discarding is a decision: the next start must not offer the work back.
+                                let ids = workspace.documents().iter().map(|d| d.case.id);
+                                self.confirmed.extend(ids.map(|id| OpenCommand::Close(id).into()));
+                                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                            }
+                            Question::Close(id) => self.confirmed.push(OpenCommand::Close(id).into()),
+                        }
+                    }
+                });
+            });
+        if answered {
+            self.question = None;
+        }
+    }
+
+    fn guard_quit(&mut self, ctx: &Context, workspace: &Workspace) {
+        let closing = ctx.input(|i| i.viewport().close_requested());
+        let unsaved = workspace.documents().iter().any(crate::workspace::Document::is_unsaved);
+        if closing && unsaved && !self.quitting {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.question = Some(Question::Quit);
+        }
+    }
+
+    fn fulfil(&mut self, ctx: &Context, request: MenuRequest, workspace: &Workspace) {
+        match request {
+            MenuRequest::ExportVolume => {
+                let name = workspace.active_document().map_or("image", |d| d.case.name.as_str());
+                self.dialog.ask(Purpose::ExportVolume, actions::suggestion(name, "nii.gz"));
+            }
+            MenuRequest::About => self.about = true,
+            MenuRequest::Messages => self.message_list = true,
+            MenuRequest::ResetLayout => self.layout = Layout::new(),
+            MenuRequest::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+        }
+    }
+
+    fn take_drops(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        let dropped = ctx.input(|i| i.raw.dropped_files.clone());
+        out.extend(dropped.into_iter().map(|f| OpenCommand::Path(f.path().to_owned()).into()));
+    }
+
+    /// Shows the workspace's notices as toasts and keeps them for the message list.
+    fn tell(&mut self, ctx: &Context, workspace: &mut Workspace) {
+        for error in self.viewer.take_errors() {
+            workspace.notify(Notice::error(error));
+        }
+        for notice in workspace.take_notices() {
+            let toast = match notice.level {
+                Level::Info => self.toasts.info(notice.text.clone()),
+                Level::Warning => self.toasts.warning(notice.text.clone()),
+                Level::Error => self.toasts.error(notice.text.clone()),
+            };
+            let seconds = if notice.level == Level::Info { 5 } else { 12 };
+            toast.duration(Some(Duration::from_secs(seconds))).width(380.0);
+            self.messages.push(notice);
+        }
+        self.toasts.show(ctx);
+    }
+
+    /// The pane that keys act on, for tests.
+    pub fn focus(&self) -> Plane {
+        self.viewer.focus()
+    }
+}

@@ -1,0 +1,47 @@
+//! The key sheet: made from the table that binds the keys, so it cannot be wrong.
+
+use crate::ui::shortcuts::{BINDINGS, POINTER_HABITS};
+use egui::{Context, Grid, RichText, ScrollArea, Window};
+
+/// Draws the sheet while `open`.
+pub fn show(ctx: &Context, open: &mut bool) {
+    let height = ctx.content_rect().height() - 120.0;
+    Window::new("Keys and pointer").open(open).collapsible(false).resizable(false).default_width(620.0).show(
+        ctx,
+        |ui| {
+            ScrollArea::vertical().max_height(height).show(ui, |ui| {
+                ui.columns(2, |columns| {
+                    let mut groups: Vec<&str> = Vec::new();
+                    for binding in BINDINGS {
+                        if !groups.contains(&binding.group) {
+                            groups.push(binding.group);
+                        }
+                    }
+                    let half = groups.len().div_ceil(2);
+                    for (n, group) in groups.iter().enumerate() {
+                        let ui = &mut columns[usize::from(n >= half)];
+                        ui.add_space(4.0);
+                        ui.label(RichText::new(*group).strong());
+                        Grid::new(("keys", *group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+                            for b in BINDINGS.iter().filter(|b| b.group == *group) {
+                                ui.monospace(b.keys());
+                                ui.label(b.text);
+                                ui.end_row();
+                            }
+                        });
+                    }
+                    let ui = &mut columns[0];
+                    ui.add_space(4.0);
+                    ui.label(RichText::new("Pointer").strong());
+                    Grid::new("pointer habits").num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+                        for (what, does) in POINTER_HABITS {
+                            ui.monospace(*what);
+                            ui.label(*does);
+                            ui.end_row();
+                        }
+                    });
+                });
+            });
+        },
+    );
+}

@@ -1,0 +1,171 @@
+//! Layers of the case and segments of the active layer.
+
+use crate::core::{Layer, Origin, Segment};
+use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, Workspace};
+use egui::{RichText, ScrollArea, TextEdit, Ui};
+
+/// A name being typed; the document gets it once, when the field is left.
+#[derive(Default)]
+pub struct LayersPanel {
+    renaming: Option<(Renamed, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renamed {
+    Layer(crate::core::LayerId),
+    Segment(u8),
+}
+
+impl LayersPanel {
+    /// The panel.
+    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+        let Some(document) = workspace.active_document() else {
+            ui.weak("Open a case to see its layers.");
+            return;
+        };
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Layers").strong());
+                if ui.button("New layer").clicked() {
+                    out.push(LayerCommand::New.into());
+                }
+            });
+            for layer in &document.case.layers {
+                self.layer(ui, document, layer, out);
+            }
+            if document.case.layers.is_empty() {
+                ui.weak("No mask yet. Painting starts one; File > Import mask reads one.");
+            }
+            ui.separator();
+            if let Some(layer) = document.layer() {
+                ui.horizontal(|ui| {
+                    ui.label(RichText::new("Segments").strong());
+                    if ui.button("Add segment").clicked() {
+                        out.push(SegmentCommand::Add.into());
+                    }
+                });
+                let counts = document.segment_volumes();
+                for segment in &layer.segments {
+                    self.segment(ui, document, segment, counts[usize::from(segment.id)], out);
+                }
+            }
+        });
+    }
+
+    fn layer(&mut self, ui: &mut Ui, document: &Document, layer: &Layer, out: &mut Vec<Command>) {
+        let active = document.active_layer == Some(layer.id);
+        ui.horizontal(|ui| {
+            let mut visible = layer.visible;
+            let show = ui.checkbox(&mut visible, "").on_hover_text("Show or hide this layer");
+            show.widget_info(|| egui::WidgetInfo::labeled(egui::Role::CheckBox, true, format!("Show {}", layer.name)));
+            if show.changed() {
+                out.push(LayerCommand::Visible(layer.id, visible).into());
+            }
+            if let Some(name) = self.name(ui, Renamed::Layer(layer.id), &layer.name, active) {
+                match name {
+                    Named::Chosen => out.push(LayerCommand::Select(layer.id).into()),
+                    Named::Renamed(name) => out.push(LayerCommand::Rename(layer.id, name).into()),
+                }
+            }
+            ui.menu_button("⋮", |ui| {
+                if ui.button("Rename").clicked() {
+                    self.renaming = Some((Renamed::Layer(layer.id), layer.name.clone()));
+                    ui.close();
+                }
+                if ui.button("Duplicate").clicked() {
+                    out.push(LayerCommand::Duplicate(layer.id).into());
+                    ui.close();
+                }
+                if ui.button("Delete").clicked() {
+                    out.push(LayerCommand::Delete(layer.id).into());
+                    ui.close();
+                }
+            })
+            .response
+            .on_hover_text(format!("More for {}", layer.name));
+        });
+        let origin = match &layer.origin {
+            Origin::Human => "drawn here".to_owned(),
+            Origin::Model { run, checkpoint } => format!("predicted by {run}, {checkpoint} checkpoint"),
+            Origin::Imported { file } => format!("from {file}"),
+        };
+        ui.indent(("origin", layer.id.0), |ui| ui.label(RichText::new(origin).small().weak()));
+    }
+
+    fn segment(&mut self, ui: &mut Ui, document: &Document, segment: &Segment, ml: f64, out: &mut Vec<Command>) {
+        let active = document.active_segment == segment.id;
+        ui.horizontal(|ui| {
+            let mut color = segment.color;
+            let picker = ui.color_edit_button_srgb(&mut color).on_hover_text("Colour");
+            if picker.changed() {
+                out.push(SegmentCommand::Color(segment.id, color).into());
+            }
+            let mut visible = segment.visible;
+            let show = ui.checkbox(&mut visible, "").on_hover_text("Show or hide");
+            show.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::CheckBox, true, format!("Show {}", segment.name))
+            });
+            if show.changed() {
+                out.push(SegmentCommand::Visible(segment.id, visible).into());
+            }
+            let lock = if segment.locked { "🔒" } else { "🔓" };
+            let button = ui.selectable_label(segment.locked, lock).on_hover_text("Locked segments cannot be changed");
+            button.widget_info(|| {
+                let word = if segment.locked { "Unlock" } else { "Lock" };
+                egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{word} {}", segment.name))
+            });
+            if button.clicked() {
+                out.push(SegmentCommand::Lock(segment.id, !segment.locked).into());
+            }
+            if let Some(name) = self.name(ui, Renamed::Segment(segment.id), &segment.name, active) {
+                match name {
+                    Named::Chosen => out.push(SegmentCommand::Select(segment.id).into()),
+                    Named::Renamed(name) => out.push(SegmentCommand::Rename(segment.id, name).into()),
+                }
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.menu_button("⋮", |ui| {
+                    if ui.button("Rename").clicked() {
+                        self.renaming = Some((Renamed::Segment(segment.id), segment.name.clone()));
+                        ui.close();
+                    }
+                    if ui.button("Delete segment").clicked() {
+                        out.push(SegmentCommand::Delete(segment.id).into());
+                        ui.close();
+                    }
+                })
+                .response
+                .on_hover_text(format!("More for {}", segment.name));
+                ui.label(RichText::new(format!("{ml:.1} ml")).small().weak());
+            });
+        });
+    }
+
+    /// A name that is chosen by a click and typed over after a double click.
+    fn name(&mut self, ui: &mut Ui, what: Renamed, name: &str, active: bool) -> Option<Named> {
+        if let Some((which, text)) = &mut self.renaming
+            && *which == what
+        {
+            let field = ui.add(TextEdit::singleline(text).desired_width(120.0));
+            if field.lost_focus() {
+                let text = text.trim().to_owned();
+                self.renaming = None;
+                return (!text.is_empty() && text != name).then_some(Named::Renamed(text));
+            }
+            if !field.has_focus() {
+                field.request_focus();
+            }
+            return None;
+        }
+        let label = ui.selectable_label(active, name).on_hover_text("Double click to rename");
+        if label.double_clicked() {
+            self.renaming = Some((what, name.to_owned()));
+        }
+        label.clicked().then_some(Named::Chosen)
+    }
+}
+
+enum Named {
+    Chosen,
+    Renamed(String),
+}

@@ -1,0 +1,119 @@
+//! The menu bar. Every entry does something now; what does not apply is not shown.
+
+use crate::ui::shortcuts::{Action, keys_of};
+use crate::workspace::{Command, OpenCommand, Workspace};
+use egui::{Button, Ui};
+
+/// What only the window can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MenuRequest {
+    ExportVolume,
+    About,
+    Messages,
+    ResetLayout,
+    Quit,
+}
+
+/// Draws the bar.
+pub fn show(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    actions: &mut Vec<Action>,
+    requests: &mut Vec<MenuRequest>,
+    out: &mut Vec<Command>,
+) {
+    egui::MenuBar::new().ui(ui, |ui| {
+        let document = workspace.active_document();
+        ui.menu_button("File", |ui| {
+            entry(ui, "Open…", Action::Open, actions);
+            if !workspace.settings.recent.is_empty() {
+                ui.menu_button("Open recent", |ui| {
+                    for path in &workspace.settings.recent {
+                        if ui.button(path.display().to_string()).clicked() {
+                            out.push(OpenCommand::Path(path.clone()).into());
+                            ui.close();
+                        }
+                    }
+                });
+            }
+            if ui.button("Demo patient").clicked() {
+                out.push(OpenCommand::DemoPatient.into());
+                ui.close();
+            }
+            if let Some(document) = document {
+                ui.separator();
+                entry(ui, "Save project", Action::SaveProject, actions);
+                entry(ui, "Import mask…", Action::ImportMask, actions);
+                if document.layer().is_some() {
+                    entry(ui, "Export layer…", Action::ExportMask, actions);
+                }
+                if document.case.volume.is_some() && ui.button("Export image…").clicked() {
+                    requests.push(MenuRequest::ExportVolume);
+                    ui.close();
+                }
+                if ui.button("Close case").clicked() {
+                    out.push(OpenCommand::Close(document.case.id).into());
+                    ui.close();
+                }
+            }
+            ui.separator();
+            if ui.button("Quit").clicked() {
+                requests.push(MenuRequest::Quit);
+                ui.close();
+            }
+        });
+        if let Some(document) = document {
+            ui.menu_button("Edit", |ui| {
+                for (name, word, action) in
+                    [(document.undo_name(), "Undo", Action::Undo), (document.redo_name(), "Redo", Action::Redo)]
+                {
+                    let text =
+                        name.map_or_else(|| format!("Nothing to {}", word.to_lowercase()), |n| format!("{word}: {n}"));
+                    if name.is_some() {
+                        entry(ui, &text, action, actions);
+                    } else {
+                        ui.weak(text);
+                    }
+                }
+                ui.separator();
+                entry(ui, "New layer", Action::NewLayer, actions);
+                entry(ui, "Add segment", Action::AddSegment, actions);
+            });
+        }
+        ui.menu_button("View", |ui| {
+            if document.is_some() {
+                entry(ui, "Fit slices", Action::Fit, actions);
+                entry(ui, "Crosshair lines", Action::ToggleCrosshair, actions);
+                entry(ui, "Invert grey", Action::Invert, actions);
+                entry(ui, "Smooth or raw voxels", Action::ToggleInterpolation, actions);
+                entry(ui, "Play or stop the stack", Action::Cine, actions);
+                entry(ui, "One pane or all", Action::Maximise, actions);
+                ui.separator();
+            }
+            if ui.button("Reset panel layout").clicked() {
+                requests.push(MenuRequest::ResetLayout);
+                ui.close();
+            }
+            entry(ui, "Light or dark window", Action::ToggleTheme, actions);
+        });
+        ui.menu_button("Help", |ui| {
+            entry(ui, "Keys and pointer", Action::KeySheet, actions);
+            entry(ui, "Command palette", Action::Palette, actions);
+            if ui.button("Messages").clicked() {
+                requests.push(MenuRequest::Messages);
+                ui.close();
+            }
+            if ui.button("About Maskwright").clicked() {
+                requests.push(MenuRequest::About);
+                ui.close();
+            }
+        });
+    });
+}
+
+fn entry(ui: &mut Ui, text: &str, action: Action, actions: &mut Vec<Action>) {
+    if ui.add(Button::new(text).shortcut_text(keys_of(action))).clicked() {
+        actions.push(action);
+        ui.close();
+    }
+}

@@ -1,0 +1,120 @@
+//! What the last scan found: patients, studies, series, their problems, and the masks beside them.
+
+use crate::io::{Finding, Series, Severity};
+use crate::workspace::{Command, FileCommand, OpenCommand, Workspace};
+use egui::{Color32, RichText, ScrollArea, Ui};
+
+/// The panel.
+pub fn show(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        open_cases(ui, workspace, out);
+        masks(ui, workspace, out);
+        let Some(scan) = &workspace.scan else {
+            if workspace.documents().is_empty() {
+                ui.weak("Nothing scanned yet. Open a folder to list its patients.");
+            }
+            return;
+        };
+        for (p, patient) in scan.patients.iter().enumerate() {
+            let title = if patient.id.is_empty() {
+                patient.label.clone()
+            } else {
+                format!("{} ({})", patient.label, patient.id)
+            };
+            egui::CollapsingHeader::new(RichText::new(title).strong()).id_salt(("patient", p)).default_open(true).show(
+                ui,
+                |ui| {
+                    for (s, study) in patient.studies.iter().enumerate() {
+                        ui.label(RichText::new(study_line(&study.label, &study.date, &study.description)).small());
+                        for (n, series) in study.series.iter().enumerate() {
+                            let open = OpenCommand::Series { patient: p, study: s, series: n };
+                            series_card(ui, series, open, out);
+                        }
+                    }
+                },
+            );
+        }
+        findings(ui, &scan.findings);
+    });
+}
+
+fn study_line(label: &str, date: &str, description: &str) -> String {
+    [label, date, description].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn open_cases(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    if workspace.documents().is_empty() {
+        return;
+    }
+    ui.label(RichText::new("Open cases").strong());
+    let active = workspace.active_document().map(|d| d.case.id);
+    for document in workspace.documents() {
+        ui.horizontal(|ui| {
+            let mark = if document.is_unsaved() { " •" } else { "" };
+            let text = format!("{}{mark}", document.case.name);
+            if ui.selectable_label(active == Some(document.case.id), text).clicked() {
+                out.push(OpenCommand::Activate(document.case.id).into());
+            }
+        });
+    }
+    ui.separator();
+}
+
+fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    let found = workspace.found_masks();
+    if found.is_empty() {
+        return;
+    }
+    ui.label(RichText::new("Masks beside this series").strong());
+    for (n, mask) in found.iter().enumerate() {
+        ui.horizontal(|ui| {
+            if ui.button("Load").on_hover_text(format!("Read {} into a new layer", mask.name)).clicked() {
+                out.push(FileCommand::ImportFound(n).into());
+            }
+            ui.label(&mask.name);
+        });
+    }
+    ui.separator();
+}
+
+fn series_card(ui: &mut Ui, series: &Series, open: OpenCommand, out: &mut Vec<Command>) {
+    ui.group(|ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal(|ui| {
+            ui.label(RichText::new(&series.label).strong());
+            ui.label(RichText::new(&series.modality).small().weak());
+            if series.can_open() && ui.button("Open").clicked() {
+                out.push(open.into());
+            }
+        });
+        if !series.description.is_empty() {
+            ui.label(RichText::new(&series.description).small());
+        }
+        let mut line = format!("{} slices", series.slices);
+        if let Some(g) = &series.geometry {
+            let (d, s) = (g.dims(), g.spacing());
+            line = format!("{} × {} × {}, {:.2} × {:.2} × {:.2} mm", d[0], d[1], d[2], s.x, s.y, s.z);
+        }
+        ui.label(RichText::new(line).small());
+        if !series.masks.is_empty() {
+            ui.label(RichText::new(format!("{} mask(s) beside it", series.masks.len())).small());
+        }
+        findings(ui, &series.findings);
+    });
+}
+
+fn findings(ui: &mut Ui, findings: &[Finding]) {
+    for finding in findings {
+        let color = match finding.severity {
+            Severity::Note => ui.visuals().weak_text_color(),
+            Severity::Warning => warning_color(ui),
+            Severity::Error => ui.visuals().error_fg_color,
+        };
+        ui.label(RichText::new(&finding.text).small().color(color));
+    }
+}
+
+/// Amber that can be read on both themes.
+pub fn warning_color(ui: &Ui) -> Color32 {
+    if ui.visuals().dark_mode { Color32::from_rgb(240, 180, 80) } else { Color32::from_rgb(150, 90, 0) }
+}

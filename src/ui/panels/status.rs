@@ -1,0 +1,47 @@
+//! The bottom line: what is under the pointer, what runs, what was done last.
+
+use crate::ui::viewer::Hover;
+use crate::workspace::{Command, Workspace};
+use egui::{ProgressBar, RichText, Ui};
+
+/// Draws the bar.
+pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut Vec<Command>) {
+    ui.horizontal(|ui| {
+        match hover {
+            Some(h) => {
+                let hu = h.hu.map_or_else(|| "reading…".to_owned(), |v| format!("{v} HU"));
+                ui.monospace(format!(
+                    "{hu:>9}   voxel {} {} {}   {:.1} {:.1} {:.1} mm",
+                    h.voxel[0], h.voxel[1], h.voxel[2], h.world.x, h.world.y, h.world.z
+                ));
+                if let Some(segment) = &h.segment {
+                    ui.label(RichText::new(segment).strong());
+                }
+            }
+            None => {
+                ui.label(RichText::new(&workspace.status).weak());
+            }
+        }
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            for task in workspace.tasks().iter().rev().take(3) {
+                if ui.button("Cancel").on_hover_text(format!("Cancel: {}", task.name)).clicked() {
+                    out.push(Command::CancelTask(task.id));
+                }
+                match task.fraction {
+                    Some(f) => {
+                        ui.add(ProgressBar::new(f).desired_width(110.0).show_percentage());
+                    }
+                    None => {
+                        ui.spinner();
+                    }
+                }
+                let text = if task.message.is_empty() { task.name } else { &task.message };
+                ui.label(text);
+                ui.separator();
+            }
+            if hover.is_some() && !workspace.status.is_empty() {
+                ui.label(RichText::new(&workspace.status).weak());
+            }
+        });
+    });
+}

@@ -1,0 +1,241 @@
+//! The one table that binds keys. The key sheet, the command palette and the menus read it too.
+
+use crate::tools::ToolKind;
+use egui::{Key, Modifiers};
+
+/// Something a key, a menu entry or the palette can ask for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    Open,
+    ImportMask,
+    SaveProject,
+    ExportMask,
+    Undo,
+    Redo,
+    Tool(ToolKind),
+    LastTool,
+    Preset(usize),
+    /// A digit: tool while editing, window preset while viewing.
+    Digit(usize),
+    HeaderWindow,
+    Slices(i64),
+    FirstSlice,
+    LastSlice,
+    Fit,
+    ToggleCrosshair,
+    Invert,
+    ToggleMask,
+    OpacityBy(f32),
+    ToggleOutline,
+    ToggleFill,
+    ToggleInterpolation,
+    SegmentBy(i32),
+    AddSegment,
+    NewLayer,
+    BrushBy(f64),
+    ToggleSphere,
+    Cine,
+    Maximise,
+    KeySheet,
+    Palette,
+    Predict,
+    Compare,
+    ToggleDifference,
+    ToggleTheme,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    pub group: &'static str,
+    pub text: &'static str,
+    pub action: Action,
+    pub modifiers: Modifiers,
+    pub key: Option<Key>,
+}
+
+const NONE: Modifiers = Modifiers::NONE;
+const CTRL: Modifiers = Modifiers::COMMAND;
+const CTRL_SHIFT: Modifiers = Modifiers { alt: false, ctrl: false, shift: true, mac_cmd: false, command: true };
+
+const fn bind(
+    group: &'static str,
+    text: &'static str,
+    action: Action,
+    modifiers: Modifiers,
+    key: Option<Key>,
+) -> Binding {
+    Binding { group, text, action, modifiers, key }
+}
+
+/// All bindings. Where two keys do the same, the first is the one that menus show.
+pub const BINDINGS: &[Binding] = &[
+    bind("File", "Open folder, image, mask or project", Action::Open, CTRL, Some(Key::O)),
+    bind("File", "Import a mask into a new layer", Action::ImportMask, CTRL, Some(Key::I)),
+    bind("File", "Save project", Action::SaveProject, CTRL, Some(Key::S)),
+    bind("File", "Export the active layer", Action::ExportMask, CTRL, Some(Key::E)),
+    bind("Edit", "Undo", Action::Undo, CTRL, Some(Key::Z)),
+    bind("Edit", "Redo", Action::Redo, CTRL, Some(Key::Y)),
+    bind("Edit", "Redo", Action::Redo, CTRL_SHIFT, Some(Key::Z)),
+    bind("Tools", "Crosshair", Action::Tool(ToolKind::Crosshair), NONE, Some(Key::V)),
+    bind("Tools", "Brush", Action::Tool(ToolKind::Brush), NONE, Some(Key::B)),
+    bind("Tools", "Eraser", Action::Tool(ToolKind::Eraser), NONE, Some(Key::E)),
+    bind("Tools", "Window/level", Action::Tool(ToolKind::WindowLevel), NONE, Some(Key::L)),
+    bind("Tools", "Last tool", Action::LastTool, NONE, Some(Key::Space)),
+    bind("Tools", "Smaller brush", Action::BrushBy(1.0 / 1.15), NONE, Some(Key::Minus)),
+    bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Equals)),
+    bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Plus)),
+    bind("Tools", "Sphere or disc brush", Action::ToggleSphere, NONE, Some(Key::N)),
+    bind("Segments", "Previous segment", Action::SegmentBy(-1), NONE, Some(Key::Q)),
+    bind("Segments", "Next segment", Action::SegmentBy(1), NONE, Some(Key::W)),
+    bind("Segments", "Add a segment", Action::AddSegment, CTRL_SHIFT, Some(Key::A)),
+    bind("Segments", "New layer", Action::NewLayer, CTRL_SHIFT, Some(Key::N)),
+    bind("Mask", "Mask on or off", Action::ToggleMask, NONE, Some(Key::S)),
+    bind("Mask", "Less opacity", Action::OpacityBy(-0.1), NONE, Some(Key::A)),
+    bind("Mask", "More opacity", Action::OpacityBy(0.1), NONE, Some(Key::D)),
+    bind("Mask", "Outline on or off", Action::ToggleOutline, NONE, Some(Key::O)),
+    bind("Mask", "Fill on or off", Action::ToggleFill, NONE, Some(Key::F)),
+    bind("Slices", "One slice up", Action::Slices(1), NONE, Some(Key::ArrowUp)),
+    bind("Slices", "One slice down", Action::Slices(-1), NONE, Some(Key::ArrowDown)),
+    bind("Slices", "Ten slices up", Action::Slices(10), NONE, Some(Key::PageUp)),
+    bind("Slices", "Ten slices down", Action::Slices(-10), NONE, Some(Key::PageDown)),
+    bind("Slices", "First slice", Action::FirstSlice, NONE, Some(Key::Home)),
+    bind("Slices", "Last slice", Action::LastSlice, NONE, Some(Key::End)),
+    bind("Slices", "Play or stop the stack", Action::Cine, NONE, Some(Key::C)),
+    bind("View", "Fit the slices to their panes", Action::Fit, NONE, Some(Key::R)),
+    bind("View", "Crosshair lines on or off", Action::ToggleCrosshair, NONE, Some(Key::X)),
+    bind("View", "Invert grey", Action::Invert, NONE, Some(Key::I)),
+    bind("View", "Smooth or raw voxels", Action::ToggleInterpolation, NONE, Some(Key::T)),
+    bind("View", "One pane or all", Action::Maximise, NONE, Some(Key::M)),
+    bind("View", "Light or dark window", Action::ToggleTheme, CTRL_SHIFT, Some(Key::L)),
+    bind("Window presets", "Header window", Action::HeaderWindow, Modifiers::ALT, Some(Key::Num0)),
+    bind("Window presets", "Soft tissue 400/40", Action::Preset(0), Modifiers::ALT, Some(Key::Num1)),
+    bind("Window presets", "Liver 150/90", Action::Preset(1), Modifiers::ALT, Some(Key::Num2)),
+    bind("Window presets", "Lung 1500/-600", Action::Preset(2), Modifiers::ALT, Some(Key::Num3)),
+    bind("Window presets", "Mediastinum 350/50", Action::Preset(3), Modifiers::ALT, Some(Key::Num4)),
+    bind("Window presets", "Bone 2500/480", Action::Preset(4), Modifiers::ALT, Some(Key::Num5)),
+    bind("Window presets", "Brain 80/40", Action::Preset(5), Modifiers::ALT, Some(Key::Num6)),
+    bind("Window presets", "Angio 600/300", Action::Preset(6), Modifiers::ALT, Some(Key::Num7)),
+    bind("Window presets", "Muscle 400/50", Action::Preset(7), Modifiers::ALT, Some(Key::Num8)),
+    bind("Digits", "Tool while editing, preset while viewing: 1", Action::Digit(0), NONE, Some(Key::Num1)),
+    bind("Digits", "… 2", Action::Digit(1), NONE, Some(Key::Num2)),
+    bind("Digits", "… 3", Action::Digit(2), NONE, Some(Key::Num3)),
+    bind("Digits", "… 4", Action::Digit(3), NONE, Some(Key::Num4)),
+    bind("Digits", "… 5", Action::Digit(4), NONE, Some(Key::Num5)),
+    bind("Digits", "… 6", Action::Digit(5), NONE, Some(Key::Num6)),
+    bind("Digits", "… 7", Action::Digit(6), NONE, Some(Key::Num7)),
+    bind("Digits", "… 8", Action::Digit(7), NONE, Some(Key::Num8)),
+    bind("Models", "Predict the open case with the selected model", Action::Predict, CTRL, Some(Key::P)),
+    bind("Models", "Compare the two chosen layers", Action::Compare, CTRL, Some(Key::R)),
+    bind("Models", "Difference overlay on or off", Action::ToggleDifference, NONE, Some(Key::G)),
+    bind("Help", "This key sheet", Action::KeySheet, NONE, Some(Key::F1)),
+    bind("Help", "This key sheet", Action::KeySheet, NONE, Some(Key::Questionmark)),
+    bind("Help", "Command palette", Action::Palette, CTRL, Some(Key::K)),
+];
+
+/// Pointer habits, for the key sheet.
+pub const POINTER_HABITS: &[(&str, &str)] = &[
+    ("Wheel", "slice"),
+    ("Ctrl + wheel", "zoom to the pointer"),
+    ("Shift + wheel", "brush size"),
+    ("Middle drag", "pan"),
+    ("Right drag", "window (across) and level (down)"),
+    ("Ctrl held while painting", "erase"),
+    ("Double click on a pane", "one pane or all"),
+    ("Escape while painting", "take the stroke back"),
+];
+
+impl Binding {
+    /// The keys as text, for example `Ctrl+Shift+Z`.
+    pub fn keys(&self) -> String {
+        let Some(key) = self.key else { return String::new() };
+        let mut text = String::new();
+        for (on, name) in [
+            (self.modifiers.command || self.modifiers.ctrl, "Ctrl+"),
+            (self.modifiers.alt, "Alt+"),
+            (self.modifiers.shift, "Shift+"),
+        ] {
+            if on {
+                text.push_str(name);
+            }
+        }
+        text.push_str(key.symbol_or_name());
+        text
+    }
+}
+
+/// The keys that a menu shows beside an action.
+pub fn keys_of(action: Action) -> String {
+    BINDINGS.iter().find(|b| b.action == action).map(Binding::keys).unwrap_or_default()
+}
+
+/// Actions asked for by keys in this frame. Empty while a text field has the focus.
+pub fn pressed(ctx: &egui::Context) -> Vec<Action> {
+    if ctx.egui_wants_keyboard_input() {
+        return Vec::new();
+    }
+    let mut actions = Vec::new();
+    ctx.input_mut(|input| {
+        for binding in BINDINGS {
+            let Some(key) = binding.key else { continue };
+            let repeats = matches!(binding.action, Action::Slices(_) | Action::BrushBy(_));
+            let count = input.count_and_consume_exact(binding.modifiers, key);
+            if count > 0 {
+                let times = if repeats { count } else { 1 };
+                actions.extend(std::iter::repeat_n(binding.action, times));
+            }
+        }
+    });
+    actions
+}
+
+/// egui's own shortcut matching ignores extra Shift and Alt; here a key with a modifier is another key.
+trait ExactKeys {
+    fn count_and_consume_exact(&mut self, modifiers: Modifiers, key: Key) -> usize;
+}
+
+impl ExactKeys for egui::InputState {
+    fn count_and_consume_exact(&mut self, modifiers: Modifiers, key: Key) -> usize {
+        let before = self.events.len();
+        self.events.retain(|event| {
+            // `?` and `+` need Shift on most keyboards; for them Shift is part of the key.
+            let shifted = matches!(key, Key::Questionmark | Key::Plus);
+            !matches!(event, egui::Event::Key { key: k, modifiers: m, pressed: true, .. }
+                if *k == key
+                    && m.alt == modifiers.alt
+                    && (m.shift == modifiers.shift || shifted)
+                    && (m.command || m.ctrl) == (modifiers.command || modifiers.ctrl))
+        });
+        before - self.events.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_key_is_bound_twice() {
+        let mut seen = HashSet::new();
+        for b in BINDINGS {
+            assert!(seen.insert(b.keys()), "{} is bound twice", b.keys());
+        }
+    }
+
+    #[test]
+    fn the_habits_of_other_programs_are_kept() {
+        let bound = |keys: &str| BINDINGS.iter().find(|b| b.keys() == keys).map(|b| b.action);
+        assert_eq!(bound("Ctrl+Z"), Some(Action::Undo));
+        assert_eq!(bound("Ctrl+Shift+Z"), Some(Action::Redo));
+        assert_eq!(bound("Ctrl+Y"), Some(Action::Redo));
+        assert_eq!(bound("S"), Some(Action::ToggleMask));
+        assert_eq!(bound("Ctrl+K"), Some(Action::Palette));
+        assert_eq!(bound("Alt+3"), Some(Action::Preset(2)));
+        for (n, preset) in crate::core::PRESETS.iter().enumerate() {
+            let text = BINDINGS.iter().find(|b| b.action == Action::Preset(n)).unwrap().text;
+            let window = preset.window;
+            assert_eq!(text, format!("{} {}/{}", preset.name, window.window_width, window.window_center));
+        }
+    }
+}

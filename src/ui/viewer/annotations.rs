@@ -1,0 +1,115 @@
+//! What is written and drawn over a slice: orientation letters, scale bar, slice position, crosshair, brush.
+
+use crate::core::{Geometry, Plane, PlaneAxes};
+use crate::render::PaneView;
+use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Vec2};
+use glam::{DVec2, DVec3};
+
+/// Text with a dark rim, readable on bone and on air.
+pub fn text(painter: &Painter, pos: Pos2, align: Align2, text: &str, size: f32, color: Color32) {
+    let font = FontId::proportional(size);
+    for offset in [Vec2::new(1.0, 1.0), Vec2::new(-1.0, 1.0), Vec2::new(1.0, -1.0), Vec2::new(-1.0, -1.0)] {
+        painter.text(pos + offset, align, text, font.clone(), Color32::from_black_alpha(200));
+    }
+    painter.text(pos, align, text, font, color);
+}
+
+/// Letters at the four edges.
+pub fn letters(painter: &Painter, rect: Rect, geometry: &Geometry, plane: Plane) {
+    let [left, right, top, bottom] = PlaneAxes::of(geometry, plane).letters(geometry);
+    let inner = rect.shrink(6.0);
+    for (pos, align, letter) in [
+        (inner.left_center(), Align2::LEFT_CENTER, left),
+        (inner.right_center() - Vec2::new(16.0, 0.0), Align2::RIGHT_CENTER, right),
+        (inner.center_top(), Align2::CENTER_TOP, top),
+        (inner.center_bottom(), Align2::CENTER_BOTTOM, bottom),
+    ] {
+        text(painter, pos, align, &letter.to_string(), 15.0, PANE_TEXT);
+    }
+}
+
+/// A bar of a round length near a quarter of the pane's width.
+pub fn scale_bar(painter: &Painter, rect: Rect, points_per_mm: f64) {
+    let Some((mm, points)) = round_length(f64::from(rect.width()) / 4.0, points_per_mm) else { return };
+    let left = Pos2::new(rect.left() + 10.0, rect.bottom() - 12.0);
+    let right = left + Vec2::new(points as f32, 0.0);
+    for (width, color) in [(4.0, Color32::from_black_alpha(200)), (2.0, PANE_TEXT)] {
+        let stroke = Stroke::new(width, color);
+        painter.line_segment([left, right], stroke);
+        painter.line_segment([left - Vec2::Y * 4.0, left + Vec2::Y * 4.0], stroke);
+        painter.line_segment([right - Vec2::Y * 4.0, right + Vec2::Y * 4.0], stroke);
+    }
+    let label = if mm >= 10.0 { format!("{} cm", mm / 10.0) } else { format!("{mm} mm") };
+    text(painter, right + Vec2::new(6.0, 0.0), Align2::LEFT_CENTER, &label, 11.5, PANE_TEXT);
+}
+
+/// The largest of 1, 2, 5 x 10^n mm that fits into `room` points, and its length in points.
+fn round_length(room: f64, points_per_mm: f64) -> Option<(f64, f64)> {
+    if !(room > 0.0 && points_per_mm > 0.0 && points_per_mm.is_finite()) {
+        return None;
+    }
+    let limit = room / points_per_mm;
+    let power = 10f64.powf(limit.log10().floor());
+    let mm = [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|&m| m <= limit)?;
+    Some((mm, mm * points_per_mm))
+}
+
+/// Lines where the two other planes cut this one, in the colours of those planes, with a gap around the crossing.
+pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geometry, voxel: DVec3, scale: f32) {
+    let at = view.screen_from_voxel(geometry, voxel);
+    let at = rect.min + Vec2::new(at.x as f32, at.y as f32) / scale;
+    let axes = PlaneAxes::of(geometry, view.plane);
+    let color_of = |axis: usize| {
+        Plane::ALL
+            .iter()
+            .position(|&p| PlaneAxes::of(geometry, p).through == axis)
+            .map_or(PANE_TEXT, |n| PLANE_COLORS[n])
+            .gamma_multiply(0.75)
+    };
+    let gap = 12.0;
+    let vertical = Stroke::new(1.0, color_of(axes.right));
+    let horizontal = Stroke::new(1.0, color_of(axes.down));
+    if rect.x_range().contains(at.x) {
+        painter.line_segment([Pos2::new(at.x, rect.top()), Pos2::new(at.x, (at.y - gap).max(rect.top()))], vertical);
+        painter
+            .line_segment([Pos2::new(at.x, (at.y + gap).min(rect.bottom())), Pos2::new(at.x, rect.bottom())], vertical);
+    }
+    if rect.y_range().contains(at.y) {
+        painter
+            .line_segment([Pos2::new(rect.left(), at.y), Pos2::new((at.x - gap).max(rect.left()), at.y)], horizontal);
+        painter
+            .line_segment([Pos2::new((at.x + gap).min(rect.right()), at.y), Pos2::new(rect.right(), at.y)], horizontal);
+    }
+}
+
+/// Outline of the brush under the pointer.
+pub fn brush(painter: &Painter, at: Pos2, radius_points: f32, erase: bool) {
+    let color = if erase { Color32::from_rgb(255, 120, 110) } else { Color32::from_rgb(250, 250, 250) };
+    let radius = radius_points.max(1.5);
+    painter.circle_stroke(at, radius, Stroke::new(2.5, Color32::from_black_alpha(140)));
+    painter.circle_stroke(at, radius, Stroke::new(1.0, color));
+}
+
+/// Physical pixels of a pane from a position in points.
+pub fn pixel(rect: Rect, pos: Pos2, scale: f32) -> DVec2 {
+    let p = (pos - rect.min) * scale;
+    DVec2::new(f64::from(p.x), f64::from(p.y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scale_bars_are_round_and_fit() {
+        for points_per_mm in [0.03, 0.4, 1.0, 2.7, 11.0, 90.0] {
+            let (mm, points) = round_length(100.0, points_per_mm).unwrap();
+            assert!(points <= 100.0 && points > 19.0, "{points_per_mm}: {mm} mm is {points} points");
+            let mantissa = mm / 10f64.powf(mm.log10().floor());
+            assert!([1.0, 2.0, 5.0].iter().any(|m| (m - mantissa).abs() < 1e-9), "{mm}");
+        }
+        assert_eq!(round_length(0.0, 1.0), None);
+        assert_eq!(round_length(10.0, f64::NAN), None);
+    }
+}

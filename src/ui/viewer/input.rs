@@ -1,0 +1,196 @@
+//! Pointer and wheel over a pane: tools get voxel positions, the pane gets pan and zoom.
+
+use super::annotations::pixel;
+use crate::core::{Geometry, PlaneAxes, Window};
+use crate::render::PaneView;
+use crate::tools::{BrushTool, CrosshairTool, Phase, PointerEvent, Tool, ToolKind, WindowLevelTool};
+use crate::workspace::Command;
+use egui::{Event, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2};
+use glam::DVec2;
+
+/// Points of smooth scrolling that count as one notch of a wheel.
+const POINTS_PER_NOTCH: f32 = 40.0;
+
+/// The tools with their drag state, shared by all panes.
+#[derive(Default)]
+pub struct ToolBelt {
+    current: ToolKind,
+    previous: ToolKind,
+    brush: BrushTool,
+    crosshair: CrosshairTool,
+    window_level: WindowLevelTool,
+    /// The secondary button's own window/level.
+    side: WindowLevelTool,
+    /// Pane in which a drag began, with its button.
+    grab: Option<(egui::Id, PointerButton, Pos2)>,
+}
+
+impl ToolBelt {
+    /// The tool in hand.
+    pub fn current(&self) -> ToolKind {
+        self.current
+    }
+
+    /// Takes another tool.
+    pub fn choose(&mut self, tool: ToolKind) {
+        if tool != self.current {
+            self.previous = self.current;
+            self.current = tool;
+        }
+    }
+
+    /// Swaps with the tool before.
+    pub fn swap(&mut self) {
+        std::mem::swap(&mut self.current, &mut self.previous);
+    }
+
+    /// Whether a drag is going on.
+    pub fn is_dragging(&self) -> bool {
+        self.grab.is_some()
+    }
+
+    fn tool(&mut self, button: PointerButton) -> &mut dyn Tool {
+        if button == PointerButton::Secondary {
+            return &mut self.side;
+        }
+        match self.current {
+            ToolKind::Crosshair => &mut self.crosshair,
+            ToolKind::WindowLevel => &mut self.window_level,
+            ToolKind::Brush | ToolKind::Eraser => {
+                self.brush.erase = self.current == ToolKind::Eraser;
+                &mut self.brush
+            }
+        }
+    }
+}
+
+/// What the wheel asked for over a pane.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct WheelRequest {
+    /// Notches upwards.
+    pub slices: f32,
+    /// Factor of the zoom.
+    pub zoom: f32,
+    /// Factor of the brush.
+    pub brush: f32,
+}
+
+/// Adds up the wheel events of this frame.
+pub fn wheel(ui: &Ui) -> WheelRequest {
+    let mut request = WheelRequest { slices: 0.0, zoom: 1.0, brush: 1.0 };
+    ui.input(|input| {
+        for event in &input.events {
+            if let Event::MouseWheel { unit, delta, modifiers, .. } = event {
+                let notches = match unit {
+                    MouseWheelUnit::Point => delta.y / POINTS_PER_NOTCH,
+                    MouseWheelUnit::Line => delta.y,
+                    MouseWheelUnit::Page => delta.y * 10.0,
+                };
+                if modifiers.command || modifiers.ctrl {
+                    request.zoom *= 1.15f32.powf(notches);
+                } else if modifiers.shift {
+                    // Some systems turn Shift + wheel sideways.
+                    let notches = if notches == 0.0 { delta.x } else { notches };
+                    request.brush *= 1.1f32.powf(notches.clamp(-5.0, 5.0));
+                } else {
+                    request.slices += notches;
+                }
+            }
+        }
+    });
+    request
+}
+
+/// What a pane is to its pointer.
+pub struct PaneInput<'a> {
+    pub id: egui::Id,
+    pub rect: Rect,
+    pub geometry: &'a Geometry,
+    pub window: Window,
+    /// Physical pixels per point.
+    pub scale: f32,
+    /// Whether the pointer is over this pane and nothing lies above it.
+    pub hovered: bool,
+}
+
+/// Feeds this frame's pointer events to the tool in hand; pans with the middle button.
+pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut ToolBelt) -> Vec<Command> {
+    let mut out = Vec::new();
+    let events = ui.input(|i| i.events.clone());
+    for event in &events {
+        match event {
+            Event::PointerButton { pos, button, pressed: true, modifiers } => {
+                if belt.grab.is_none() && pane.hovered && pane.rect.contains(*pos) {
+                    belt.grab = Some((pane.id, *button, *pos));
+                    if *button != PointerButton::Middle {
+                        let inverse = modifiers.ctrl || modifiers.command;
+                        let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
+                        out.extend(belt.tool(*button).pointer(&e));
+                    }
+                }
+            }
+            Event::PointerMoved(pos) => {
+                if let Some((id, button, last)) = belt.grab
+                    && id == pane.id
+                {
+                    belt.grab = Some((id, button, *pos));
+                    let delta = *pos - last;
+                    if button == PointerButton::Middle {
+                        let pixels = delta * pane.scale;
+                        view.pan(pane.geometry, DVec2::new(f64::from(pixels.x), f64::from(pixels.y)));
+                    } else {
+                        let e = make(pane, view, Phase::Drag, *pos, delta, false);
+                        out.extend(belt.tool(button).pointer(&e));
+                    }
+                }
+            }
+            Event::PointerButton { pos, button, pressed: false, .. } => {
+                end(pane, view, belt, Phase::Release, Some((*button, *pos)), &mut out);
+            }
+            Event::PointerGone | Event::WindowFocused(false) => {
+                // A stroke that leaves the window is finished where it left, not lost.
+                end(pane, view, belt, Phase::Release, None, &mut out);
+            }
+            Event::Key { key: egui::Key::Escape, pressed: true, .. } => {
+                end(pane, view, belt, Phase::Cancel, None, &mut out);
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn end(
+    pane: &PaneInput<'_>,
+    view: &PaneView,
+    belt: &mut ToolBelt,
+    phase: Phase,
+    at: Option<(PointerButton, Pos2)>,
+    out: &mut Vec<Command>,
+) {
+    let Some((id, held, last)) = belt.grab else { return };
+    if id != pane.id || at.is_some_and(|(button, _)| button != held) {
+        return;
+    }
+    belt.grab = None;
+    if held != PointerButton::Middle {
+        let pos = at.map_or(last, |(_, pos)| pos);
+        let e = make(pane, view, phase, pos, pos - last, false);
+        out.extend(belt.tool(held).pointer(&e));
+    }
+}
+
+fn make(pane: &PaneInput<'_>, view: &PaneView, phase: Phase, pos: Pos2, delta: Vec2, inverse: bool) -> PointerEvent {
+    let axes = PlaneAxes::of(pane.geometry, view.plane);
+    let mut voxel = view.voxel_from_screen(pane.geometry, pixel(pane.rect, pos, pane.scale));
+    voxel[axes.through] = view.slice_index(pane.geometry) as f64;
+    PointerEvent {
+        phase,
+        plane: view.plane,
+        through_axis: axes.through,
+        voxel,
+        delta: DVec2::new(f64::from(delta.x), f64::from(delta.y)),
+        inverse,
+        window: pane.window,
+    }
+}

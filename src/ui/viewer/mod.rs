@@ -1,0 +1,410 @@
+//! The three slice panes: our own WGSL draws the voxels, egui draws what is written over them.
+
+mod annotations;
+mod gpu;
+mod input;
+
+pub use input::ToolBelt;
+/// The texture format of the surface that slices are drawn to.
+pub use wgpu::TextureFormat as TargetFormat;
+
+use crate::core::{CaseId, LabelId, LayerId, PRESETS, Plane, PlaneAxes};
+use crate::render::{DifferenceColors, Interpolation, LabelColors, Overlay, PaneId, PaneView, SliceView};
+use crate::tools::ToolKind;
+use crate::ui::theme::{DIFFERENCE_COLORS, PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS};
+use crate::workspace::{Command, Dirty, Document, EditCommand, ViewCommand, Workspace};
+use annotations::pixel;
+use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Sense, Slider, Stroke, StrokeKind, Ui, Vec2};
+use glam::{DVec2, DVec3};
+use gpu::{GpuFeed, SliceCallback, SliceData};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Slices per second of cine play.
+const CINE_RATE: f64 = 12.0;
+/// Width of the slice slider at the right of a pane.
+const SLIDER_WIDTH: f32 = 18.0;
+
+/// What is under the pointer.
+#[derive(Debug, Clone)]
+pub struct Hover {
+    pub plane: Plane,
+    pub voxel: [i64; 3],
+    /// LPS millimetres.
+    pub world: DVec3,
+    /// `None` while the volume is still being read.
+    pub hu: Option<i16>,
+    pub segment: Option<String>,
+}
+
+/// Which layers are drawn: A alone in its colours, or A against B as a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    Nothing,
+    Layer(LayerId),
+    Difference { a: (LayerId, LabelId), b: (LayerId, LabelId) },
+}
+
+/// State of the panes that is not part of the document.
+pub struct Viewer {
+    panes: HashMap<(CaseId, Plane), PaneView>,
+    feed: GpuFeed,
+    target_format: TargetFormat,
+    hover: Option<Hover>,
+    /// The pane that keys act on: the one the pointer was over last.
+    focus: Plane,
+    cine: Option<(Plane, Instant)>,
+    wheel_rest: f32,
+    refit: bool,
+}
+
+impl Viewer {
+    /// `target_format` is the format of the surface that egui draws to.
+    pub fn new(target_format: TargetFormat) -> Self {
+        Self {
+            panes: HashMap::new(),
+            feed: GpuFeed::default(),
+            target_format,
+            hover: None,
+            focus: Plane::Axial,
+            cine: None,
+            wheel_rest: 0.0,
+            refit: false,
+        }
+    }
+
+    /// What is under the pointer in this frame.
+    pub fn hover(&self) -> Option<&Hover> {
+        self.hover.as_ref()
+    }
+
+    /// The pane that keys act on.
+    pub fn focus(&self) -> Plane {
+        self.focus
+    }
+
+    /// Makes keys act on a pane.
+    pub fn set_focus(&mut self, plane: Plane) {
+        self.focus = plane;
+    }
+
+    /// Fits all panes in the next frame.
+    pub fn fit(&mut self) {
+        self.refit = true;
+    }
+
+    /// Starts or stops playing the focused pane.
+    pub fn toggle_cine(&mut self) {
+        self.cine = if self.cine.is_some() { None } else { Some((self.focus, Instant::now())) };
+    }
+
+    /// Whether a pane is playing.
+    pub fn is_playing(&self) -> bool {
+        self.cine.is_some()
+    }
+
+    /// Errors of the graphics device since the last call.
+    pub fn take_errors(&self) -> Vec<String> {
+        self.feed.take_errors()
+    }
+
+    /// Takes slices and dirty bricks of the active case over to the device. Call once a frame, before the panes.
+    pub fn feed(&mut self, ctx: &egui::Context, workspace: &mut Workspace, shown: Shown) {
+        self.hover = None;
+        let Some(document) = workspace.active_document_mut() else { return };
+        let id = document.case.id;
+        if self.feed.case() != Some(id) {
+            self.feed.set_case(id, document.case.geometry.dims());
+            document.take_streamed();
+            if let Some(volume) = &document.case.volume {
+                let slices = nearest_first(document.slice_index(Plane::Axial), document.case.geometry.dims()[2]);
+                self.feed.push_slices(slices.into_iter().map(|k| SliceData::Of(k, Arc::clone(volume))));
+            }
+        }
+        self.feed.push_slices(document.take_streamed().into_iter().map(|(k, hu)| SliceData::Streamed(k, hu)));
+        let dirty = document.take_dirty();
+        let wanted = match shown {
+            Shown::Nothing => [None, None],
+            Shown::Layer(a) => [Some(a), None],
+            Shown::Difference { a, b } => [Some(a.0), Some(b.0)],
+        };
+        for (slot, layer) in wanted.into_iter().enumerate() {
+            let layer = layer.and_then(|l| document.case.layer(l));
+            match (layer, self.feed.layer(slot)) {
+                (None, None) => {}
+                (None, Some(_)) => self.feed.set_layer(slot, None),
+                (Some(layer), have) if have != Some(layer.id) => {
+                    self.feed.set_layer(slot, Some((layer.id, &layer.labels)));
+                }
+                (Some(layer), _) => match dirty.get(&layer.id) {
+                    Some(Dirty::All) => {
+                        let all = (0..layer.labels.brick_count() as u32).collect();
+                        self.feed.push_bricks(slot, &layer.labels, &all);
+                    }
+                    Some(Dirty::Bricks(bricks)) if !bricks.is_empty() => {
+                        self.feed.push_bricks(slot, &layer.labels, bricks);
+                    }
+                    _ => {}
+                },
+            }
+        }
+        if self.feed.has_pending() {
+            ctx.request_repaint();
+        }
+    }
+
+    /// Advances cine play; gives back the command that turns the page.
+    pub fn play(&mut self, ctx: &egui::Context, workspace: &Workspace) -> Option<Command> {
+        let (plane, last) = self.cine?;
+        let document = workspace.active_document()?;
+        let period = Duration::from_secs_f64(1.0 / CINE_RATE);
+        let elapsed = last.elapsed();
+        if elapsed < period {
+            ctx.request_repaint_after(period - elapsed);
+            return None;
+        }
+        self.cine = Some((plane, Instant::now()));
+        ctx.request_repaint_after(period);
+        let count = PlaneAxes::of(&document.case.geometry, plane).size(&document.case.geometry)[2];
+        Some(ViewCommand::Slice { plane, index: (document.slice_index(plane) + 1) % count }.into())
+    }
+
+    /// Draws one pane and reacts to its pointer. `maximise` is set by a double click.
+    pub fn pane(
+        &mut self,
+        ui: &mut Ui,
+        workspace: &Workspace,
+        plane: Plane,
+        shown: Shown,
+        belt: &mut ToolBelt,
+        maximise: &mut bool,
+    ) -> Vec<Command> {
+        let mut out = Vec::new();
+        let full = ui.available_rect_before_wrap();
+        let Some(document) = workspace.active_document() else { return out };
+        let geometry = document.case.geometry;
+        let rect = Rect::from_min_max(full.min, full.max - Vec2::new(SLIDER_WIDTH, 0.0));
+        slice_slider(ui, document, plane, Rect::from_min_max(rect.right_top(), full.max), &mut out);
+        if rect.width() < 8.0 || rect.height() < 8.0 {
+            return out;
+        }
+        let id = ui.make_persistent_id(("slice pane", plane.name()));
+        let response = ui.interact(rect, id, Sense::click());
+        response.widget_info(|| {
+            let text = format!("{} slice {}", plane.name(), document.slice_index(plane) + 1);
+            egui::WidgetInfo::labeled(egui::Role::Image, true, text)
+        });
+        let scale = ui.ctx().pixels_per_point();
+        let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
+        let view = self.panes.entry((document.case.id, plane)).or_insert_with(|| PaneView::fit(plane, &geometry, size));
+        if view.size != size {
+            // A pane that grows or shrinks keeps showing the same part of the body.
+            let factor = (size.x / view.size.x).min(size.y / view.size.y);
+            view.resize(size);
+            if factor.is_finite() && factor > 0.0 {
+                view.zoom_at(&geometry, size / 2.0, factor);
+            }
+        }
+        if self.refit {
+            view.refit(&geometry);
+        }
+        let axes = PlaneAxes::of(&geometry, plane);
+        view.set_slice(&geometry, document.slice_index(plane) as f64);
+
+        let hovered = response.contains_pointer() && ui.ui_contains_pointer();
+        if hovered {
+            self.focus = plane;
+            let wheel = input::wheel(ui);
+            if let Some(pos) = ui.input(|i| i.pointer.hover_pos()) {
+                if wheel.zoom != 1.0 {
+                    view.zoom_at(&geometry, pixel(rect, pos, scale), f64::from(wheel.zoom));
+                }
+                self.hover = Some(hover_at(document, view, axes, pixel(rect, pos, scale)));
+            }
+            if wheel.brush != 1.0 {
+                let radius = workspace.brush.radius_mm * f64::from(wheel.brush);
+                out.push(EditCommand::BrushRadius(radius).into());
+            }
+            self.wheel_rest += wheel.slices;
+            let notches = self.wheel_rest.trunc();
+            self.wheel_rest -= notches;
+            if notches != 0.0 {
+                out.push(ViewCommand::Scroll { plane, slices: notches as i64 * upwards(document, plane) }.into());
+            }
+        }
+        let pane = input::PaneInput { id, rect, geometry: &geometry, window: document.view.window, scale, hovered };
+        out.extend(input::pointer(ui, &pane, view, belt));
+        if response.double_clicked() && !belt.current().edits() {
+            *maximise = true;
+        }
+        let view = *view;
+        self.paint(ui, workspace, document, &view, rect, shown);
+        annotate(ui, workspace, document, &view, rect, belt, hovered, self.focus == plane);
+        out
+    }
+
+    /// Call after all panes of a frame.
+    pub fn end_frame(&mut self) {
+        self.refit = false;
+    }
+
+    fn paint(&self, ui: &Ui, workspace: &Workspace, document: &Document, view: &PaneView, rect: Rect, shown: Shown) {
+        let overlay = &workspace.overlay;
+        let visible = overlay.visible;
+        let drawn = match shown {
+            Shown::Layer(a) if visible => document
+                .case
+                .layer(a)
+                .filter(|l| l.visible)
+                .map_or(Overlay::None, |l| Overlay::Labels { colors: LabelColors::from_segments(&l.segments) }),
+            Shown::Difference { a, b } if visible => {
+                let [only_a, only_b, both] = DIFFERENCE_COLORS.map(|[r, g, b]| [r, g, b, 255]);
+                Overlay::Difference { a: a.1, b: b.1, colors: DifferenceColors { only_a, only_b, both } }
+            }
+            _ => Overlay::None,
+        };
+        let slice_view = SliceView {
+            placement: view.voxel_from_pane(&document.case.geometry),
+            pane_size: [view.size.x as u32, view.size.y as u32],
+            window: document.view.window,
+            invert: document.view.invert,
+            interpolation: if overlay.smooth { Interpolation::Linear } else { Interpolation::Nearest },
+            overlay: drawn,
+            fill_opacity: if overlay.fill { overlay.opacity } else { 0.0 },
+            outline_opacity: if overlay.outline { 1.0 } else { 0.0 },
+            background: PANE_BACKGROUND,
+        };
+        let callback = SliceCallback {
+            feed: self.feed.clone(),
+            pane: PaneId(view.plane as u64),
+            view: slice_view,
+            target_format: self.target_format,
+        };
+        ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
+    }
+}
+
+/// Slice numbers from `start` outwards, so that what is looked at arrives first.
+fn nearest_first(start: usize, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by_key(|k| k.abs_diff(start));
+    order
+}
+
+/// Which index direction "up" is: towards the head, the front or the patient's right.
+pub fn upwards(document: &Document, plane: Plane) -> i64 {
+    let geometry = &document.case.geometry;
+    let axis = PlaneAxes::of(geometry, plane).through;
+    let direction = geometry.direction().col(axis);
+    let towards = match plane {
+        Plane::Axial => direction.z,
+        Plane::Coronal => -direction.y,
+        Plane::Sagittal => -direction.x,
+    };
+    if towards < 0.0 { -1 } else { 1 }
+}
+
+fn slice_slider(ui: &mut Ui, document: &Document, plane: Plane, rect: Rect, out: &mut Vec<Command>) {
+    let geometry = &document.case.geometry;
+    let last = PlaneAxes::of(geometry, plane).size(geometry)[2] - 1;
+    let mut index = document.slice_index(plane);
+    if last == 0 || rect.height() < 60.0 {
+        return;
+    }
+    ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
+        ui.spacing_mut().slider_width = rect.height() - 8.0;
+        ui.spacing_mut().interact_size.y = SLIDER_WIDTH - 4.0;
+        let slider = Slider::new(&mut index, 0..=last).vertical().show_value(false);
+        let response = ui.add(slider);
+        response.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::Slider, true, format!("{} slice slider", plane.name()))
+        });
+        if response.changed() {
+            out.push(ViewCommand::Slice { plane, index }.into());
+        }
+    });
+}
+
+fn hover_at(document: &Document, view: &PaneView, axes: PlaneAxes, at: DVec2) -> Hover {
+    let geometry = &document.case.geometry;
+    let mut position = view.voxel_from_screen(geometry, at);
+    position[axes.through] = view.slice_index(geometry) as f64;
+    let voxel = position.round().to_array().map(|v| v as i64);
+    let segment = document.layer().and_then(|l| l.segment(l.labels.at(voxel))).map(|s| s.name.clone());
+    Hover {
+        plane: view.plane,
+        voxel,
+        world: geometry.world_from_voxel().transform_point3(position),
+        hu: document.case.volume.as_ref().and_then(|v| v.at(voxel)),
+        segment,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "everything a pane shows comes together here and nowhere else")]
+fn annotate(
+    ui: &Ui,
+    workspace: &Workspace,
+    document: &Document,
+    view: &PaneView,
+    rect: Rect,
+    belt: &ToolBelt,
+    hovered: bool,
+    focused: bool,
+) {
+    let painter = ui.painter().with_clip_rect(rect);
+    let geometry = &document.case.geometry;
+    let scale = ui.ctx().pixels_per_point();
+    let points_per_mm = view.zoom / f64::from(scale);
+    if workspace.overlay.crosshair {
+        annotations::crosshair(&painter, rect, view, geometry, document.view.crosshair, scale);
+    }
+    annotations::letters(&painter, rect, geometry, view.plane);
+    annotations::scale_bar(&painter, rect, points_per_mm);
+    let number = Plane::ALL.iter().position(|&p| p == view.plane).unwrap_or(0);
+    let corner = rect.left_top() + Vec2::new(8.0, 6.0);
+    annotations::text(&painter, corner, Align2::LEFT_TOP, view.plane.name(), 14.0, PLANE_COLORS[number]);
+    let axis = PlaneAxes::of(geometry, view.plane).through;
+    let center = {
+        let mut v = document.view.crosshair;
+        v[axis] = view.slice;
+        geometry.world_from_voxel().transform_point3(v)
+    };
+    let (letter, mm) = match view.plane {
+        Plane::Axial => (if center.z >= 0.0 { 'H' } else { 'F' }, center.z),
+        Plane::Coronal => (if center.y >= 0.0 { 'P' } else { 'A' }, center.y),
+        Plane::Sagittal => (if center.x >= 0.0 { 'L' } else { 'R' }, center.x),
+    };
+    let place =
+        format!("{} / {}   {letter} {:.1} mm", view.slice_index(geometry) + 1, view.slice_count(geometry), mm.abs());
+    annotations::text(&painter, corner + Vec2::Y * 18.0, Align2::LEFT_TOP, &place, 11.5, PANE_TEXT);
+    let window = document.view.window;
+    let preset = PRESETS.iter().find(|p| p.window == window).map_or("", |p| p.name);
+    let text = format!("W {:.0}  L {:.0}  {preset}", window.window_width, window.window_center);
+    let right = rect.right_top() + Vec2::new(-8.0, 6.0);
+    annotations::text(&painter, right, Align2::RIGHT_TOP, text.trim_end(), 11.5, PANE_TEXT);
+    if document.case.volume.is_none() {
+        let below = right + Vec2::Y * 16.0;
+        annotations::text(&painter, below, Align2::RIGHT_TOP, "reading slices…", 11.5, Color32::from_rgb(240, 200, 90));
+    }
+    if focused {
+        painter.rect_stroke(rect, 0.0, Stroke::new(1.0, PLANE_COLORS[number].gamma_multiply(0.6)), StrokeKind::Inside);
+    }
+    if hovered && belt.current().edits() {
+        if let Some(pos) = ui.input(|i| i.pointer.hover_pos()) {
+            let ctrl = ui.input(|i| i.modifiers.command);
+            let erase = (belt.current() == ToolKind::Eraser) != ctrl;
+            let radius = (workspace.brush.radius_mm * points_per_mm) as f32;
+            annotations::brush(&painter, pos, radius, erase);
+            ui.ctx().set_cursor_icon(if radius > 6.0 { CursorIcon::None } else { CursorIcon::Crosshair });
+            paint_dot(&painter, pos);
+        }
+    } else if hovered {
+        ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+    }
+}
+
+/// The very point the brush is centred on.
+fn paint_dot(painter: &egui::Painter, pos: Pos2) {
+    painter.circle_filled(pos, 1.2, Color32::from_white_alpha(220));
+}

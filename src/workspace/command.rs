@@ -1,0 +1,225 @@
+//! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
+
+use crate::core::{CaseId, LabelId, LayerId, Plane, Window};
+use crate::nn::DeviceChoice;
+use glam::DVec3;
+use std::path::PathBuf;
+
+/// One request. Applied by [`super::Workspace::dispatch`] alone.
+#[derive(Debug, Clone)]
+pub enum Command {
+    Open(OpenCommand),
+    View(ViewCommand),
+    Edit(EditCommand),
+    Layer(LayerCommand),
+    Segment(SegmentCommand),
+    File(FileCommand),
+    Model(ModelCommand),
+    Review(ReviewCommand),
+    /// Cancels the running task with this number.
+    CancelTask(u64),
+}
+
+/// Finding and opening images.
+#[derive(Debug, Clone)]
+pub enum OpenCommand {
+    /// A folder, an image, a mask or a project: scanned in the background.
+    Path(PathBuf),
+    /// A series of the last scan: indices of patient, study and series.
+    Series {
+        patient: usize,
+        study: usize,
+        series: usize,
+    },
+    /// A generated chest patient.
+    DemoPatient,
+    Activate(CaseId),
+    Close(CaseId),
+    /// Unsaved work of an earlier session that ended without saving.
+    Recover(PathBuf),
+    DiscardRecovery(PathBuf),
+}
+
+/// What is seen of the active case.
+#[derive(Debug, Clone)]
+pub enum ViewCommand {
+    /// Moves the crosshair to a continuous voxel position, clamped to the grid.
+    Crosshair(DVec3),
+    /// Moves the crosshair along a plane's normal by whole slices; positive is towards the higher index.
+    Scroll {
+        plane: Plane,
+        slices: i64,
+    },
+    /// Puts the crosshair on a slice of a plane.
+    Slice {
+        plane: Plane,
+        index: usize,
+    },
+    Window(Window),
+    /// Number of a preset in [`crate::core::PRESETS`].
+    Preset(usize),
+    HeaderWindow,
+    Invert,
+    ToggleMask,
+    Opacity(f32),
+    ToggleFill,
+    ToggleOutline,
+    ToggleCrosshair,
+    ToggleInterpolation,
+}
+
+/// Painting and going back.
+#[derive(Debug, Clone)]
+pub enum EditCommand {
+    /// Starts a stroke on the active layer; `through_axis` is the voxel axis through the pane painted in.
+    BeginStroke {
+        erase: bool,
+        through_axis: usize,
+    },
+    /// Paints from one continuous voxel position to another.
+    ExtendStroke {
+        from: DVec3,
+        to: DVec3,
+    },
+    CommitStroke,
+    AbortStroke,
+    /// Brush radius in mm.
+    BrushRadius(f64),
+    /// A sphere instead of a disc in the slice.
+    BrushSphere(bool),
+    Undo,
+    Redo,
+}
+
+/// The layers of the active case.
+#[derive(Debug, Clone)]
+pub enum LayerCommand {
+    New,
+    Duplicate(LayerId),
+    Delete(LayerId),
+    Select(LayerId),
+    Rename(LayerId, String),
+    Visible(LayerId, bool),
+}
+
+/// The segments of the active layer.
+#[derive(Debug, Clone)]
+pub enum SegmentCommand {
+    Select(LabelId),
+    /// Next (1) or previous (-1) segment.
+    Step(i32),
+    Add,
+    Rename(LabelId, String),
+    Color(LabelId, [u8; 3]),
+    Lock(LabelId, bool),
+    Visible(LabelId, bool),
+    Delete(LabelId),
+}
+
+/// Files of the active case.
+#[derive(Debug, Clone)]
+pub enum FileCommand {
+    /// Saves into the given project folder, or the one it was saved to last.
+    SaveProject(Option<PathBuf>),
+    /// Reads a mask file or folder into a new layer.
+    ImportMask(PathBuf),
+    /// Reads a mask that the scan found beside the open series.
+    ImportFound(usize),
+    /// Writes the active layer; the kind follows the extension.
+    ExportMask(PathBuf),
+    ExportVolume(PathBuf),
+}
+
+/// Where training samples come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrainSource {
+    /// The active case with its active layer as truth.
+    ActiveCase,
+    /// A data set folder in one of the known layouts.
+    Folder(PathBuf),
+}
+
+/// What the train panel asks for.
+#[derive(Debug, Clone)]
+pub struct TrainForm {
+    /// Name of a built-in recipe or path of a RON file.
+    pub recipe: String,
+    pub source: TrainSource,
+    /// Name of the run, a plain folder name under the program's run folder.
+    pub run: String,
+    pub epochs: usize,
+    pub learning_rate: f64,
+    pub batch_size: usize,
+    pub device: DeviceChoice,
+    /// Continue the run of that name.
+    pub resume: bool,
+}
+
+/// Training and prediction.
+#[derive(Debug, Clone)]
+pub enum ModelCommand {
+    Train(TrainForm),
+    Pause,
+    Resume,
+    Stop,
+    /// Predicts the active case with the best checkpoint of a run folder.
+    Predict {
+        run: PathBuf,
+        device: DeviceChoice,
+    },
+    RefreshRuns,
+}
+
+/// Comparing two layers.
+#[derive(Debug, Clone)]
+pub enum ReviewCommand {
+    /// Layer taken as truth, layer judged.
+    Compare { truth: LayerId, prediction: LayerId },
+    /// Shows only-A, only-B and both in colours instead of the segments.
+    Difference(bool),
+    /// Which row's difference and slices are shown.
+    Row(usize),
+    /// Writes the report (.html, .json or .csv).
+    Export(PathBuf),
+}
+
+impl From<ViewCommand> for Command {
+    fn from(c: ViewCommand) -> Self {
+        Self::View(c)
+    }
+}
+impl From<EditCommand> for Command {
+    fn from(c: EditCommand) -> Self {
+        Self::Edit(c)
+    }
+}
+impl From<OpenCommand> for Command {
+    fn from(c: OpenCommand) -> Self {
+        Self::Open(c)
+    }
+}
+impl From<LayerCommand> for Command {
+    fn from(c: LayerCommand) -> Self {
+        Self::Layer(c)
+    }
+}
+impl From<SegmentCommand> for Command {
+    fn from(c: SegmentCommand) -> Self {
+        Self::Segment(c)
+    }
+}
+impl From<FileCommand> for Command {
+    fn from(c: FileCommand) -> Self {
+        Self::File(c)
+    }
+}
+impl From<ModelCommand> for Command {
+    fn from(c: ModelCommand) -> Self {
+        Self::Model(c)
+    }
+}
+impl From<ReviewCommand> for Command {
+    fn from(c: ReviewCommand) -> Self {
+        Self::Review(c)
+    }
+}

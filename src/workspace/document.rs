@@ -1,0 +1,206 @@
+//! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
+
+use super::editing::{Entry, OngoingStroke};
+use super::saving::Protection;
+use crate::core::{
+    BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, Volume, Window,
+};
+use crate::edit::History;
+use crate::io::{Fingerprint, MaskSource, VolumeSource};
+use glam::DVec3;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Bytes of undo kept per case.
+const HISTORY_BYTES: usize = 256 << 20;
+
+/// How the active case is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewState {
+    pub window: Window,
+    pub invert: bool,
+    /// Continuous voxel position that all planes share.
+    pub crosshair: DVec3,
+}
+
+/// What of a layer changed since the renderer last asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dirty {
+    All,
+    Bricks(BTreeSet<BrickIndex>),
+}
+
+/// One open case.
+pub struct Document {
+    pub case: Case,
+    pub view: ViewState,
+    /// `None` for generated volumes.
+    pub source: Option<VolumeSource>,
+    /// Masks that the scan found beside the series.
+    pub found_masks: Vec<MaskSource>,
+    pub active_layer: Option<LayerId>,
+    pub active_segment: LabelId,
+    pub project: Option<PathBuf>,
+    pub(super) history: History<Entry>,
+    pub(super) stroke: Option<OngoingStroke>,
+    pub(super) protection: Protection,
+    /// Folder of the journal that this case was brought back from.
+    pub(super) journal_dir: Option<PathBuf>,
+    /// Layers that the journal knows.
+    pub(super) journaled: Vec<LayerId>,
+    /// Of the volume, once something needed it.
+    pub(super) fingerprint: Option<Fingerprint>,
+    /// Grows with every change of layers, labels or segments.
+    revision: u64,
+    saved_revision: u64,
+    /// Slices read so far but not yet handed to the renderer.
+    streamed: Vec<(usize, Arc<[i16]>)>,
+    dirty: BTreeMap<LayerId, Dirty>,
+    volumes: RefCell<VolumeCache>,
+}
+
+/// Layer and revision counted, and the volume of each label in ml.
+type VolumeCache = (Option<(LayerId, u64)>, [f64; 256]);
+
+impl Document {
+    /// A case whose slices are still to come.
+    pub fn new(id: CaseId, name: String, geometry: Geometry, window: Option<Window>) -> Self {
+        let [nx, ny, nz] = geometry.dims();
+        let middle = DVec3::new((nx / 2) as f64, (ny / 2) as f64, (nz / 2) as f64);
+        Self {
+            case: Case { id, name, geometry, volume: None, layers: Vec::new() },
+            view: ViewState {
+                window: window.unwrap_or(crate::core::PRESETS[0].window),
+                invert: false,
+                crosshair: middle,
+            },
+            source: None,
+            found_masks: Vec::new(),
+            active_layer: None,
+            active_segment: 1,
+            project: None,
+            history: History::new(HISTORY_BYTES),
+            stroke: None,
+            protection: Protection::default(),
+            journal_dir: None,
+            journaled: Vec::new(),
+            fingerprint: None,
+            revision: 0,
+            saved_revision: 0,
+            streamed: Vec::new(),
+            dirty: BTreeMap::new(),
+            volumes: RefCell::new((None, [0.0; 256])),
+        }
+    }
+
+    /// Takes the finished volume. When no slices were streamed, the renderer uploads all of it.
+    pub(super) fn set_volume(&mut self, volume: Volume) {
+        if self.case.volume.is_none() && volume.header_window.is_none() {
+            self.view.window = volume.first_window();
+        }
+        self.case.volume = Some(Arc::new(volume));
+    }
+
+    pub(super) fn stream_slice(&mut self, k: usize, hu: Arc<[i16]>) {
+        self.streamed.push((k, hu));
+    }
+
+    /// Slices that arrived since the last call, for the renderer.
+    pub fn take_streamed(&mut self) -> Vec<(usize, Arc<[i16]>)> {
+        std::mem::take(&mut self.streamed)
+    }
+
+    /// Label changes since the last call, for the renderer.
+    pub fn take_dirty(&mut self) -> BTreeMap<LayerId, Dirty> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// The layer that tools work on.
+    pub fn layer(&self) -> Option<&Layer> {
+        self.case.layer(self.active_layer?)
+    }
+
+    /// The segment that tools paint with.
+    pub fn segment(&self) -> Option<&Segment> {
+        self.layer()?.segment(self.active_segment)
+    }
+
+    /// Whether something was changed since the last save.
+    pub fn is_unsaved(&self) -> bool {
+        self.revision != self.saved_revision
+    }
+
+    /// Counts changes; equal numbers mean equal content.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(super) fn mark_saved(&mut self, revision: u64) {
+        self.saved_revision = revision;
+    }
+
+    pub(super) fn touch(&mut self) {
+        self.revision += 1;
+    }
+
+    pub(super) fn mark_bricks(&mut self, layer: LayerId, bricks: impl IntoIterator<Item = BrickIndex>) {
+        match self.dirty.entry(layer).or_insert_with(|| Dirty::Bricks(BTreeSet::new())) {
+            Dirty::All => {}
+            Dirty::Bricks(set) => set.extend(bricks),
+        }
+    }
+
+    pub(super) fn mark_layer(&mut self, layer: LayerId) {
+        self.dirty.insert(layer, Dirty::All);
+    }
+
+    /// Name of the step that undo would take back.
+    pub fn undo_name(&self) -> Option<&str> {
+        self.history.undo_name()
+    }
+
+    /// Name of the step that redo would bring back.
+    pub fn redo_name(&self) -> Option<&str> {
+        self.history.redo_name()
+    }
+
+    /// Index of the shown slice of a plane.
+    pub fn slice_index(&self, plane: Plane) -> usize {
+        let axis = PlaneAxes::of(&self.case.geometry, plane).through;
+        let last = self.case.geometry.dims()[axis] - 1;
+        (self.view.crosshair[axis].round().max(0.0) as usize).min(last)
+    }
+
+    /// Moves the crosshair, clamped to the centres of the outermost voxels.
+    pub(super) fn set_crosshair(&mut self, voxel: DVec3) {
+        if voxel.is_finite() {
+            let last = self.case.geometry.dims().map(|d| (d - 1) as f64);
+            self.view.crosshair = voxel.clamp(DVec3::ZERO, DVec3::from_array(last));
+        }
+    }
+
+    /// Volume of each label of the active layer in ml; counted anew only after a change.
+    pub fn segment_volumes(&self) -> [f64; 256] {
+        let Some(layer) = self.layer() else { return [0.0; 256] };
+        let key = (layer.id, self.revision);
+        let mut cache = self.volumes.borrow_mut();
+        if cache.0 != Some(key) {
+            let voxel_ml = self.case.geometry.voxel_volume() / 1000.0;
+            cache.1 = layer.labels.counts().map(|n| n as f64 * voxel_ml);
+            cache.0 = Some(key);
+        }
+        cache.1
+    }
+
+    /// Makes sure that the active layer and segment exist.
+    pub(super) fn repair_selection(&mut self) {
+        if self.layer().is_none() {
+            self.active_layer = self.case.layers.last().map(|l| l.id);
+        }
+        if self.segment().is_none() {
+            self.active_segment = self.layer().and_then(|l| l.segments.first()).map_or(1, |s| s.id);
+        }
+    }
+}

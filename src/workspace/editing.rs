@@ -1,0 +1,264 @@
+//! Strokes, undo and redo. A stroke is one transaction: begin, extend, then commit or abort.
+
+use super::{Document, EditCommand, Notice, Workspace};
+use crate::core::{CaseId, LabelId, Layer, LayerId};
+use crate::edit::{Brush, BrushShape, Delta, HistoryEntry, PaintRule, Stroke};
+use glam::DVec3;
+
+/// One step of the history.
+#[derive(Debug)]
+pub struct Entry {
+    name: String,
+    change: Change,
+}
+
+#[derive(Debug)]
+enum Change {
+    Labels { layer: LayerId, delta: Delta },
+    Layers { before: LayerState, after: LayerState },
+}
+
+/// All layers of a case and what is selected; label maps share their bricks with the case.
+#[derive(Debug, Clone)]
+pub(super) struct LayerState {
+    layers: Vec<Layer>,
+    active_layer: Option<LayerId>,
+    active_segment: LabelId,
+}
+
+impl LayerState {
+    pub(super) fn of(document: &Document) -> Self {
+        Self {
+            layers: document.case.layers.clone(),
+            active_layer: document.active_layer,
+            active_segment: document.active_segment,
+        }
+    }
+
+    /// Bytes of brick pointers and of bricks that `other` does not share.
+    fn bytes_against(&self, other: &Self) -> usize {
+        self.layers
+            .iter()
+            .map(|layer| {
+                let pointers = layer.labels.brick_count() * size_of::<usize>();
+                let own = match other.layers.iter().find(|l| l.id == layer.id) {
+                    Some(same) => layer.labels.changed_bricks(&same.labels).len(),
+                    None => (0..layer.labels.brick_count() as u32).filter(|&i| layer.labels.brick(i).is_some()).count(),
+                };
+                pointers + own * size_of::<crate::core::Brick>()
+            })
+            .sum()
+    }
+}
+
+impl HistoryEntry for Entry {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.change {
+            Change::Labels { delta, .. } => delta.bytes(),
+            Change::Layers { before, after } => before.bytes_against(after) + after.bytes_against(before),
+        }
+    }
+}
+
+/// A stroke between press and release.
+pub(super) struct OngoingStroke {
+    layer: LayerId,
+    stroke: Stroke,
+    brush: Brush,
+    rule: PaintRule,
+    erase: bool,
+}
+
+impl Workspace {
+    pub(super) fn apply_edit(&mut self, command: EditCommand) {
+        match command {
+            EditCommand::BeginStroke { erase, through_axis } => self.begin_stroke(erase, through_axis),
+            EditCommand::ExtendStroke { from, to } => self.extend_stroke(from, to),
+            EditCommand::CommitStroke => self.commit_stroke(),
+            EditCommand::AbortStroke => self.abort_stroke(),
+            EditCommand::BrushRadius(mm) => self.brush.radius_mm = mm.clamp(0.1, 200.0),
+            EditCommand::BrushSphere(on) => self.brush.sphere = on,
+            EditCommand::Undo => self.step_history(true),
+            EditCommand::Redo => self.step_history(false),
+        }
+    }
+
+    fn begin_stroke(&mut self, erase: bool, through_axis: usize) {
+        let (radius_mm, sphere) = (self.brush.radius_mm, self.brush.sphere);
+        let Some(id) = self.active else { return };
+        if self.active_document().is_some_and(|d| d.layer().is_none()) {
+            // Painting on a case without a mask starts one, as a pencil on paper would.
+            self.new_layer(id);
+        }
+        let Some(document) = self.document_mut(id) else { return };
+        if document.stroke.is_some() {
+            return;
+        }
+        let Some(layer) = document.layer() else { return };
+        let Some(segment) = layer.segment(document.active_segment) else {
+            self.notify(Notice::warning("Add or choose a segment to paint with."));
+            return;
+        };
+        if segment.locked {
+            let text = format!("{} is locked: unlock it in the segment list to paint.", segment.name);
+            self.notify(Notice::warning(text));
+            return;
+        }
+        let mut locked = [false; 256];
+        for s in layer.segments.iter().filter(|s| s.locked) {
+            locked[usize::from(s.id)] = true;
+        }
+        let rule = if erase { PaintRule::erase(segment.id, locked) } else { PaintRule::paint(segment.id, locked) };
+        let shape = if sphere { BrushShape::Sphere } else { BrushShape::Round2d { through_axis } };
+        let ongoing = OngoingStroke {
+            layer: layer.id,
+            stroke: Stroke::begin(&layer.labels),
+            brush: Brush { shape, radius_mm },
+            rule,
+            erase,
+        };
+        document.stroke = Some(ongoing);
+    }
+
+    fn extend_stroke(&mut self, from: DVec3, to: DVec3) {
+        let Some(document) = self.active_document_mut() else { return };
+        let Some(mut ongoing) = document.stroke.take() else { return };
+        if let Some(layer) = document.case.layer_mut(ongoing.layer) {
+            let bricks = ongoing.stroke.extend(&mut layer.labels, from, to, &ongoing.brush, &ongoing.rule);
+            document.mark_bricks(ongoing.layer, bricks);
+            document.stroke = Some(ongoing);
+        }
+    }
+
+    fn commit_stroke(&mut self) {
+        let Some(document) = self.active_document_mut() else { return };
+        let Some(ongoing) = document.stroke.take() else { return };
+        let Some(layer) = document.case.layer(ongoing.layer) else { return };
+        let name = layer.segment(ongoing.rule.segment()).map_or("segment", |s| s.name.as_str());
+        let name = if ongoing.erase { format!("Erase {name}") } else { format!("Paint {name}") };
+        let delta = ongoing.stroke.commit(&layer.labels);
+        document.record_labels(name, ongoing.layer, delta);
+    }
+
+    fn abort_stroke(&mut self) {
+        let Some(document) = self.active_document_mut() else { return };
+        let Some(ongoing) = document.stroke.take() else { return };
+        if let Some(layer) = document.case.layer_mut(ongoing.layer) {
+            let bricks = ongoing.stroke.abort(&mut layer.labels);
+            document.mark_bricks(ongoing.layer, bricks);
+        }
+    }
+
+    fn step_history(&mut self, back: bool) {
+        let Some(document) = self.active_document_mut() else { return };
+        if document.stroke.is_some() {
+            return;
+        }
+        let name = if back { document.undo() } else { document.redo() };
+        let text = match (name, back) {
+            (Some(name), true) => format!("Undone: {name}"),
+            (Some(name), false) => format!("Redone: {name}"),
+            (None, true) => "Nothing to undo.".into(),
+            (None, false) => "Nothing to redo.".into(),
+        };
+        self.status = text;
+    }
+
+    /// Runs `change` on the layers of a case as one named step that undo takes back.
+    pub(super) fn change_layers(&mut self, id: CaseId, name: &str, change: impl FnOnce(&mut Document)) {
+        let Some(document) = self.document_mut(id) else { return };
+        if document.stroke.is_some() {
+            return;
+        }
+        let before = LayerState::of(document);
+        change(document);
+        document.repair_selection();
+        let after = LayerState::of(document);
+        document.refresh_layers(&before.layers);
+        document.history.push(Entry { name: name.to_owned(), change: Change::Layers { before, after } });
+        document.touch();
+        document.journal_layers();
+    }
+}
+
+impl Document {
+    /// Puts a finished change of labels into history, journal and revision; an empty change leaves no trace.
+    pub(super) fn record_labels(&mut self, name: String, layer: LayerId, delta: Delta) {
+        if delta.is_empty() {
+            return;
+        }
+        self.journal_delta(layer, &delta);
+        self.history.push(Entry { name, change: Change::Labels { layer, delta } });
+        self.touch();
+    }
+
+    fn undo(&mut self) -> Option<String> {
+        let mut history = std::mem::replace(&mut self.history, crate::edit::History::new(0));
+        let name = history.undo().map(|entry| {
+            self.step(&entry.change, true);
+            entry.name.clone()
+        });
+        self.history = history;
+        name
+    }
+
+    fn redo(&mut self) -> Option<String> {
+        let mut history = std::mem::replace(&mut self.history, crate::edit::History::new(0));
+        let name = history.redo().map(|entry| {
+            self.step(&entry.change, false);
+            entry.name.clone()
+        });
+        self.history = history;
+        name
+    }
+
+    fn step(&mut self, change: &Change, back: bool) {
+        match change {
+            Change::Labels { layer, delta } => {
+                if let Some(target) = self.case.layer_mut(*layer) {
+                    if back {
+                        delta.revert(&mut target.labels);
+                    } else {
+                        delta.apply(&mut target.labels);
+                    }
+                }
+                let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
+                self.mark_bricks(*layer, bricks);
+                self.journal_delta(*layer, delta);
+            }
+            Change::Layers { before, after } => {
+                let old = std::mem::take(&mut self.case.layers);
+                let state = if back { before } else { after };
+                self.case.layers.clone_from(&state.layers);
+                self.active_layer = state.active_layer;
+                self.active_segment = state.active_segment;
+                self.refresh_layers(&old);
+                self.journal_layers();
+            }
+        }
+        self.touch();
+    }
+
+    /// Tells the renderer which label maps differ from before.
+    fn refresh_layers(&mut self, before: &[Layer]) {
+        let changed: Vec<(LayerId, Option<Vec<u32>>)> = self
+            .case
+            .layers
+            .iter()
+            .map(|layer| {
+                let same = before.iter().find(|l| l.id == layer.id);
+                (layer.id, same.map(|l| layer.labels.changed_bricks(&l.labels)))
+            })
+            .collect();
+        for (id, bricks) in changed {
+            match bricks {
+                Some(bricks) => self.mark_bricks(id, bricks),
+                None => self.mark_layer(id),
+            }
+        }
+    }
+}

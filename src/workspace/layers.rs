@@ -1,0 +1,169 @@
+//! Layers and segments: adding, naming, colouring, locking, deleting. Each is one undoable step.
+
+use super::{LayerCommand, Notice, SegmentCommand, Workspace};
+use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
+use crate::edit::erase_segment;
+
+impl Workspace {
+    pub(super) fn apply_layer(&mut self, command: LayerCommand) {
+        let Some(id) = self.active else { return };
+        match command {
+            LayerCommand::New => self.new_layer(id),
+            LayerCommand::Duplicate(layer) => self.duplicate_layer(id, layer),
+            LayerCommand::Delete(layer) => {
+                self.change_layers(id, "Delete layer", |d| d.case.layers.retain(|l| l.id != layer));
+            }
+            LayerCommand::Select(layer) => self.select_layer(layer),
+            LayerCommand::Rename(layer, name) => self.change_layers(id, "Rename layer", |d| {
+                if let Some(layer) = d.case.layer_mut(layer) {
+                    layer.name = name;
+                }
+            }),
+            LayerCommand::Visible(layer, visible) => {
+                // What is shown is not work: no undo step.
+                if let Some(layer) = self.active_document_mut().and_then(|d| d.case.layer_mut(layer)) {
+                    layer.visible = visible;
+                }
+            }
+        }
+    }
+
+    pub(super) fn new_layer(&mut self, id: CaseId) {
+        let Some(document) = self.document(id) else { return };
+        let number = 1 + document.case.layers.iter().filter(|l| l.origin == Origin::Human).count();
+        let layer = Layer {
+            id: LayerId(0),
+            name: if number == 1 { "Manual".into() } else { format!("Manual {number}") },
+            labels: LabelMap::empty(document.case.geometry),
+            segments: vec![Segment::new(1, "Segment 1")],
+            origin: Origin::Human,
+            visible: true,
+        };
+        self.insert_layer(id, "New layer", layer);
+    }
+
+    fn duplicate_layer(&mut self, id: CaseId, layer: LayerId) {
+        let Some(source) = self.document(id).and_then(|d| d.case.layer(layer)) else { return };
+        let mut copy = source.clone();
+        copy.name = format!("{} (copy)", copy.name);
+        copy.origin = Origin::Human;
+        self.insert_layer(id, "Duplicate layer", copy);
+    }
+
+    /// Adds a layer under a new number, selects it, and makes it undoable.
+    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, mut layer: Layer) {
+        layer.id = self.next_layer_id();
+        self.change_layers(id, step, |d| {
+            d.active_layer = Some(layer.id);
+            d.case.layers.push(layer);
+        });
+    }
+
+    /// Adds a layer that came with the case: no undo step.
+    pub(super) fn add_layer(&mut self, id: CaseId, mut layer: Layer) {
+        layer.id = self.next_layer_id();
+        if let Some(document) = self.document_mut(id) {
+            document.mark_layer(layer.id);
+            document.active_layer = Some(layer.id);
+            document.case.layers.push(layer);
+            document.repair_selection();
+        }
+    }
+
+    fn select_layer(&mut self, layer: LayerId) {
+        if let Some(document) = self.active_document_mut()
+            && document.case.layer(layer).is_some()
+        {
+            document.active_layer = Some(layer);
+            document.repair_selection();
+        }
+    }
+
+    pub(super) fn apply_segment(&mut self, command: SegmentCommand) {
+        match command {
+            SegmentCommand::Select(label) => self.select_segment(label),
+            SegmentCommand::Step(by) => self.step_segment(by),
+            SegmentCommand::Add => self.add_segment(),
+            SegmentCommand::Rename(label, name) => self.change_segment("Rename segment", label, |s| s.name = name),
+            SegmentCommand::Color(label, color) => self.change_segment("Recolour segment", label, |s| s.color = color),
+            SegmentCommand::Lock(label, on) => {
+                self.change_segment(if on { "Lock segment" } else { "Unlock segment" }, label, |s| s.locked = on);
+            }
+            SegmentCommand::Visible(label, on) => {
+                if let Some(d) = self.active_document_mut()
+                    && let Some(layer) = d.active_layer
+                    && let Some(layer) = d.case.layer_mut(layer)
+                    && let Some(segment) = layer.segments.iter_mut().find(|s| s.id == label)
+                {
+                    segment.visible = on;
+                }
+            }
+            SegmentCommand::Delete(label) => self.delete_segment(label),
+        }
+    }
+
+    fn select_segment(&mut self, label: LabelId) {
+        if let Some(document) = self.active_document_mut()
+            && document.layer().is_some_and(|l| l.segment(label).is_some())
+        {
+            document.active_segment = label;
+        }
+    }
+
+    fn step_segment(&mut self, by: i32) {
+        let Some(document) = self.active_document_mut() else { return };
+        let Some(layer) = document.layer() else { return };
+        let count = layer.segments.len() as i32;
+        if count == 0 {
+            return;
+        }
+        let now = layer.segments.iter().position(|s| s.id == document.active_segment).unwrap_or(0) as i32;
+        let next = layer.segments[(now + by).rem_euclid(count) as usize].id;
+        document.active_segment = next;
+    }
+
+    fn add_segment(&mut self) {
+        let Some(id) = self.active else { return };
+        let Some(layer) = self.document(id).and_then(|d| d.layer()) else {
+            self.new_layer(id);
+            return;
+        };
+        let Some(label) = layer.free_label() else {
+            self.notify(Notice::warning("A layer holds at most 255 segments; delete one first."));
+            return;
+        };
+        let layer = layer.id;
+        self.change_layers(id, "Add segment", |d| {
+            if let Some(layer) = d.case.layer_mut(layer) {
+                layer.segments.push(Segment::new(label, format!("Segment {label}")));
+                d.active_segment = label;
+            }
+        });
+    }
+
+    fn change_segment(&mut self, step: &str, label: LabelId, change: impl FnOnce(&mut Segment)) {
+        let Some(id) = self.active else { return };
+        self.change_layers(id, step, |d| {
+            if let Some(layer) = d.active_layer.and_then(|l| d.case.layer_mut(l))
+                && let Some(segment) = layer.segments.iter_mut().find(|s| s.id == label)
+            {
+                change(segment);
+            }
+        });
+    }
+
+    fn delete_segment(&mut self, label: LabelId) {
+        let Some(id) = self.active else { return };
+        let locked = self.document(id).and_then(|d| d.layer()?.segment(label)).is_some_and(|s| s.locked);
+        if locked {
+            self.notify(Notice::warning("This segment is locked: unlock it before deleting it."));
+            return;
+        }
+        self.change_layers(id, "Delete segment", |d| {
+            if let Some(layer) = d.active_layer.and_then(|l| d.case.layer_mut(l)) {
+                erase_segment(&mut layer.labels, label);
+                layer.segments.retain(|s| s.id != label);
+            }
+        });
+    }
+}

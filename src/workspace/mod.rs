@@ -1,0 +1,233 @@
+//! The open document: cases, layers, selection, running tasks. [`Workspace::dispatch`] is the only door that changes it.
+//!
+//! Floor 3. Headless: knows no window and no GPU drawing. The window draws `&Workspace` and sends commands; tests and
+//! the command line do the same. [`Workspace::poll`] takes in what background work has produced and never blocks.
+
+mod command;
+mod document;
+mod editing;
+mod layers;
+mod modelling;
+mod notice;
+mod opening;
+mod reviewing;
+mod saving;
+mod settings;
+mod task;
+mod viewing;
+
+pub use command::{
+    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ReviewCommand, SegmentCommand,
+    TrainForm, TrainSource, ViewCommand,
+};
+pub use document::{Dirty, Document, ViewState};
+pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
+pub use notice::{Level, Notice};
+pub use reviewing::ReviewRoom;
+pub use saving::Recoverable;
+pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
+pub use task::TaskView;
+
+use crate::core::{CaseId, LayerId};
+use crate::io::Scan;
+use crate::jobs::{self, JobContext, Waker};
+use crate::nn::SharedGpu;
+use std::path::Path;
+use std::sync::Arc;
+use task::{JobTask, Task};
+
+/// Brush settings, shared by all cases.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BrushSettings {
+    pub radius_mm: f64,
+    pub sphere: bool,
+}
+
+/// How masks and helpers are drawn over the slices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Overlay {
+    pub visible: bool,
+    /// Opacity of the fill in `0..=1`.
+    pub opacity: f32,
+    pub fill: bool,
+    pub outline: bool,
+    pub crosshair: bool,
+    /// Linear interpolation of the image; off shows the voxels as they are.
+    pub smooth: bool,
+}
+
+/// The document of the program.
+pub struct Workspace {
+    pub settings: Settings,
+    pub home: Home,
+    pub brush: BrushSettings,
+    pub overlay: Overlay,
+    /// What the last scan found.
+    pub scan: Option<Scan>,
+    pub models: ModelRoom,
+    pub review: ReviewRoom,
+    /// Unsaved work of earlier sessions.
+    pub recoverable: Vec<Recoverable>,
+    /// The last thing done, for the status bar.
+    pub status: String,
+    documents: Vec<Document>,
+    active: Option<CaseId>,
+    tasks: Vec<(u64, Box<dyn Task>)>,
+    notices: Vec<Notice>,
+    waker: Waker,
+    gpu: Option<Arc<SharedGpu>>,
+    last_id: u64,
+}
+
+impl Workspace {
+    /// An empty workspace. `gpu` is the device that the window draws with, when there is one.
+    pub fn new(home: Home, waker: Waker, gpu: Option<Arc<SharedGpu>>) -> Self {
+        let settings = Settings::load(&home);
+        let mut workspace = Self {
+            settings,
+            brush: BrushSettings { radius_mm: 5.0, sphere: false },
+            overlay: Overlay { visible: true, opacity: 0.4, fill: true, outline: true, crosshair: true, smooth: true },
+            scan: None,
+            models: ModelRoom::default(),
+            review: ReviewRoom::default(),
+            recoverable: Vec::new(),
+            status: String::new(),
+            documents: Vec::new(),
+            active: None,
+            tasks: Vec::new(),
+            notices: Vec::new(),
+            waker,
+            gpu,
+            last_id: 0,
+            home,
+        };
+        workspace.look_for_unsaved_work();
+        workspace.refresh_runs();
+        workspace
+    }
+
+    /// Applies one command.
+    pub fn dispatch(&mut self, command: impl Into<Command>) {
+        match command.into() {
+            Command::Open(c) => self.apply_open(c),
+            Command::View(c) => self.apply_view(c),
+            Command::Edit(c) => self.apply_edit(c),
+            Command::Layer(c) => self.apply_layer(c),
+            Command::Segment(c) => self.apply_segment(c),
+            Command::File(c) => self.apply_file(c),
+            Command::Model(c) => self.apply_model(c),
+            Command::Review(c) => self.apply_review(c),
+            Command::CancelTask(id) => self.cancel_task(id),
+        }
+    }
+
+    /// Takes in events and results of background work. Call once a frame.
+    pub fn poll(&mut self) {
+        let running = std::mem::take(&mut self.tasks);
+        for (id, mut task) in running {
+            if !task.advance(self) {
+                self.tasks.push((id, task));
+            }
+        }
+        self.watch_journals();
+    }
+
+    /// The running tasks, oldest first.
+    pub fn tasks(&self) -> Vec<TaskView> {
+        self.tasks.iter().map(|(id, task)| task.view(*id)).collect()
+    }
+
+    /// Whether anything runs in the background.
+    pub fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Sentences for the user since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The open cases.
+    pub fn documents(&self) -> &[Document] {
+        &self.documents
+    }
+
+    /// The case that is shown.
+    pub fn active_document(&self) -> Option<&Document> {
+        self.document(self.active?)
+    }
+
+    /// For the renderer, which takes streamed slices and dirty bricks, and for this module's parts.
+    pub fn active_document_mut(&mut self) -> Option<&mut Document> {
+        self.document_mut(self.active?)
+    }
+
+    /// A case by its number.
+    pub fn document(&self, id: CaseId) -> Option<&Document> {
+        self.documents.iter().find(|d| d.case.id == id)
+    }
+
+    fn document_mut(&mut self, id: CaseId) -> Option<&mut Document> {
+        self.documents.iter_mut().find(|d| d.case.id == id)
+    }
+
+    fn add_document(&mut self, document: Document) {
+        self.active = Some(document.case.id);
+        self.review.forget();
+        self.documents.push(document);
+    }
+
+    fn remove_document(&mut self, id: CaseId) {
+        self.documents.retain(|d| d.case.id != id);
+        self.review.forget();
+        if self.active == Some(id) {
+            self.active = self.documents.last().map(|d| d.case.id);
+        }
+    }
+
+    fn close(&mut self, id: CaseId) {
+        if let Some(document) = self.document_mut(id) {
+            document.end_protection();
+        }
+        self.remove_document(id);
+    }
+
+    /// Tells the user.
+    pub fn notify(&mut self, notice: Notice) {
+        tracing::info!(level = ?notice.level, "{}", notice.text);
+        self.notices.push(notice);
+    }
+
+    fn start(&mut self, task: impl Task + 'static) {
+        self.last_id += 1;
+        self.tasks.push((self.last_id, Box::new(task)));
+    }
+
+    fn cancel_task(&mut self, id: u64) {
+        if let Some((_, task)) = self.tasks.iter().find(|(n, _)| *n == id) {
+            task.cancel();
+        }
+    }
+
+    fn next_case_id(&mut self) -> CaseId {
+        self.last_id += 1;
+        CaseId(self.last_id)
+    }
+
+    fn next_layer_id(&mut self) -> LayerId {
+        self.last_id += 1;
+        LayerId(self.last_id)
+    }
+
+    fn remember(&mut self, path: &Path) {
+        self.settings.remember(path);
+        self.save_settings();
+    }
+
+    /// Writes the settings in the background; a failure is told, nothing else changes.
+    pub fn save_settings(&mut self) {
+        let (settings, home) = (self.settings.clone(), self.home.clone());
+        let handle = jobs::spawn("Saving settings", self.waker.clone(), move |_: &JobContext<()>| settings.save(&home));
+        self.start(JobTask::new(handle, |_, ()| {}, |_, _| {}));
+    }
+}

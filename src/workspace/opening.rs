@@ -1,0 +1,226 @@
+//! Scanning folders and reading series into documents.
+
+use super::task::JobTask;
+use super::{Document, Notice, OpenCommand, Workspace};
+use crate::core::{CaseId, Layer, LayerId, Origin};
+use crate::io::{LoadEvent, LoadedMask, MaskSource, Scan, Series, VolumeSource};
+use crate::jobs::{self, JobContext};
+use crate::phantom::{self, PhantomSpec};
+use std::path::{Path, PathBuf};
+
+impl Workspace {
+    pub(super) fn apply_open(&mut self, command: OpenCommand) {
+        match command {
+            OpenCommand::Path(path) => self.open_path(path),
+            OpenCommand::Series { patient, study, series } => self.open_scanned(patient, study, series),
+            OpenCommand::DemoPatient => self.open_demo(),
+            OpenCommand::Activate(id) => self.active = Some(id),
+            OpenCommand::Close(id) => self.close(id),
+            OpenCommand::Recover(path) => self.recover(path),
+            OpenCommand::DiscardRecovery(path) => self.discard_recovery(&path),
+        }
+    }
+
+    fn open_path(&mut self, path: PathBuf) {
+        if crate::io::is_project(&path) {
+            self.open_project(path);
+            return;
+        }
+        let shown = path.clone();
+        let handle = jobs::spawn("Scanning the folder", self.waker.clone(), move |ctx: &JobContext<()>| {
+            crate::io::scan(&path, ctx)
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            move |w, scan| {
+                if let Some(scan) = scan {
+                    w.take_scan(&shown, scan);
+                }
+            },
+        ));
+    }
+
+    fn take_scan(&mut self, path: &Path, scan: Scan) {
+        let openable: Vec<(usize, usize, usize)> = scan
+            .patients
+            .iter()
+            .enumerate()
+            .flat_map(|(p, patient)| {
+                patient.studies.iter().enumerate().flat_map(move |(s, study)| {
+                    study.series.iter().enumerate().filter(|(_, x)| x.can_open()).map(move |(n, _)| (p, s, n))
+                })
+            })
+            .collect();
+        let masks = scan.masks.len();
+        if openable.is_empty() && masks > 0 && self.active_document().is_some() {
+            // A mask dropped onto an open case belongs to it.
+            self.import_mask(path.to_owned());
+            return;
+        }
+        self.remember(path);
+        self.scan = Some(scan);
+        match openable.as_slice() {
+            // One possibility is no choice: open it.
+            [(p, s, n)] => self.open_scanned(*p, *s, *n),
+            [] if masks > 0 => self.notify(Notice::warning(
+                "Only masks were found here. Open the image they belong to first, then import the mask.",
+            )),
+            [] => self.notify(Notice::warning(
+                "No CT series that can be opened was found here; the patient panel lists what was found and why.",
+            )),
+            many => {
+                let count = many.len();
+                self.notify(Notice::info(format!("{count} series can be opened: choose one in the patient panel.")));
+            }
+        }
+    }
+
+    fn open_scanned(&mut self, patient: usize, study: usize, series: usize) {
+        let found =
+            self.scan.as_ref().and_then(|s| s.patients.get(patient)?.studies.get(study)?.series.get(series)).cloned();
+        let Some(series) = found else { return };
+        if let Some(source) = series.source.clone() {
+            self.load_series(series, source);
+        } else {
+            self.notify(Notice::warning(format!(
+                "{} cannot be opened as CT; the patient panel says why.",
+                series.label
+            )));
+        }
+    }
+
+    fn load_series(&mut self, series: Series, source: VolumeSource) {
+        let id = self.next_case_id();
+        let reader = source.clone();
+        let handle = jobs::spawn("Reading the series", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
+            crate::io::load_volume(&reader, ctx)
+        });
+        let on_event = move |w: &mut Self, event| w.take_load_event(id, &series, &source, event);
+        self.start(JobTask::new(handle, on_event, move |w, volume| match (w.document_mut(id), volume) {
+            (Some(document), Some(volume)) => document.set_volume(volume),
+            (Some(_), None) => w.remove_document(id),
+            (None, _) => {}
+        }));
+    }
+
+    fn take_load_event(&mut self, id: CaseId, series: &Series, source: &VolumeSource, event: LoadEvent) {
+        match event {
+            LoadEvent::Begin { geometry, window } => {
+                let mut document = Document::new(id, series.label.clone(), geometry, window);
+                document.source = Some(source.clone());
+                document.found_masks.clone_from(&series.masks);
+                self.add_document(document);
+            }
+            LoadEvent::Slice { k, hu } => {
+                if let Some(document) = self.document_mut(id) {
+                    document.stream_slice(k, hu);
+                }
+            }
+        }
+    }
+
+    fn open_demo(&mut self) {
+        let id = self.next_case_id();
+        let seed = id.0;
+        let folder = self.home.data.join("demo");
+        let handle = jobs::spawn("Making a demo patient", self.waker.clone(), move |ctx: &JobContext<()>| {
+            let spec = PhantomSpec { kind: phantom::Kind::Chest, size: 192, slices: 72, seed };
+            let made = phantom::generate(&spec, &|fraction| {
+                ctx.progress.set((fraction * 1000.0) as u64, 1000);
+                ctx.wake();
+                !ctx.is_cancelled()
+            })
+            .map_err(|e| e.to_string())?;
+            // Kept as a file so that projects and unsaved work can find the image again.
+            let path = folder.join(format!("demo-{seed}.nrrd"));
+            std::fs::create_dir_all(&folder).map_err(|e| format!("{} cannot be made: {e}.", folder.display()))?;
+            crate::io::save_volume(&path, &made.volume).map_err(|e| e.to_string())?;
+            Ok::<_, String>((made, path))
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            move |w, made| {
+                let Some((made, path)) = made else { return };
+                let lung = crate::core::PRESETS[2].window;
+                let name = format!("Demo patient {seed}");
+                let mut document = Document::new(id, name, *made.volume.geometry(), Some(lung));
+                document.source = Some(VolumeSource::Nrrd(path));
+                document.set_volume(made.volume);
+                w.add_document(document);
+                let layer = Layer {
+                    id: LayerId(0),
+                    name: "Truth of the phantom".into(),
+                    labels: made.labels,
+                    segments: made.segments,
+                    origin: Origin::Imported { file: "phantom".into() },
+                    visible: true,
+                };
+                w.add_layer(id, layer);
+            },
+        ));
+    }
+
+    /// Reads a mask beside the open series into a new layer.
+    pub(super) fn import_found(&mut self, index: usize) {
+        let Some(document) = self.active_document() else { return };
+        let Some(mask) = document.found_masks.get(index).cloned() else { return };
+        let geometry = document.case.geometry;
+        let stack = match &document.source {
+            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
+            _ => None,
+        };
+        let name = mask.name.clone();
+        self.import(name, move |ctx| crate::io::load_mask(&mask, stack.as_ref(), &geometry, ctx));
+    }
+
+    /// Reads a mask file or folder that the user chose.
+    pub(super) fn import_mask(&mut self, path: PathBuf) {
+        let Some(document) = self.active_document() else {
+            self.notify(Notice::warning("Open the image first, then import its mask."));
+            return;
+        };
+        let geometry = document.case.geometry;
+        let name = file_label(&path);
+        self.import(name, move |ctx| crate::io::open_mask(&path, Some(&geometry), ctx));
+    }
+
+    fn import<Err: std::fmt::Display + Send + 'static>(
+        &mut self,
+        name: String,
+        read: impl FnOnce(&JobContext<()>) -> Result<LoadedMask, Err> + Send + 'static,
+    ) {
+        let Some(id) = self.active else { return };
+        let handle = jobs::spawn("Reading the mask", self.waker.clone(), read);
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            move |w, mask| {
+                let Some(mask) = mask else { return };
+                for finding in &mask.findings {
+                    w.notify(Notice::warning(finding.text.clone()));
+                }
+                let layer = Layer {
+                    id: LayerId(0),
+                    name: name.clone(),
+                    labels: mask.labels,
+                    segments: mask.segments,
+                    origin: Origin::Imported { file: name },
+                    visible: true,
+                };
+                w.insert_layer(id, "Import mask", layer);
+            },
+        ));
+    }
+
+    /// All masks that can be imported for the active case.
+    pub fn found_masks(&self) -> &[MaskSource] {
+        self.active_document().map_or(&[], |d| &d.found_masks)
+    }
+}
+
+/// The last part of a path, for names; never the folders above it.
+pub(super) fn file_label(path: &Path) -> String {
+    path.file_name().map_or_else(|| "mask".into(), |n| n.to_string_lossy().into_owned())
+}

@@ -1,0 +1,392 @@
+//! Projects, exports and the crash journal: what a person made is on disk within a second and never lost.
+
+use super::opening::file_label;
+use super::task::JobTask;
+use super::{Document, FileCommand, Notice, Workspace};
+use crate::core::{CaseId, LayerId, Volume};
+use crate::edit::Delta;
+use crate::io::journal::{self, Journal, JournalEntry, JournalHead, Recovered};
+use crate::io::{self, Fingerprint, IoError, LoadEvent, VolumeSource};
+use crate::io::{ProjectData, ProjectError};
+use crate::jobs::{self, JobContext};
+use glam::DVec3;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long closing the window waits for the journals' last bytes.
+const LAST_FLUSH: Duration = Duration::from_secs(3);
+
+/// Unsaved work that an earlier session left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recoverable {
+    /// The journal's folder.
+    pub journal: PathBuf,
+    /// One line for the start screen.
+    pub text: String,
+}
+
+/// The journal of a document.
+#[derive(Default)]
+pub(super) enum Protection {
+    /// Nothing was changed since opening or saving.
+    #[default]
+    Idle,
+    /// Being started by a job.
+    Starting,
+    Running {
+        journal: Journal,
+        /// The trouble that was told last.
+        told: Option<String>,
+    },
+    /// Could not be started; the user was told.
+    Failed,
+}
+
+impl Workspace {
+    pub(super) fn apply_file(&mut self, command: FileCommand) {
+        match command {
+            FileCommand::SaveProject(path) => self.save_project(path),
+            FileCommand::ImportMask(path) => self.import_mask(path),
+            FileCommand::ImportFound(index) => self.import_found(index),
+            FileCommand::ExportMask(path) => self.export_mask(path),
+            FileCommand::ExportVolume(path) => self.export_volume(path),
+        }
+    }
+
+    fn save_project(&mut self, path: Option<PathBuf>) {
+        let Some(document) = self.active_document() else { return };
+        let Some(dir) = path.map(with_project_ending).or_else(|| document.project.clone()) else {
+            self.notify(Notice::warning("Choose where to save the project."));
+            return;
+        };
+        let Some(volume) = document.case.volume.clone() else {
+            self.notify(Notice::warning("Wait until all slices are read, then save."));
+            return;
+        };
+        let (id, revision) = (document.case.id, document.revision());
+        let (name, source) = (document.case.name.clone(), document.source.clone());
+        let layers = document.case.layers.clone();
+        let view = io::ViewState {
+            window: Some(document.view.window),
+            crosshair: Some(document.view.crosshair.to_array()),
+            active_layer: document.active_layer,
+            active_segment: Some(document.active_segment),
+        };
+        let known = document.fingerprint.clone();
+        let target = dir.clone();
+        let handle = jobs::spawn("Saving the project", self.waker.clone(), move |_: &JobContext<()>| {
+            let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
+            let embed = source.is_none().then_some(&*volume);
+            let data = ProjectData { name, source, fingerprint: fingerprint.clone(), layers, view };
+            io::save_project(&target, &data, embed).map(|()| fingerprint)
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            move |w, saved| {
+                let Some(fingerprint) = saved else { return };
+                w.remember(&dir);
+                if let Some(document) = w.document_mut(id) {
+                    document.fingerprint = Some(fingerprint);
+                    document.project = Some(dir.clone());
+                    document.mark_saved(revision);
+                    if !document.is_unsaved() {
+                        document.end_protection();
+                    }
+                }
+                w.status = format!("Saved {}", file_label(&dir));
+            },
+        ));
+    }
+
+    pub(super) fn open_project(&mut self, dir: PathBuf) {
+        let id = self.next_case_id();
+        let folder = dir.clone();
+        let handle = jobs::spawn("Opening the project", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
+            let data = io::load_project(&folder)?;
+            let volume = load_source(data.source.as_ref(), &folder, ctx)?;
+            data.check_volume(&folder, &volume)?;
+            Ok::<_, IoError>((data, volume))
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, _| {},
+            move |w, opened| {
+                let Some((data, volume)) = opened else { return };
+                w.remember(&dir);
+                let mut document = Document::new(id, data.name, *volume.geometry(), volume.header_window);
+                document.source = data.source;
+                document.fingerprint = Some(data.fingerprint);
+                document.project = Some(dir);
+                document.set_volume(volume);
+                if let Some(window) = data.view.window {
+                    document.view.window = window;
+                }
+                if let Some(crosshair) = data.view.crosshair {
+                    document.set_crosshair(DVec3::from_array(crosshair));
+                }
+                document.active_layer = data.view.active_layer;
+                document.active_segment = data.view.active_segment.unwrap_or(1);
+                w.adopt_layers(&mut document, data.layers);
+                w.add_document(document);
+            },
+        ));
+    }
+
+    /// Gives loaded layers fresh numbers and keeps what is selected.
+    fn adopt_layers(&mut self, document: &mut Document, layers: Vec<crate::core::Layer>) {
+        for mut layer in layers {
+            let old = layer.id;
+            layer.id = self.next_layer_id();
+            if document.active_layer == Some(old) {
+                document.active_layer = Some(layer.id);
+            }
+            document.case.layers.push(layer);
+        }
+        document.repair_selection();
+    }
+
+    fn export_mask(&mut self, path: PathBuf) {
+        let Some(document) = self.active_document() else { return };
+        let Some(layer) = document.layer().cloned() else {
+            self.notify(Notice::warning("There is no layer to export."));
+            return;
+        };
+        let stack = match &document.source {
+            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
+            _ => None,
+        };
+        let target = path.clone();
+        let handle = jobs::spawn("Exporting the layer", self.waker.clone(), move |_: &JobContext<()>| {
+            io::save_mask(&target, &layer.labels, &layer.segments, stack.as_ref())
+        });
+        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+    }
+
+    fn export_volume(&mut self, path: PathBuf) {
+        let Some(volume) = self.active_document().and_then(|d| d.case.volume.clone()) else { return };
+        let target = path.clone();
+        let handle = jobs::spawn("Exporting the image", self.waker.clone(), move |_: &JobContext<()>| {
+            io::save_volume(&target, &volume)
+        });
+        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+    }
+
+    pub(super) fn exported(&mut self, path: &Path, done: Option<()>) {
+        if done.is_some() {
+            self.notify(Notice::info(format!("Exported {}.", file_label(path))));
+        }
+    }
+
+    /// Lists work that earlier sessions left behind, in the background.
+    pub(super) fn look_for_unsaved_work(&mut self) {
+        let folder = self.home.journals();
+        let handle = jobs::spawn("Looking for unsaved work", self.waker.clone(), move |_: &JobContext<()>| {
+            Ok::<_, std::convert::Infallible>(unsaved_work(&folder))
+        });
+        self.start(JobTask::new(handle, |_, ()| {}, |w, found| w.recoverable = found.unwrap_or_default()));
+    }
+
+    pub(super) fn recover(&mut self, dir: PathBuf) {
+        let id = self.next_case_id();
+        let folder = dir.clone();
+        let handle =
+            jobs::spawn("Bringing back unsaved work", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
+                let Some(found) = journal::recover(&folder)? else {
+                    return Err(IoError::from(journal::JournalError::InUse(folder)));
+                };
+                let volume = load_source(found.source.as_ref(), &folder, ctx)?;
+                Ok::<_, IoError>((found, volume))
+            });
+        self.start(JobTask::new(
+            handle,
+            |_, _| {},
+            move |w, opened| {
+                let Some((found, volume)) = opened else { return };
+                w.recoverable.retain(|r| r.journal != dir);
+                w.take_recovered(id, dir, found, volume);
+            },
+        ));
+    }
+
+    fn take_recovered(&mut self, id: CaseId, dir: PathBuf, found: Recovered, volume: Volume) {
+        if found.torn {
+            self.notify(Notice::warning(
+                "The very last stroke before the crash was cut off; everything older is here.",
+            ));
+        }
+        let mut document = Document::new(id, found.name, *volume.geometry(), volume.header_window);
+        document.source = found.source;
+        document.project = found.project;
+        document.fingerprint = Some(found.fingerprint);
+        document.journal_dir = Some(dir);
+        document.set_volume(volume);
+        self.adopt_layers(&mut document, found.layers);
+        self.add_document(document);
+        if let Some(document) = self.document_mut(id) {
+            // Not saved in any project yet: the journal goes on in the same folder.
+            document.touch();
+        }
+    }
+
+    pub(super) fn discard_recovery(&mut self, dir: &Path) {
+        self.recoverable.retain(|r| r.journal != dir);
+        let dir = dir.to_owned();
+        let handle =
+            jobs::spawn("Discarding unsaved work", self.waker.clone(), move |_: &JobContext<()>| journal::forget(&dir));
+        self.start(JobTask::new(handle, |_, ()| {}, |_, _| {}));
+    }
+
+    /// Starts journals of changed cases and tells about disk trouble, once each.
+    pub(super) fn watch_journals(&mut self) {
+        let mut notices = Vec::new();
+        let mut to_start = Vec::new();
+        for document in &mut self.documents {
+            let changed = document.is_unsaved() && document.case.volume.is_some();
+            match &mut document.protection {
+                Protection::Idle if changed => {
+                    to_start.push(document.case.id);
+                }
+                Protection::Running { journal, told } => {
+                    let failing = journal.status().failing;
+                    if failing != *told {
+                        notices.push(match &failing {
+                            Some(reason) => Notice::error(format!(
+                                "Your work is NOT protected against a crash at the moment: {reason}. Work goes on in \
+                                 memory; free some space or save the project elsewhere."
+                            )),
+                            None => Notice::info("Your work is protected against a crash again."),
+                        });
+                        *told = failing;
+                    }
+                }
+                _ => {}
+            }
+        }
+        for notice in notices {
+            self.notify(notice);
+        }
+        for id in to_start {
+            self.protect(id);
+        }
+    }
+
+    fn protect(&mut self, id: CaseId) {
+        let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis());
+        let fresh = self.home.journals().join(format!("{stamp}-{}-{}", std::process::id(), id.0));
+        let waker = self.waker.clone();
+        let Some(document) = self.document_mut(id) else { return };
+        let Some(volume) = document.case.volume.clone() else { return };
+        document.protection = Protection::Starting;
+        let dir = document.journal_dir.clone().unwrap_or(fresh);
+        let (name, source, project) = (document.case.name.clone(), document.source.clone(), document.project.clone());
+        let (layers, revision, known) =
+            (document.case.layers.clone(), document.revision(), document.fingerprint.clone());
+        let handle = jobs::spawn("Protecting your work", waker, move |_: &JobContext<()>| {
+            let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
+            let head = JournalHead { name, source, project, fingerprint: fingerprint.clone(), layers };
+            Journal::start(&dir, head).map(|journal| (journal, fingerprint))
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            move |w, started| {
+                let Some(document) = w.document_mut(id) else { return };
+                match started {
+                    Some((journal, fingerprint)) => {
+                        document.fingerprint = Some(fingerprint);
+                        document.protection = Protection::Running { journal, told: None };
+                        if document.revision() != revision {
+                            document.journal_layers();
+                        }
+                    }
+                    None => document.protection = Protection::Failed,
+                }
+            },
+        ));
+    }
+
+    /// Before the program ends: unsaved work stays in its journal, saved work leaves none.
+    pub fn shut_down(&mut self) {
+        for document in &mut self.documents {
+            if let Protection::Running { journal, .. } = std::mem::take(&mut document.protection) {
+                if document.is_unsaved() {
+                    journal.flush(LAST_FLUSH);
+                } else {
+                    journal.discard();
+                }
+            }
+        }
+    }
+}
+
+impl Document {
+    /// Writes a change of labels to the journal.
+    pub(super) fn journal_delta(&self, layer: LayerId, delta: &Delta) {
+        if let (Protection::Running { journal, .. }, Some(target)) = (&self.protection, self.case.layer(layer)) {
+            let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
+            journal.record(JournalEntry::edit(layer, &target.labels, &bricks));
+        }
+    }
+
+    /// Writes all layers to the journal: for changes of the layer list and of segments.
+    pub(super) fn journal_layers(&mut self) {
+        let Protection::Running { journal, .. } = &self.protection else { return };
+        for gone in self.journaled.iter().filter(|id| self.case.layer(**id).is_none()) {
+            journal.record(JournalEntry::remove(*gone));
+        }
+        for layer in &self.case.layers {
+            journal.record(JournalEntry::put(layer));
+        }
+        self.journaled = self.case.layers.iter().map(|l| l.id).collect();
+    }
+
+    /// The work is saved or given up: the journal goes, off this thread because its last write may take a while.
+    pub(super) fn end_protection(&mut self) {
+        self.journal_dir = None;
+        if let Protection::Running { journal, .. } = std::mem::take(&mut self.protection) {
+            let ended = std::thread::Builder::new().name("journal end".into()).spawn(move || journal.discard());
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a journal was left behind");
+            }
+        }
+    }
+}
+
+fn load_source(source: Option<&VolumeSource>, place: &Path, ctx: &JobContext<LoadEvent>) -> Result<Volume, IoError> {
+    let source = source.ok_or_else(|| IoError::from(ProjectError::NoVolume(place.to_owned())))?;
+    io::load_volume(source, ctx)
+}
+
+fn unsaved_work(folder: &Path) -> Vec<Recoverable> {
+    let describe = |dir: PathBuf| {
+        let found = journal::recover(&dir).ok().flatten()?;
+        let layers = found.layers.len();
+        let when = found
+            .written
+            .and_then(|t| t.elapsed().ok())
+            .map_or_else(String::new, |age| format!(", {} ago", plain_age(age)));
+        Some(Recoverable { text: format!("{}: {layers} layer(s){when}", found.name), journal: dir })
+    };
+    journal::unfinished(folder).into_iter().filter_map(describe).collect()
+}
+
+fn plain_age(age: Duration) -> String {
+    let minutes = age.as_secs() / 60;
+    match minutes {
+        0 => "less than a minute".into(),
+        1..=59 => format!("{minutes} min"),
+        60..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
+fn with_project_ending(path: PathBuf) -> PathBuf {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case(io::PROJECT_ENDING)) {
+        return path;
+    }
+    let mut name = path.into_os_string();
+    name.push(".");
+    name.push(io::PROJECT_ENDING);
+    name.into()
+}

@@ -1,0 +1,143 @@
+//! What the user chose for the program as a whole, and where the program keeps its own files.
+
+use crate::io::atomic::write_atomic_bytes;
+use crate::nn::DeviceChoice;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Folders of the program's own files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// `settings.ron`.
+    pub config: PathBuf,
+    /// `runs/`, `journals/`.
+    pub data: PathBuf,
+}
+
+impl Home {
+    /// The user's folders, or one folder named by `MASKWRIGHT_HOME`.
+    pub fn of_user() -> Self {
+        if let Some(root) = std::env::var_os("MASKWRIGHT_HOME").filter(|v| !v.is_empty()) {
+            return Self::under(Path::new(&root));
+        }
+        match directories::ProjectDirs::from("", "", "maskwright") {
+            Some(dirs) => Self { config: dirs.config_dir().to_owned(), data: dirs.data_local_dir().to_owned() },
+            None => Self::under(&std::env::temp_dir().join("maskwright")),
+        }
+    }
+
+    /// Everything under one folder.
+    pub fn under(root: &Path) -> Self {
+        Self { config: root.join("config"), data: root.join("data") }
+    }
+
+    /// Folder of training runs.
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("runs")
+    }
+
+    /// Folder of crash journals.
+    pub fn journals(&self) -> PathBuf {
+        self.data.join("journals")
+    }
+}
+
+/// Light or dark window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ThemeChoice {
+    #[default]
+    Dark,
+    Light,
+}
+
+/// Whether training shares the window's device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum GpuSharing {
+    /// Burn computes on the device that draws the window.
+    #[default]
+    Shared,
+    /// Burn opens a device of its own.
+    Dedicated,
+}
+
+/// Kept in `settings.ron`. Unknown fields of a newer version are ignored, missing ones take their default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    pub theme: ThemeChoice,
+    pub device: DeviceChoice,
+    pub gpu_sharing: GpuSharing,
+    /// Interface scale.
+    pub zoom: f32,
+    /// Last opened paths, newest first.
+    pub recent: Vec<PathBuf>,
+}
+
+const RECENT_LIMIT: usize = 10;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: ThemeChoice::default(),
+            device: DeviceChoice::Auto,
+            gpu_sharing: GpuSharing::default(),
+            zoom: 1.0,
+            recent: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The user's settings; a missing or unreadable file gives the defaults.
+    pub fn load(home: &Home) -> Self {
+        let path = home.config.join("settings.ron");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => ron::from_str(&text).unwrap_or_else(|error| {
+                tracing::warn!(%error, "settings.ron could not be read; defaults are used");
+                Self::default()
+            }),
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// Writes the settings.
+    ///
+    /// # Errors
+    /// One sentence when the folder cannot be written.
+    pub fn save(&self, home: &Home) -> Result<(), String> {
+        let text = ron::ser::to_string_pretty(self, ron::ser::PrettyConfig::default()).map_err(|e| e.to_string())?;
+        std::fs::create_dir_all(&home.config)
+            .and_then(|()| write_atomic_bytes(&home.config.join("settings.ron"), text.as_bytes()))
+            .map_err(|e| format!("Your settings could not be saved to {}: {e}.", home.config.display()))
+    }
+
+    /// Puts a path at the top of the recent list.
+    pub fn remember(&mut self, path: &Path) {
+        self.recent.retain(|p| p != path);
+        self.recent.insert(0, path.to_owned());
+        self.recent.truncate(RECENT_LIMIT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_a_round_trip_and_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::under(dir.path());
+        assert_eq!(Settings::load(&home), Settings::default());
+        let mut s = Settings { theme: ThemeChoice::Light, ..Settings::default() };
+        for n in 0..20 {
+            s.remember(Path::new(&format!("/scans/{n}")));
+        }
+        s.remember(Path::new("/scans/15"));
+        s.save(&home).unwrap();
+        let back = Settings::load(&home);
+        assert_eq!(back, s);
+        assert_eq!((back.recent.len(), back.recent[0].as_path()), (10, Path::new("/scans/15")));
+        std::fs::write(home.config.join("settings.ron"), "(theme: Purple").unwrap();
+        assert_eq!(Settings::load(&home), Settings::default());
+    }
+}

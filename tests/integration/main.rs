@@ -1,0 +1,4 @@
+//! Tests of the whole program, in one binary: each further one would link everything again.
+
+mod architecture;
+mod window_level;
