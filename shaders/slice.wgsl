@@ -134,6 +134,11 @@ fn label_b(voxel: vec3<i32>) -> u32 {
     return textureLoad(labels_b, voxel, 0).r;
 }
 
+// Whether a label is the one compared; 0 compares everything that is labelled.
+fn chosen(label: u32, wanted: u32) -> bool {
+    return select(label == wanted, label != 0u, wanted == 0u);
+}
+
 // What the overlay shows at a screen pixel: a label, or in difference mode 0 neither, 1 only A, 2 only B, 3 both.
 fn overlay_kind(pixel: vec2<f32>) -> u32 {
     let voxel = nearest(voxel_at(pixel));
@@ -141,8 +146,8 @@ fn overlay_kind(pixel: vec2<f32>) -> u32 {
     if view.overlay == OVERLAY_LABELS {
         return a;
     }
-    let in_a = inside(voxel, textureDimensions(labels_a)) && a == (view.pair & 0xffu);
-    let in_b = inside(voxel, textureDimensions(labels_b)) && label_b(voxel) == (view.pair >> 8u);
+    let in_a = inside(voxel, textureDimensions(labels_a)) && chosen(a, view.pair & 0xffu);
+    let in_b = inside(voxel, textureDimensions(labels_b)) && chosen(label_b(voxel), view.pair >> 8u);
     return select(0u, 1u, in_a) + select(0u, 2u, in_b);
 }
 

@@ -4,7 +4,7 @@
 
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
-use crate::ui::{MainWindow, theme};
+use crate::ui::MainWindow;
 use crate::workspace::{Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
 use std::path::PathBuf;
@@ -43,13 +43,13 @@ pub fn run_demo() -> Result<(), AppError> {
 
 fn open_with(commands: Vec<OpenCommand>) -> Result<(), AppError> {
     let gpu = Arc::new(SharedGpu::create()?);
-    let mut configuration = WgpuConfiguration::default();
-    configuration.wgpu_setup = WgpuSetup::Existing(WgpuSetupExisting {
+    let setup = WgpuSetup::Existing(WgpuSetupExisting {
         instance: gpu.instance.clone(),
         adapter: gpu.adapter.clone(),
         device: gpu.device.clone(),
         queue: gpu.queue.clone(),
     });
+    let configuration = WgpuConfiguration { wgpu_setup: setup, ..WgpuConfiguration::default() };
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Maskwright")
@@ -86,8 +86,6 @@ impl App {
         let ctx = cc.egui_ctx.clone();
         let waker = Waker::new(move || ctx.request_repaint());
         let mut workspace = Workspace::new(home, waker, gpu);
-        theme::apply(&cc.egui_ctx, workspace.settings.theme);
-        cc.egui_ctx.set_zoom_factor(workspace.settings.zoom);
         let format = cc.wgpu_render_state.as_ref().map_or(wgpu::TextureFormat::Rgba8Unorm, |s| s.target_format);
         let device = cc.wgpu_render_state.as_ref().map_or_else(String::new, |s| {
             let info = s.adapter.get_info();

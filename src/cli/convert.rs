@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::run::{foreground, print};
-use crate::core::Geometry;
-use crate::io::{self, DicomStack, FileKind, LoadEvent, LoadedMask, VolumeSource};
+use crate::core::{Geometry, Volume};
+use crate::io::{self, DicomStack, FileKind, LoadEvent, LoadedMask, Series, VolumeSource};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,9 @@ pub(super) struct ConvertArgs {
     /// Kind to write instead of what the ending says: nifti, nrrd, seg or png.
     #[arg(long, value_parser = parse_kind)]
     to: Option<FileKind>,
+    /// Which image to take where the input holds several: its label as `info` shows it, for example "CT 2".
+    #[arg(long, conflicts_with_all = ["mask", "reference"])]
+    series: Option<String>,
     /// Take the input as a mask even if it could be an image.
     #[arg(long)]
     mask: bool,
@@ -35,18 +38,19 @@ fn parse_kind(text: &str) -> Result<FileKind, String> {
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CliError> {
-    if args.mask || args.reference.is_some() || !has_image(&args.input)? {
+    if args.mask || args.reference.is_some() || holds_only_masks(&args.input)? {
         convert_mask(args)
     } else {
         convert_image(args)
     }
 }
 
-/// Whether a scan finds an image that can be opened.
-fn has_image(path: &Path) -> Result<bool, CliError> {
+/// Whether a scan finds masks and no image that can be opened.
+fn holds_only_masks(path: &Path) -> Result<bool, CliError> {
     let path = path.to_owned();
     let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&path, ctx))?;
-    Ok(scan.series().any(io::Series::can_open))
+    let masks = !scan.masks.is_empty() || scan.series().any(|s| !s.masks.is_empty());
+    Ok(masks && !scan.series().any(Series::can_open))
 }
 
 fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
@@ -56,11 +60,7 @@ fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
             args.input.display()
         )));
     }
-    let input = args.input.clone();
-    let (volume, series) = foreground("Reading", |_, _| {}, move |ctx| io::open_volume(&input, ctx))?;
-    for finding in &series.findings {
-        eprintln!("{}", finding.text);
-    }
+    let (volume, _) = read_volume(&args.input, args.series.as_deref())?;
     let output = args.output.clone();
     foreground("Writing", |(), _| {}, move |_| io::save_volume(&output, &volume))?;
     print(&format!("Wrote {}", args.output.display()));
@@ -96,7 +96,7 @@ fn convert_mask(args: &ConvertArgs) -> Result<(), CliError> {
 pub(super) fn reference_grid(path: &Path) -> Result<(Geometry, Option<DicomStack>), CliError> {
     let place = path.to_owned();
     let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&place, ctx))?;
-    let series = scan.series().filter(|s| s.can_open()).max_by_key(|s| s.slices);
+    let series = scan.series().filter(|s| s.can_open()).max_by_key(|s| (s.may_be_ct(), s.slices));
     let found = series.and_then(|s| Some((s.geometry?, s.source.clone()?)));
     let (geometry, source) = found.ok_or_else(|| {
         CliError(format!("{} holds no image that can be opened; give the folder of the CT series.", path.display()))
@@ -118,8 +118,16 @@ pub(super) fn read_mask(path: &Path, reference: Option<Geometry>) -> Result<Load
     )
 }
 
-/// The volume under a path and its series.
-pub(super) fn read_volume(path: &Path) -> Result<(crate::core::Volume, io::Series), CliError> {
-    let place = path.to_owned();
-    foreground("Reading the image", |_, _| {}, move |ctx: &JobContext<LoadEvent>| io::open_volume(&place, ctx))
+/// The volume under a path and its series; what was noticed is told.
+pub(super) fn read_volume(path: &Path, label: Option<&str>) -> Result<(Volume, Series), CliError> {
+    let (place, label) = (path.to_owned(), label.map(str::to_owned));
+    let (volume, series) = foreground(
+        "Reading the image",
+        |_, _| {},
+        move |ctx: &JobContext<LoadEvent>| io::open_volume(&place, label.as_deref(), ctx),
+    )?;
+    for finding in &series.findings {
+        eprintln!("{}", finding.text);
+    }
+    Ok((volume, series))
 }

@@ -7,6 +7,7 @@ use super::train::train_in_foreground;
 use crate::core::{LabelId, LabelMap, Segment, Volume, VoxelBox};
 use crate::edit::{Brush, BrushShape, PaintRule, Stroke, replace_label};
 use crate::io;
+use crate::io::atomic::NewFolder;
 use crate::metrics::{self, CompareOptions, MetricReport};
 use crate::nn::DeviceChoice;
 use crate::phantom::{self, Kind, Phantom, PhantomSpec};
@@ -43,7 +44,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let failed = |e: &std::io::Error| {
         CliError(format!("{} cannot be written: {}.", args.out.display(), io::atomic::plain_reason(e)))
     };
-    std::fs::create_dir_all(&args.out).map_err(|e| failed(&e))?;
+    let _folder = NewFolder::create(&args.out).map_err(|e| failed(&e))?;
     print("Generating 7 chest patients");
     let mut patients = generate_patients()?;
     let mut unseen = patients.pop().ok_or_else(|| CliError("No patient was generated.".into()))?;
@@ -73,15 +74,21 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         title: "Demo on generated patients".into(),
         phantom: true,
         facts: vec![
-            ("Patients trained on".into(), TRAINING_PATIENTS.to_string()),
-            ("Strokes of the correction".into(), strokes.to_string()),
+            ("Patients of the run (trained, validated and tested on)".into(), TRAINING_PATIENTS.to_string()),
+            ("Patient below".into(), "one that the run never saw".into()),
+            ("After correction".into(), format!("{} by {strokes} strokes; see the folder corrected", in_words(&after))),
         ],
-        cases: vec![
-            CaseReport { name: "as predicted".into(), metrics: before, pictures },
-            CaseReport { name: "after correction".into(), metrics: after, pictures: Vec::new() },
-        ],
+        cases: vec![CaseReport { name: "as predicted".into(), metrics: before, pictures }],
     };
     write_reports(&args.out, &inputs)?;
+    // A report of its own: a mean over two states of one patient would say nothing.
+    let inputs = ReportInputs {
+        title: "Demo on generated patients, corrected".into(),
+        phantom: true,
+        facts: vec![("Strokes of the correction".into(), strokes.to_string())],
+        cases: vec![CaseReport { name: "after correction".into(), metrics: after, pictures: Vec::new() }],
+    };
+    write_reports(&args.out.join("corrected"), &inputs)?;
     print(&format!(
         "Done in {:.0} s. Open {} in a browser; masks, pictures and the run lie beside it.",
         started.elapsed().as_secs_f64(),

@@ -4,7 +4,7 @@ use super::CliError;
 use super::convert::{read_mask, reference_grid};
 use super::run::{foreground, print};
 use crate::core::{LabelId, Segment};
-use crate::io::atomic::{plain_reason, write_atomic_bytes};
+use crate::io::atomic::{NewFolder, plain_reason, write_atomic_bytes};
 use crate::io::{LoadedMask, natural_cmp};
 use crate::metrics::{self, CompareOptions, MetricReport, Pair};
 use crate::report::{self, CaseReport, ReportInputs};
@@ -66,7 +66,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
 pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), CliError> {
     let failed =
         |path: &Path, e: &std::io::Error| CliError(format!("{} was not written: {}.", path.display(), plain_reason(e)));
-    std::fs::create_dir_all(out).map_err(|e| failed(out, &e))?;
+    let _folder = NewFolder::create(out).map_err(|e| failed(out, &e))?;
     let files = [
         ("evaluation.json", report::json(inputs).map_err(CliError::of)?),
         ("segments.csv", report::segments_csv(inputs)),
@@ -136,22 +136,24 @@ fn holds_mask_files(folder: &Path) -> bool {
 fn matched(truth: &Path, prediction: &Path) -> Result<Vec<(String, PathBuf, PathBuf)>, CliError> {
     let mut judged: BTreeMap<String, PathBuf> = mask_files(prediction).into_iter().map(|p| (stem(&p), p)).collect();
     let mut pairs = Vec::new();
+    let mut alone = Vec::new();
     for file in mask_files(truth) {
         let name = stem(&file);
         match judged.remove(&name) {
             Some(partner) => pairs.push((name, file, partner)),
-            None => eprintln!("{name} has no prediction and is left out of the figures."),
+            None => alone.push(format!("{name} has no prediction and is left out of the figures.")),
         }
     }
-    for name in judged.keys() {
-        eprintln!("{name} has no truth and is left out of the figures.");
-    }
+    alone.extend(judged.keys().map(|name| format!("{name} has no truth and is left out of the figures.")));
     if pairs.is_empty() {
         return Err(CliError(format!(
             "No file of {} has a partner of the same name in {}.",
             truth.display(),
             prediction.display()
         )));
+    }
+    for line in alone {
+        eprintln!("{line}");
     }
     Ok(pairs)
 }

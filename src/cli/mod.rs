@@ -2,6 +2,7 @@
 //!
 //! Floor 6. Exit status 0 done, 1 failed, 2 wrong usage (which clap reports).
 
+mod bench;
 mod convert;
 mod demo;
 mod doctor;
@@ -61,14 +62,28 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Dice, Hausdorff and the rest of a prediction against the truth.
     Evaluate(evaluate::EvaluateArgs),
+    /// Time loading, drawing, painting, metrics, training and prediction on generated data.
+    Bench(bench::BenchArgs),
+}
+
+/// Where no session gave a folder for sockets, Mesa's choice of a Vulkan device looks for a Wayland display all the same
+/// and complains on stderr, once for each device. Naming a folder that is not there makes it look in silence.
+fn hush_wayland() {
+    const SOCKETS: &str = "XDG_RUNTIME_DIR";
+    if cfg!(target_os = "linux") && std::env::var_os(SOCKETS).is_none() {
+        // SAFETY: called first thing by the main thread, before any other thread exists that could read the environment.
+        unsafe { std::env::set_var(SOCKETS, "/nonexistent") };
+    }
 }
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // What cannot be written because the reader has gone is no failure of ours worth a panic.
+    hush_wayland();
+    // Drivers complain about displays that nobody asked for; what matters comes back as an error.
     let filter = tracing_subscriber::EnvFilter::try_from_env("MASKWRIGHT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("maskwright=warn,error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("maskwright=warn,wgpu_hal=off,error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    crate::jobs::quiet_caught_panics();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         None => crate::app::run(arguments.paths).map_err(CliError::of),
@@ -80,6 +95,7 @@ pub fn main() -> ExitCode {
         Some(Command::Train(a)) => train::run(&a),
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),
+        Some(Command::Bench(a)) => bench::run(&a),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::run::{foreground, print};
-use crate::io::atomic::plain_reason;
+use crate::io::atomic::{NewFolder, plain_reason};
 use crate::io::layouts::{self, Layout, PatientInfo};
 use crate::phantom::{self, Kind, PhantomSpec};
 use std::path::PathBuf;
@@ -71,8 +71,8 @@ pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
         "Generating patients",
         |(), _| {},
         move |ctx| {
-            std::fs::create_dir_all(&out)
-                .map_err(|e| format!("{} cannot be made: {}.", out.display(), plain_reason(&e)))?;
+            let _folder = NewFolder::create(&out)
+                .map_err(|e| format!("{} cannot be made: {}; choose another place", out.display(), plain_reason(&e)))?;
             for index in 1..=patients {
                 ctx.progress.say(format!("patient {index} of {patients}"));
                 let spec = PhantomSpec { kind, size, slices, seed: seed + index as u64 };

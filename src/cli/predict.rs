@@ -23,6 +23,9 @@ pub(super) struct PredictArgs {
     /// Image: folder or file.
     #[arg(long)]
     input: PathBuf,
+    /// Which image to take where the input holds several: its label as `info` shows it, for example "CT 2".
+    #[arg(long)]
+    series: Option<String>,
     /// Mask to write; the kind follows the ending.
     #[arg(long)]
     output: PathBuf,
@@ -41,7 +44,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
         _ => return Err(CliError("Give a run folder with --run, or --weights and --recipe.".into())),
     };
     let device = PredictDevice::Choice(args.device);
-    let (volume, series) = read_volume(&args.input)?;
+    let (volume, series) = read_volume(&args.input, args.series.as_deref())?;
     let prediction = foreground(
         "Predicting",
         |_: PredictEvent, _| {},

@@ -54,6 +54,36 @@ pub fn write_atomic_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_atomic(path, |w| w.write_all(bytes))
 }
 
+/// A folder made for results that are still to come; when it is dropped empty, what was made goes again.
+pub struct NewFolder {
+    /// Folders that were not there before, the innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl NewFolder {
+    /// Makes `path` and what is missing above it, which also tells early that it can be made.
+    ///
+    /// # Errors
+    /// Whatever the operating system reported, unchanged.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
+        let guard = Self { made: path.ancestors().take_while(missing).map(Path::to_owned).collect() };
+        fs::create_dir_all(path)?;
+        Ok(guard)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        for folder in &self.made {
+            // Refused by the system for a folder that holds something, which is then kept.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+    }
+}
+
 /// Makes the rename durable where the system can: a power cut must not bring the old name back.
 fn sync_folder(path: &Path) {
     if let Some(parent) = path.parent() {
@@ -71,6 +101,7 @@ pub fn plain_reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "it does not exist".into(),
         io::ErrorKind::PermissionDenied => "permission is denied".into(),
         io::ErrorKind::StorageFull => "the disk is full".into(),
+        io::ErrorKind::FileTooLarge => "the file is larger than this place allows".into(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
         io::ErrorKind::IsADirectory => "it is a folder".into(),
         io::ErrorKind::NotADirectory => "a part of its path is not a folder".into(),
@@ -95,6 +126,21 @@ mod tests {
         assert_eq!(plain_reason(&failed.unwrap_err()), "the disk is full");
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_folder_goes_unless_something_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(NewFolder::create(&dir.path().join("a/b")).unwrap());
+        assert!(!dir.path().join("a").exists());
+        let guard = NewFolder::create(&dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/x"), b"x").unwrap();
+        drop(guard);
+        assert!(dir.path().join("a/b/x").exists());
+        fs::create_dir(dir.path().join("old")).unwrap();
+        drop(NewFolder::create(&dir.path().join("old")).unwrap());
+        assert!(dir.path().join("old").exists(), "it was there before");
+        assert!(NewFolder::create(&dir.path().join("a/b/x/y")).is_err());
     }
 
     #[test]

@@ -63,6 +63,20 @@ pub enum IoError {
     /// Nothing that can be opened as a CT volume.
     #[error("{} holds no image series that can be opened{}", path.display(), reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
     NoSeries { path: PathBuf, reason: Option<String> },
+    /// More than one image, and none was asked for.
+    #[error("{} holds {} images ({}): choose one with --series", path.display(), .known.len(), list(.known))]
+    SeveralSeries { path: PathBuf, known: Vec<String> },
+    /// Slices are missing or cannot be read.
+    #[error(
+        "{} can be opened in part only: {} To go on with what there is, choose --series {}",
+        path.display(),
+        .reason,
+        list(.known)
+    )]
+    PartOnly { path: PathBuf, reason: String, known: Vec<String> },
+    /// A label that no series has.
+    #[error("{} holds no image {asked:?}: choose among {}", path.display(), list(.known))]
+    UnknownSeries { path: PathBuf, asked: String, known: Vec<String> },
     /// The caller asked to stop.
     #[error("it was stopped before the end")]
     Cancelled,
@@ -89,6 +103,15 @@ impl IoError {
             Self::Unreadable { path: path.to_owned(), source }
         }
     }
+}
+
+/// Labels for a choice, the first dozen of many.
+fn list(labels: &[String]) -> String {
+    let mut text = labels.iter().take(12).map(|l| format!("{l:?}")).collect::<Vec<_>>().join(", ");
+    if labels.len() > 12 {
+        text.push_str(", …");
+    }
+    text
 }
 
 fn sides(d: &[usize; 3]) -> String {

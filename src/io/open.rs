@@ -9,7 +9,7 @@ use crate::io::nifti::{load_nifti_labels, load_nifti_volume};
 use crate::io::nrrd::{FileSegment, load_nrrd_labels, load_nrrd_volume};
 use crate::io::orient::labels_on_grid;
 use crate::io::scan::scan;
-use crate::io::types::{DicomStack, Finding, LoadEvent, LoadedMask, MaskKind, MaskSource, Series, VolumeSource};
+use crate::io::types::{DicomStack, Finding, LoadEvent, LoadedMask, MaskKind, MaskSource, Scan, Series, VolumeSource};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
@@ -114,28 +114,18 @@ fn apply_names(segments: &mut Vec<Segment>, named: &[FileSegment]) {
     segments.sort_by_key(|s| s.id);
 }
 
-/// For the command line: the volume of a file or folder. Of several series, the one with most slices.
+/// For the command line: the volume of a file or folder; `label` chooses among several by the label of its series.
 ///
-/// Findings made while reading are added to the series'.
+/// Nothing is guessed: without a label, several images are refused, and so is one that would be opened in part only
+/// because slices are missing or cannot be read. Findings made while reading are added to the series'.
 ///
 /// # Errors
-/// [`IoError::NoSeries`] when nothing can be opened, and those of scanning and reading.
-pub fn open_volume(path: &Path, ctx: &JobContext<LoadEvent>) -> Result<(Volume, Series), IoError> {
+/// [`IoError::NoSeries`] when nothing can be opened, [`IoError::SeveralSeries`], [`IoError::PartOnly`],
+/// [`IoError::UnknownSeries`], and those of scanning and reading.
+pub fn open_volume(path: &Path, label: Option<&str>, ctx: &JobContext<LoadEvent>) -> Result<(Volume, Series), IoError> {
     let found = scan(path, &quiet(ctx))?;
-    let mut best: Option<&Series> = None;
-    for series in found.series().filter(|s| s.can_open()) {
-        // The first of equals, so that the choice does not depend on anything but the folder.
-        if best.is_none_or(|b| series.slices > b.slices) {
-            best = Some(series);
-        }
-    }
-    let (series, source) = match best.and_then(|s| s.source.as_ref().map(|source| (s, source))) {
-        Some(found) => found,
-        None => {
-            let reason = found.series().flat_map(|s| &s.findings).chain(&found.findings).max_by_key(|f| f.severity);
-            return Err(IoError::NoSeries { path: path.to_owned(), reason: reason.map(|f| f.text.clone()) });
-        }
-    };
+    let series = choose(&found, path, label)?;
+    let Some(source) = &series.source else { return Err(IoError::NoSeries { path: path.to_owned(), reason: None }) };
     let (volume, findings) = load_volume_with_findings(source, ctx)?;
     let mut series = series.clone();
     for finding in findings {
@@ -144,6 +134,32 @@ pub fn open_volume(path: &Path, ctx: &JobContext<LoadEvent>) -> Result<(Volume, 
         }
     }
     Ok((volume, series))
+}
+
+/// Codes of findings that say that slices of a series were left out.
+const LEFT_OUT: [&str; 3] = ["unreadable-slices", "missing-slices", "uneven-spacing"];
+
+/// The series that `label` names, or the only one there is.
+fn choose<'s>(found: &'s Scan, path: &Path, label: Option<&str>) -> Result<&'s Series, IoError> {
+    let path = path.to_owned();
+    let all: Vec<&Series> = found.series().filter(|s| s.can_open()).collect();
+    let labels = || all.iter().map(|s| s.label.clone()).collect::<Vec<_>>();
+    if let Some(asked) = label {
+        let named = all.iter().copied().find(|s| s.label.eq_ignore_ascii_case(asked));
+        return named.ok_or_else(|| IoError::UnknownSeries { path, asked: asked.into(), known: labels() });
+    }
+    let Some(first) = all.iter().copied().find(|s| s.may_be_ct()).or(all.first().copied()) else {
+        let reason = found.series().flat_map(|s| &s.findings).chain(&found.findings).max_by_key(|f| f.severity);
+        return Err(IoError::NoSeries { path, reason: reason.map(|f| f.text.clone()) });
+    };
+    if let Some(finding) = first.findings.iter().find(|f| LEFT_OUT.contains(&f.code)) {
+        return Err(IoError::PartOnly { path, reason: finding.text.clone(), known: labels() });
+    }
+    // What is certainly no CT does not compete.
+    if all.iter().filter(|s| s.may_be_ct() == first.may_be_ct()).count() > 1 {
+        return Err(IoError::SeveralSeries { path, known: labels() });
+    }
+    Ok(first)
 }
 
 /// A context for a step of a job that sends no events of its own, with the job's progress and cancel token.

@@ -157,7 +157,7 @@ fn check_grid(grid: &crate::core::Geometry, truth: &Truth) {
 }
 
 fn load(path: &Path) -> (Volume, Series) {
-    open_volume(path, &JobContext::detached()).unwrap()
+    open_volume(path, None, &JobContext::detached()).unwrap()
 }
 
 #[test]

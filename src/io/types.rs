@@ -82,6 +82,11 @@ impl Series {
     pub fn can_open(&self) -> bool {
         self.geometry.is_some() && self.source.is_some()
     }
+
+    /// Nothing says that it is something else than CT.
+    pub fn may_be_ct(&self) -> bool {
+        matches!(self.modality.as_str(), "" | "CT")
+    }
 }
 
 /// Where a volume's samples are.

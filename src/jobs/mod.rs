@@ -3,8 +3,11 @@
 //! Floor 0. Owns worker threads; knows nothing of what they do. Any module may start a job or take part in one.
 //! The window polls handles each frame and is woken by the job's [`Waker`]; the command line blocks on them.
 
+mod panics;
+
+pub use panics::{catch_panic, quiet_caught_panics};
+
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -196,10 +199,10 @@ where
         JobContext { cancel: cancel.clone(), progress: progress.clone(), events: event_sender, waker: waker.clone() };
     let crash_sender = result_sender.clone();
     let spawned = std::thread::Builder::new().name(name.into()).stack_size(16 << 20).spawn(move || {
-        let outcome = match catch_unwind(AssertUnwindSafe(|| work(&context))) {
+        let outcome = match catch_panic(|| work(&context)) {
             Ok(Ok(value)) => Outcome::Done(value),
             Ok(Err(error)) => Outcome::Failed(error),
-            Err(panic) => Outcome::Crashed(panic_text(panic.as_ref())),
+            Err(text) => Outcome::Crashed(text),
         };
         let _ = result_sender.send(outcome);
         waker.wake();
@@ -208,15 +211,6 @@ where
         let _ = crash_sender.send(Outcome::Crashed(format!("no thread could be started: {error}")));
     }
     JobHandle { name, cancel, progress, events, result }
-}
-
-/// The text of a panic's payload.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown panic".into())
 }
 
 #[cfg(test)]

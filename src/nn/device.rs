@@ -6,7 +6,7 @@
 
 use super::guard::{catch, first_line};
 use burn::tensor::Device;
-use burn::tensor::wgpu::WgpuSetup;
+use burn::tensor::wgpu::{WgpuBackend, WgpuSetup};
 use std::future::Future;
 use std::pin::pin;
 use std::str::FromStr;
@@ -124,8 +124,7 @@ impl SharedGpu {
     pub fn create() -> Result<Self, DeviceError> {
         let mut slot = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         slot.get_or_insert_with(|| {
-            let made = catch("opening the graphics device", || Device::wgpu_options().init_with_setup())?;
-            let (burn, setup) = made.map_err(|e| init_error(&e.to_string()))?;
+            let (burn, setup) = open_first(APIS)?;
             let WgpuSetup { instance, adapter, device, queue, .. } = setup;
             Ok(Self { instance, adapter, device, queue, burn })
         })
@@ -206,6 +205,30 @@ pub fn compute_device(choice: DeviceChoice, shared: Option<&SharedGpu>) -> Resul
     }
 }
 
+/// Graphics interfaces that are tried, best first. Named one by one: left to itself burn also asks OpenGL, which cannot
+/// run its kernels and whose drivers write to the terminal.
+const APIS: &[WgpuBackend] = if cfg!(target_os = "macos") {
+    &[WgpuBackend::Metal]
+} else if cfg!(windows) {
+    &[WgpuBackend::Vulkan, WgpuBackend::Dx12]
+} else {
+    &[WgpuBackend::Vulkan]
+};
+
+/// A device of the first interface that gives one.
+fn open_first(apis: &[WgpuBackend]) -> Result<(Device, WgpuSetup), DeviceError> {
+    let mut failed = DeviceError::NoAdapter;
+    for api in apis {
+        let made = catch("opening the graphics device", || Device::wgpu_options().graphics_api(*api).init_with_setup());
+        match made {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(error)) => failed = init_error(&error.to_string()),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
 fn init_error(text: &str) -> DeviceError {
     let line = first_line(text);
     if line.contains("No adapter") || line.contains("no adapter") {
@@ -216,7 +239,7 @@ fn init_error(text: &str) -> DeviceError {
 }
 
 /// Waits for a future of wgpu; on native platforms they are ready at once.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -225,4 +248,53 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         }
         std::thread::yield_now();
     }
+}
+
+/// One graphics adapter.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AdapterReport {
+    pub name: String,
+    pub backend: String,
+    /// Discrete, integrated, virtual, CPU (software) or other.
+    pub kind: String,
+    pub driver: String,
+    pub max_buffer_bytes: u64,
+    pub max_storage_binding_bytes: u64,
+    pub max_texture_3d: u32,
+    pub max_workgroup_invocations: u32,
+    pub f16: bool,
+}
+
+/// All adapters of the machine that can compute.
+pub(super) fn list_adapters() -> Vec<AdapterReport> {
+    // Those that can compute: OpenGL could only draw, and is not used.
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    block_on(instance.enumerate_adapters(backends))
+        .iter()
+        .map(|adapter| {
+            let (info, limits) = (adapter.get_info(), adapter.limits());
+            AdapterReport {
+                name: info.name,
+                backend: info.backend.to_string(),
+                kind: match info.device_type {
+                    wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+                    wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+                    wgpu::DeviceType::VirtualGpu => "virtual GPU",
+                    wgpu::DeviceType::Cpu => "software (CPU)",
+                    wgpu::DeviceType::Other => "other",
+                }
+                .into(),
+                driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+                max_buffer_bytes: limits.max_buffer_size,
+                max_storage_binding_bytes: limits.max_storage_buffer_binding_size,
+                max_texture_3d: limits.max_texture_dimension_3d,
+                max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
+                f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+            }
+        })
+        .collect()
 }

@@ -1,27 +1,12 @@
 //! What `maskwright doctor` says about devices: all adapters, what was chosen and why, and a proof that it computes.
 
-use super::device::block_on;
+use super::device::{AdapterReport, list_adapters};
 use super::guard::catch;
 use super::{ComputeDevice, DeviceChoice, DeviceMode, SharedGpu, compute_device};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
-
-/// One graphics adapter.
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterReport {
-    pub name: String,
-    pub backend: String,
-    /// Discrete, integrated, virtual, CPU (software) or other.
-    pub kind: String,
-    pub driver: String,
-    pub max_buffer_bytes: u64,
-    pub max_storage_binding_bytes: u64,
-    pub max_texture_3d: u32,
-    pub max_workgroup_invocations: u32,
-    pub f16: bool,
-}
 
 /// Result of a computation on the device against the same on the CPU backend.
 #[derive(Debug, Clone, Serialize)]
@@ -73,34 +58,6 @@ fn mode_name(mode: DeviceMode) -> &'static str {
         DeviceMode::Shared => "shared",
         DeviceMode::Dedicated => "dedicated",
     }
-}
-
-fn list_adapters() -> Vec<AdapterReport> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    block_on(instance.enumerate_adapters(wgpu::Backends::all()))
-        .iter()
-        .map(|adapter| {
-            let (info, limits) = (adapter.get_info(), adapter.limits());
-            AdapterReport {
-                name: info.name,
-                backend: info.backend.to_string(),
-                kind: match info.device_type {
-                    wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-                    wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-                    wgpu::DeviceType::VirtualGpu => "virtual GPU",
-                    wgpu::DeviceType::Cpu => "software (CPU)",
-                    wgpu::DeviceType::Other => "other",
-                }
-                .into(),
-                driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-                max_buffer_bytes: limits.max_buffer_size,
-                max_storage_binding_bytes: limits.max_storage_buffer_binding_size,
-                max_texture_3d: limits.max_texture_dimension_3d,
-                max_workgroup_invocations: limits.max_compute_invocations_per_workgroup,
-                f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-            }
-        })
-        .collect()
 }
 
 /// A matrix product and a convolution on `device` against the CPU backend.

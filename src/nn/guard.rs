@@ -1,8 +1,7 @@
 //! Turns a panic inside burn or cubecl into an error: their device code panics on validation and memory errors.
 
 use super::DeviceError;
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::jobs::catch_panic;
 
 /// Runs `work`; a panic inside becomes [`DeviceError::Failed`] with the panic's own message.
 ///
@@ -11,13 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// # Errors
 /// [`DeviceError::Failed`].
 pub fn catch<T>(what: &'static str, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .map_err(|panic| DeviceError::Failed { what, reason: first_line(&panic_text(panic.as_ref())) })
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    catch_panic(work).map_err(|text| DeviceError::Failed { what, reason: first_line(&text) })
 }
 
 /// The first line of a message: wgpu's go on for a page.

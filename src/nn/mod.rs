@@ -24,8 +24,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use device::{ComputeDevice, DeviceChoice, DeviceError, DeviceMode, SharedGpu, compute_device};
-pub use doctor::{AdapterReport, DeviceReport, Proof, report};
+pub use device::{AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, SharedGpu, compute_device};
+pub use doctor::{DeviceReport, Proof, report};
 pub use guard::catch;
 pub use init::initial_weights;
 pub use layers::Pass;

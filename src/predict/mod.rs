@@ -57,6 +57,8 @@ pub struct Prediction {
 pub enum PredictError {
     #[error("the folder {} holds no finished checkpoint: train first, or choose another run", .0.display())]
     NoCheckpoint(PathBuf),
+    #[error("the weights {} are damaged: they differ from the checksum of their checkpoint; copy the run again or train anew", .0.display())]
+    Damaged(PathBuf),
     #[error("the weights {} do not say what they were trained for: give the recipe with them", .0.display())]
     NoDescription(PathBuf),
     #[error(transparent)]
@@ -143,20 +145,33 @@ impl Model {
             }
             ModelSource::Weights { file, spec } => (file.clone(), name_of(file), name_of(file), Some(spec.clone())),
         };
+        let bytes =
+            std::fs::read(&file).map_err(|e| WeightsError::Read { file: file.clone(), reason: e.to_string() })?;
+        let sha256 = sha256_hex(&bytes);
+        if let ModelSource::Run(_) = source
+            && promised(&file).is_none_or(|sum| sum != sha256)
+        {
+            return Err(PredictError::Damaged(file));
+        }
         let spec = match (given, described(&file)?) {
             (Some(spec), _) | (None, Some(spec)) => spec,
             (None, None) => return Err(PredictError::NoDescription(file)),
         };
         let weights = load_weights(&file)?;
-        let bytes =
-            std::fs::read(&file).map_err(|e| WeightsError::Read { file: file.clone(), reason: e.to_string() })?;
-        Ok(Self { sha256: sha256_hex(&bytes), file, spec, weights, run, checkpoint })
+        Ok(Self { sha256, file, spec, weights, run, checkpoint })
     }
 
     fn segmenter(&self, device: &ComputeDevice) -> Result<Segmenter, PredictError> {
         Segmenter::new(self.spec.clone(), &self.weights, device)
             .map_err(|source| PredictError::Model { file: self.file.clone(), source })
     }
+}
+
+/// The sum of the weights as the checkpoint's manifest, beside them, has it.
+fn promised(weights: &Path) -> Option<String> {
+    let manifest = std::fs::read(weights.with_file_name("manifest.json")).ok()?;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).ok()?;
+    Some(manifest.get("weights_sha256")?.as_str()?.to_owned())
 }
 
 /// The description in the header of our own weights.

@@ -32,8 +32,9 @@ fn run_folder(root: &Path) -> PathBuf {
     let zero = collect_state(&spec().network.init(&compute_device(DeviceChoice::Cpu, None).unwrap().device));
     let header = BTreeMap::from([("maskwright".to_owned(), serde_json::to_string(&spec()).unwrap())]);
     let bytes = save_weights(&initial_weights(&zero, 5), &header).unwrap();
+    let manifest = format!("{{\"weights_sha256\": \"{}\"}}", sha256_hex(&bytes));
     std::fs::write(place.join("weights.safetensors"), bytes).unwrap();
-    std::fs::write(place.join("manifest.json"), "{}").unwrap();
+    std::fs::write(place.join("manifest.json"), manifest).unwrap();
     root.join("run 1")
 }
 

@@ -26,9 +26,12 @@ pub enum RenderError {
         found[0], found[1], found[2], expected[0], expected[1], expected[2]
     )]
     Grid { expected: [usize; 3], found: [usize; 3] },
-    /// The device did not finish an upload.
+    /// A pane's side is zero or above the device's limit for 2-D textures.
+    #[error("a picture of {} x {} pixels was asked for, but this graphics device draws 1 to {limit} along each side", size[0], size[1])]
+    Pane { size: [u32; 2], limit: u32 },
+    /// The device did not finish an upload or a draw.
     #[error(
-        "the graphics device stopped answering during an upload: restart the program, and update the graphics driver if it happens again"
+        "the graphics device stopped answering: restart the program, and update the graphics driver if it happens again"
     )]
     DeviceLost,
 }

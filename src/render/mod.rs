@@ -7,6 +7,7 @@
 
 mod error;
 mod label_texture;
+mod offscreen;
 mod slice_renderer;
 mod slice_view;
 mod upload;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use error::RenderError;
 pub use label_texture::LabelTexture;
+pub use offscreen::Offscreen;
 pub use slice_renderer::{PaneId, SliceRenderer};
 pub use slice_view::{DifferenceColors, Interpolation, LabelColors, Overlay, SliceView};
 pub use view::{PaneView, VoxelFromPane};

@@ -79,7 +79,10 @@ impl Scene<'_> {
         if self.view.overlay == OVERLAY_LABELS {
             return a.unwrap_or(0);
         }
-        u32::from(a == Some(self.view.pair & 0xff)) + 2 * u32::from(b == Some(self.view.pair >> 8))
+        let chosen = |label: Option<u32>, wanted: u32| {
+            label.is_some_and(|label| if wanted == 0 { label != 0 } else { label == wanted })
+        };
+        u32::from(chosen(a, self.view.pair & 0xff)) + 2 * u32::from(chosen(b, self.view.pair >> 8))
     }
 
     fn kind_color(&self, kind: u32) -> Vec4 {

@@ -56,7 +56,7 @@ pub enum Overlay {
     Labels {
         colors: LabelColors,
     },
-    /// Where voxels carry label `a` in layer A, label `b` in layer B, or both.
+    /// Where voxels carry label `a` in layer A, label `b` in layer B, or both; 0 stands for any label.
     Difference {
         a: LabelId,
         b: LabelId,

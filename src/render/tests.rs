@@ -314,6 +314,7 @@ fn overlays() {
             ("labels", Overlay::Labels { colors: colors() }),
             ("same label", Overlay::Difference { a: 1, b: 1, colors: difference }),
             ("two labels", Overlay::Difference { a: 2, b: 255, colors: difference }),
+            ("any label", Overlay::Difference { a: 0, b: 1, colors: difference }),
         ];
         for plane in Plane::ALL {
             for (name, overlay) in &overlays {
@@ -443,4 +444,31 @@ fn misfits_are_refused_in_plain_words() {
     let view = slice_view(&plain(), &pane(&plain(), Plane::Axial));
     let refused = renderer.prepare(queue, PaneId(1), &volume, [Some(&labels), None], &view);
     assert_eq!(refused, Err(RenderError::Grid { expected: [4, 5, 6], found: [4, 5, 7] }));
+}
+
+#[test]
+fn an_offscreen_pane_draws_and_refuses_what_does_not_fit() {
+    let Some((device, queue)) = gpu() else { return };
+    let geometry = Geometry::axis_aligned([8, 6, 4], DVec3::ONE, DVec3::ZERO).unwrap();
+    let volume = VolumeTexture::new(device, geometry.dims()).unwrap();
+    let labels = LabelTexture::new(device, [8, 6, 5]).unwrap();
+    let view = SliceView {
+        placement: PaneView::fit(Plane::Axial, &geometry, DVec2::splat(64.0)).voxel_from_pane(&geometry),
+        pane_size: [64; 2],
+        window: Window::new(400.0, 40.0),
+        invert: false,
+        interpolation: Interpolation::Linear,
+        overlay: Overlay::None,
+        fill_opacity: 0.0,
+        outline_opacity: 0.0,
+        background: [0; 3],
+    };
+    let mut pane = Offscreen::new(device, queue, view.pane_size).unwrap();
+    assert_eq!(pane.draw(&volume, [None, None], &view), Ok(()));
+    assert_eq!(pane.wait(), Ok(()));
+    let refused = pane.draw(&volume, [Some(&labels), None], &view);
+    assert!(matches!(refused, Err(RenderError::Grid { .. })), "{refused:?}");
+    for size in [[0, 64], [64, u32::MAX]] {
+        assert!(matches!(Offscreen::new(device, queue, size), Err(RenderError::Pane { .. })));
+    }
 }

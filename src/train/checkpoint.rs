@@ -76,25 +76,12 @@ impl Checkpoints {
             self.folder.join(format!(".{name}.new")),
             self.folder.join(format!(".{name}.old")),
         );
-        let clear = |folder: &Path| match fs::remove_dir_all(folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io("removed", folder, &e)),
-            _ => Ok(()),
-        };
         clear(&fresh)?;
-        fs::create_dir_all(&fresh).map_err(|e| TrainError::io("created", &fresh, &e))?;
-        let header = serde_json::to_string(spec).map_err(|e| TrainError::Recipe(e.to_string()))?;
-        let weights = save_weights(weights, &BTreeMap::from([(SPEC_KEY.to_owned(), header)]))?;
-        let optimizer = save_weights(optimizer, &BTreeMap::new())?;
-        let manifest = Manifest {
-            format: 1,
-            position: position.clone(),
-            weights_sha256: sha256_hex(&weights),
-            optimizer_sha256: sha256_hex(&optimizer),
-        };
-        let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| TrainError::Recipe(e.to_string()))?;
-        for (file, bytes) in [(WEIGHTS, &weights), (OPTIMIZER, &optimizer), (MANIFEST, &manifest)] {
-            let file = fresh.join(file);
-            write_atomic_bytes(&file, bytes).map_err(|e| TrainError::io("written", &file, &e))?;
+        if let Err(error) = write_files(&fresh, spec, weights, optimizer, position) {
+            // What is half-written only fills a disk that may be full; the error that counts is the first.
+            let _ = clear(&fresh);
+            let _ = fs::remove_dir(&self.folder);
+            return Err(error);
         }
         if path.exists() {
             clear(&old)?;
@@ -127,6 +114,40 @@ impl Checkpoints {
         let state = |file: &str| load_weights(&path.join(file)).map_err(|e| damaged(e.to_string()));
         Ok((state(WEIGHTS)?, state(OPTIMIZER)?, manifest.position))
     }
+}
+
+/// Removes a folder that may be missing.
+fn clear(folder: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(TrainError::io("removed", folder, &e)),
+        _ => Ok(()),
+    }
+}
+
+/// A checkpoint's three files in a folder of their own, the manifest last.
+fn write_files(
+    folder: &Path,
+    spec: &ModelSpec,
+    weights: &StateDict,
+    optimizer: &StateDict,
+    position: &Position,
+) -> Result<(), TrainError> {
+    fs::create_dir_all(folder).map_err(|e| TrainError::io("created", folder, &e))?;
+    let header = serde_json::to_string(spec).map_err(|e| TrainError::Recipe(e.to_string()))?;
+    let weights = save_weights(weights, &BTreeMap::from([(SPEC_KEY.to_owned(), header)]))?;
+    let optimizer = save_weights(optimizer, &BTreeMap::new())?;
+    let manifest = Manifest {
+        format: 1,
+        position: position.clone(),
+        weights_sha256: sha256_hex(&weights),
+        optimizer_sha256: sha256_hex(&optimizer),
+    };
+    let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| TrainError::Recipe(e.to_string()))?;
+    for (file, bytes) in [(WEIGHTS, &weights), (OPTIMIZER, &optimizer), (MANIFEST, &manifest)] {
+        let file = folder.join(file);
+        write_atomic_bytes(&file, bytes).map_err(|e| TrainError::io("written", &file, &e))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

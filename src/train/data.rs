@@ -243,7 +243,7 @@ fn class_table(recipe: &Recipe, segments: &[Segment]) -> [LabelId; 256] {
 }
 
 impl ClassSource {
-    fn selects(&self, segment: &Segment) -> bool {
+    pub fn selects(&self, segment: &Segment) -> bool {
         match self {
             Self::Any => true,
             Self::Names(names) => names.iter().any(|n| plain(n) == plain(&segment.name)),

@@ -5,7 +5,7 @@ use super::data::{CaseInfo, Prepared};
 use super::run::TrainRequest;
 use super::split::Split;
 use super::{Recipe, TrainError, TrainEvent};
-use crate::io::atomic::write_atomic_bytes;
+use crate::io::atomic::{NewFolder, write_atomic_bytes};
 use crate::jobs::JobContext;
 use crate::nn::{StateDict, apply_state, collect_state, initial_weights, load_weights};
 use burn::tensor::Device;
@@ -19,11 +19,15 @@ struct SplitFile {
     split: Split,
 }
 
-/// Creates the run folder, or reads the last checkpoint of the one to resume.
+/// Weights, moments of the optimiser, and where the run stood.
+type Stored = (StateDict, StateDict, Position);
+
+/// Creates the run folder, or reads the last checkpoint of the one to resume. Nothing is written yet: a new folder
+/// goes with its guard should the run not get as far as its first file.
 pub(super) fn open_folder(
     request: &TrainRequest,
     checkpoints: &Checkpoints,
-) -> Result<Option<(StateDict, StateDict, Position)>, TrainError> {
+) -> Result<(Option<Stored>, NewFolder), TrainError> {
     let run = &request.run;
     let state = if request.resume {
         if !checkpoints.exists("last") {
@@ -44,13 +48,18 @@ pub(super) fn open_folder(
         }
         None
     };
-    std::fs::create_dir_all(run).map_err(|e| TrainError::io("created", run, &e))?;
-    write(&run.join("recipe.ron"), request.recipe.to_ron()?.as_bytes())?;
-    Ok(state)
+    let folder = NewFolder::create(run).map_err(|e| TrainError::io("created", run, &e))?;
+    Ok((state, folder))
 }
 
-/// Writes `split.json`, or makes sure that a resumed run has the data it had.
-pub(super) fn check_split(run: &Path, prepared: &Prepared, split: &Split, resumed: bool) -> Result<(), TrainError> {
+/// Writes `recipe.ron` and, for a new run, `split.json`; makes sure that a resumed run has the data it had.
+pub(super) fn begin(
+    run: &Path,
+    recipe: &Recipe,
+    prepared: &Prepared,
+    split: &Split,
+    resumed: bool,
+) -> Result<(), TrainError> {
     let path = run.join("split.json");
     let file = SplitFile { cases: prepared.cases.clone(), split: split.clone() };
     if resumed {
@@ -62,10 +71,19 @@ pub(super) fn check_split(run: &Path, prepared: &Prepared, split: &Split, resume
                 "the cases differ from those the run was started with: restore them, or start a new run".into(),
             ));
         }
-        return Ok(());
+        return write(&run.join("recipe.ron"), recipe.to_ron()?.as_bytes());
     }
     let text = serde_json::to_vec_pretty(&file).map_err(|e| TrainError::Data(e.to_string()))?;
+    write(&run.join("recipe.ron"), recipe.to_ron()?.as_bytes())?;
     write(&path, &text)
+}
+
+/// Removes what [`begin`] wrote; the folder itself goes with its guard.
+pub(super) fn forget(run: &Path) {
+    for name in ["recipe.ron", "split.json"] {
+        // The run has failed already and says why.
+        let _ = std::fs::remove_file(run.join(name));
+    }
 }
 
 /// Random weights by the recipe's seed, with those of `init` over them.

@@ -4,7 +4,7 @@ use super::batch::BatchPlan;
 use super::checkpoint::{Checkpoints, Position};
 use super::data::{self, Prepared, TrainData};
 use super::evaluate::{evaluate_case, mean, test_cases};
-use super::folder::{check_split, first_weights, open_folder, write};
+use super::folder::{begin, first_weights, forget, open_folder, write};
 use super::split::{Split, split_slices};
 use super::step::{Learner, Validation};
 use super::store::{DEFAULT_MEMORY, SliceStore};
@@ -63,21 +63,22 @@ pub fn train(
     let started = Instant::now();
     request.recipe.check()?;
     let checkpoints = Checkpoints::new(&request.run);
-    let resumed = open_folder(request, &checkpoints)?;
+    let (resumed, _folder) = open_folder(request, &checkpoints)?;
     let recipe = request.recipe.clone();
     let sources = data::find(&request.data, &recipe, ctx)?;
     let prepared = data::prepare(sources, &recipe, request.cache_bytes.unwrap_or(DEFAULT_MEMORY), ctx)?;
     let patients: Vec<String> = prepared.cases.iter().map(|c| c.patient.clone()).collect();
     let split = split_slices(&recipe.split, recipe.seed, &patients, &prepared.origins)?;
-    check_split(&request.run, &prepared, &split, resumed.is_some())?;
+    let is_resumed = resumed.is_some();
     let (weights, moments, position) = match resumed {
         Some(state) => state,
         None => (first_weights(&recipe, request.init.as_deref(), ctx)?, StateDict::new(), Position::default()),
     };
+    let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed);
     let run = Run {
         recipe,
         folder: request.run.clone(),
-        checkpoints,
+        checkpoints: checkpoints.clone(),
         prepared,
         split,
         weights,
@@ -86,26 +87,36 @@ pub fn train(
         control: control.clone(),
         started,
     };
-    let thread = match &request.compute {
-        Some(thread) => thread.clone(),
-        None => {
-            let device = compute_device(request.device, None)?;
-            if !device.needs_thread() {
-                return run.go(&Compute::here(device), ctx);
-            }
-            ComputeThread::start(device)?
-        }
-    };
-    // The loop lives on the compute thread with a context of its own; its events are passed on from here.
-    let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
-    let outcome = thread.submit_long("training", move |compute| run.go(compute, &inner));
-    for event in events {
-        ctx.send(event);
+    let outcome = begun.and_then(|()| run.start(request, ctx));
+    if outcome.is_err() && !is_resumed && !checkpoints.exists("last") {
+        // A run that never got as far as a checkpoint leaves nothing behind.
+        forget(&request.run);
     }
-    wait("training", &outcome)?
+    outcome
 }
 
 impl Run {
+    /// Finds the device and runs there.
+    fn start(self, request: &TrainRequest, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
+        let thread = match &request.compute {
+            Some(thread) => thread.clone(),
+            None => {
+                let device = compute_device(request.device, None)?;
+                if !device.needs_thread() {
+                    return self.go(&Compute::here(device), ctx);
+                }
+                ComputeThread::start(device)?
+            }
+        };
+        // The loop lives on the compute thread with a context of its own; its events are passed on from here.
+        let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
+        let outcome = thread.submit_long("training", move |compute| self.go(compute, &inner));
+        for event in events {
+            ctx.send(event);
+        }
+        wait("training", &outcome)?
+    }
+
     /// The loop and the test, on the thread that owns the device.
     fn go(mut self, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
         let mut learner = Learner::new(&self.recipe, &self.weights, compute.device())?;

@@ -8,17 +8,23 @@ use super::viewer::upwards;
 use crate::core::PlaneAxes;
 use crate::tools::ToolKind;
 use crate::workspace::{
-    Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, ThemeChoice, ViewCommand, Workspace,
+    Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, SettingsCommand, ThemeChoice, ViewCommand,
+    Workspace,
 };
-use egui::Context;
 
 impl MainWindow {
-    pub(super) fn act(&mut self, ctx: &Context, action: Action, workspace: &mut Workspace, out: &mut Vec<Command>) {
+    pub(super) fn act(&mut self, action: Action, workspace: &Workspace, out: &mut Vec<Command>) {
         match action {
             Action::KeySheet => self.key_sheet = !self.key_sheet,
             Action::Palette => self.palette.open(),
             Action::Open => self.dialog.ask(Purpose::Open, ""),
-            Action::ToggleTheme => switch_theme(ctx, workspace),
+            Action::ToggleTheme => out.push(
+                SettingsCommand::Theme(match workspace.settings.theme {
+                    ThemeChoice::Dark => ThemeChoice::Light,
+                    ThemeChoice::Light => ThemeChoice::Dark,
+                })
+                .into(),
+            ),
             _ if workspace.active_document().is_none() => {}
             Action::ImportMask => self.dialog.ask(Purpose::ImportMask, ""),
             Action::SaveProject => self.save_project(workspace, out),
@@ -102,15 +108,6 @@ impl MainWindow {
             self.dialog.ask(Purpose::ExportMask, suggestion(&layer.name, "nii.gz"));
         }
     }
-}
-
-fn switch_theme(ctx: &Context, workspace: &mut Workspace) {
-    workspace.settings.theme = match workspace.settings.theme {
-        ThemeChoice::Dark => ThemeChoice::Light,
-        ThemeChoice::Light => ThemeChoice::Dark,
-    };
-    super::theme::apply(ctx, workspace.settings.theme);
-    workspace.save_settings();
 }
 
 /// A file in the user's documents folder, named after what is saved.

@@ -13,7 +13,7 @@ pub mod viewer;
 pub use layout::Pane;
 
 use crate::core::{CaseId, Plane};
-use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Workspace};
+use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
 use layout::Layout;
@@ -47,6 +47,8 @@ pub struct MainWindow {
     messages: Vec<Notice>,
     key_sheet: bool,
     about: bool,
+    settings: bool,
+    applied: Option<Settings>,
     message_list: bool,
     question: Option<Question>,
     quitting: bool,
@@ -71,6 +73,8 @@ impl MainWindow {
             messages: Vec::new(),
             key_sheet: false,
             about: false,
+            settings: false,
+            applied: None,
             message_list: false,
             question: None,
             quitting: false,
@@ -83,10 +87,16 @@ impl MainWindow {
     pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
         workspace.poll();
+        self.follow_settings(&ctx, workspace);
         let mut out: Vec<Command> = Vec::new();
         let mut actions = Vec::new();
         let mut requests = Vec::new();
 
+        // Asked before anything is drawn: a dialog that closes in this frame has still eaten this frame's keys.
+        let typing = self.dialog.is_open() || self.palette.is_open() || self.question.is_some();
+        if !typing {
+            actions.extend(shortcuts::pressed(&ctx));
+        }
         self.take_drops(&ctx, &mut out);
         // The status bar is laid out before the panes and so shows what the last frame found.
         let hover = self.viewer.hover().cloned();
@@ -97,11 +107,13 @@ impl MainWindow {
         Panel::top("menu").show(ui, |ui| {
             panels::menu::show(ui, workspace, &mut actions, &mut requests, &mut out);
         });
-        Panel::top("tools").show(ui, |ui| {
-            ui.add_space(2.0);
-            panels::toolbar::show(ui, workspace, &mut self.belt, &mut out);
-            ui.add_space(2.0);
-        });
+        if workspace.active_document().is_some() {
+            Panel::top("tools").show(ui, |ui| {
+                ui.add_space(2.0);
+                panels::toolbar::show(ui, workspace, &mut self.belt, &mut out);
+                ui.add_space(2.0);
+            });
+        }
         Panel::bottom("status").show(ui, |ui| {
             panels::status::show(ui, workspace, hover.as_ref(), &mut out);
         });
@@ -109,11 +121,8 @@ impl MainWindow {
         self.viewer.end_frame();
         self.windows(&ctx, workspace, &mut actions, &mut out);
 
-        if !self.dialog.is_open() && self.question.is_none() {
-            actions.extend(shortcuts::pressed(&ctx));
-        }
         for action in actions {
-            self.act(&ctx, action, workspace, &mut out);
+            self.act(action, workspace, &mut out);
         }
         for request in requests {
             self.fulfil(&ctx, request, workspace);
@@ -182,6 +191,7 @@ impl MainWindow {
     ) {
         panels::key_sheet::show(ctx, &mut self.key_sheet);
         panels::about::show(ctx, &mut self.about, &self.device);
+        panels::settings::show(ctx, &mut self.settings, workspace, out);
         actions.extend(self.palette.show(ctx));
         if let Some((purpose, path)) = self.dialog.show(ctx) {
             match purpose {
@@ -247,6 +257,25 @@ impl MainWindow {
         }
     }
 
+    /// Brings theme, scale and default device in line with the settings, whoever changed them.
+    fn follow_settings(&mut self, ctx: &Context, workspace: &mut Workspace) {
+        let before = self.applied.take();
+        let scale = ctx.zoom_factor();
+        if before.as_ref().is_some_and(|b| b.zoom == workspace.settings.zoom) && scale != workspace.settings.zoom {
+            // Changed by egui's own keys (Ctrl and plus or minus): kept, within what can be chosen.
+            workspace.dispatch(SettingsCommand::Scale(scale));
+        }
+        let now = &workspace.settings;
+        if before.as_ref().is_none_or(|b| b.theme != now.theme) {
+            theme::apply(ctx, now.theme);
+        }
+        if before.as_ref().is_none_or(|b| b.device != now.device) {
+            self.train.set_device(now.device);
+        }
+        ctx.set_zoom_factor(now.zoom);
+        self.applied = Some(now.clone());
+    }
+
     fn guard_quit(&mut self, ctx: &Context, workspace: &Workspace) {
         let closing = ctx.input(|i| i.viewport().close_requested());
         let unsaved = workspace.documents().iter().any(crate::workspace::Document::is_unsaved);
@@ -263,6 +292,7 @@ impl MainWindow {
                 self.dialog.ask(Purpose::ExportVolume, actions::suggestion(name, "nii.gz"));
             }
             MenuRequest::About => self.about = true,
+            MenuRequest::Settings => self.settings = true,
             MenuRequest::Messages => self.message_list = true,
             MenuRequest::ResetLayout => self.layout = Layout::new(),
             MenuRequest::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
@@ -280,13 +310,15 @@ impl MainWindow {
             workspace.notify(Notice::error(error));
         }
         for notice in workspace.take_notices() {
-            let toast = match notice.level {
-                Level::Info => self.toasts.info(notice.text.clone()),
-                Level::Warning => self.toasts.warning(notice.text.clone()),
-                Level::Error => self.toasts.error(notice.text.clone()),
+            // Marks of our own: the toasts' usual ones are emoji, which the bundled fonts do not have.
+            let (mark, color) = match notice.level {
+                Level::Info => ("i", theme::ACCENT),
+                Level::Warning => ("!", egui::Color32::from_rgb(240, 170, 60)),
+                Level::Error => ("×", egui::Color32::from_rgb(235, 90, 80)),
             };
+            let toast = self.toasts.custom(notice.text.clone(), mark.into(), color);
             let seconds = if notice.level == Level::Info { 5 } else { 12 };
-            toast.duration(Some(Duration::from_secs(seconds))).width(380.0);
+            toast.duration(Some(Duration::from_secs(seconds))).closable(false).width(380.0);
             self.messages.push(notice);
         }
         self.toasts.show(ctx);

@@ -159,7 +159,9 @@ impl Binding {
                 text.push_str(name);
             }
         }
-        text.push_str(key.symbol_or_name());
+        // The arrows' symbols are in none of the fonts that the window brings along; their names are.
+        let is_arrow = matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight);
+        text.push_str(if is_arrow { key.name() } else { key.symbol_or_name() });
         text
     }
 }

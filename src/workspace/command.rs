@@ -1,5 +1,6 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
+use super::settings::{GpuSharing, ThemeChoice};
 use crate::core::{CaseId, LabelId, LayerId, Plane, Window};
 use crate::nn::DeviceChoice;
 use glam::DVec3;
@@ -16,6 +17,7 @@ pub enum Command {
     File(FileCommand),
     Model(ModelCommand),
     Review(ReviewCommand),
+    Settings(SettingsCommand),
     /// Cancels the running task with this number.
     CancelTask(u64),
 }
@@ -183,6 +185,23 @@ pub enum ReviewCommand {
     Export(PathBuf),
 }
 
+/// What the user chooses for the program as a whole; kept on disk at once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SettingsCommand {
+    Theme(ThemeChoice),
+    /// Interface scale: 1 is 100 %, clamped to [`super::Settings::SCALES`].
+    Scale(f32),
+    /// Where training and prediction compute unless their panel says otherwise.
+    Device(DeviceChoice),
+    /// Takes effect with the next training or prediction.
+    GpuSharing(GpuSharing),
+}
+
+impl From<SettingsCommand> for Command {
+    fn from(c: SettingsCommand) -> Self {
+        Self::Settings(c)
+    }
+}
 impl From<ViewCommand> for Command {
     fn from(c: ViewCommand) -> Self {
         Self::View(c)

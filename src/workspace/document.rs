@@ -1,7 +1,8 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
-use super::editing::{Entry, OngoingStroke};
+use super::editing::{Entry, OngoingStroke, Recoloured};
 use super::saving::Protection;
+use super::volumes::LabelCounts;
 use crate::core::{
     BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, Volume, Window,
 };
@@ -58,11 +59,13 @@ pub struct Document {
     /// Slices read so far but not yet handed to the renderer.
     streamed: Vec<(usize, Arc<[i16]>)>,
     dirty: BTreeMap<LayerId, Dirty>,
-    volumes: RefCell<VolumeCache>,
+    pub(super) counts: RefCell<LabelCounts>,
+    /// Layers that arrived during a stroke, with the names of their steps; added when it ends.
+    pub(super) waiting: Vec<(String, Layer)>,
+    /// A save is being written.
+    pub(super) saving: bool,
+    pub(super) recoloured: Option<Recoloured>,
 }
-
-/// Layer and revision counted, and the volume of each label in ml.
-type VolumeCache = (Option<(LayerId, u64)>, [f64; 256]);
 
 impl Document {
     /// A case whose slices are still to come.
@@ -91,7 +94,10 @@ impl Document {
             saved_revision: 0,
             streamed: Vec::new(),
             dirty: BTreeMap::new(),
-            volumes: RefCell::new((None, [0.0; 256])),
+            counts: RefCell::default(),
+            waiting: Vec::new(),
+            saving: false,
+            recoloured: None,
         }
     }
 
@@ -181,17 +187,21 @@ impl Document {
         }
     }
 
-    /// Volume of each label of the active layer in ml; counted anew only after a change.
+    /// Volume of each label of the active layer in ml (index 0: background), as of the last finished stroke.
+    ///
+    /// The layer is counted once; after that edits keep the figures up to date at the cost of the bricks they change.
     pub fn segment_volumes(&self) -> [f64; 256] {
         let Some(layer) = self.layer() else { return [0.0; 256] };
-        let key = (layer.id, self.revision);
-        let mut cache = self.volumes.borrow_mut();
-        if cache.0 != Some(key) {
-            let voxel_ml = self.case.geometry.voxel_volume() / 1000.0;
-            cache.1 = layer.labels.counts().map(|n| n as f64 * voxel_ml);
-            cache.0 = Some(key);
-        }
-        cache.1
+        let mut counts = self.counts.borrow_mut();
+        let mut voxels = if self.stroke.is_some() {
+            // The map already holds what the stroke will add when it ends: it must not be counted in twice.
+            counts.known(layer.id).unwrap_or_else(|| layer.labels.counts())
+        } else {
+            counts.of(layer)
+        };
+        voxels[0] = (self.case.geometry.voxel_count() as u64).saturating_sub(voxels[1..].iter().sum());
+        let voxel_ml = self.case.geometry.voxel_volume() / 1000.0;
+        voxels.map(|n| n as f64 * voxel_ml)
     }
 
     /// Makes sure that the active layer and segment exist.

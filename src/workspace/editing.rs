@@ -4,6 +4,11 @@ use super::{Document, EditCommand, Notice, Workspace};
 use crate::core::{CaseId, LabelId, Layer, LayerId};
 use crate::edit::{Brush, BrushShape, Delta, HistoryEntry, PaintRule, Stroke};
 use glam::DVec3;
+use std::time::{Duration, Instant};
+
+/// A colour picker reports every shade it passes: within this time they are one step of the history.
+const ONE_PICK: Duration = Duration::from_secs(1);
+const RECOLOUR: &str = "Recolour segment";
 
 /// One step of the history.
 #[derive(Debug)]
@@ -64,6 +69,16 @@ impl HistoryEntry for Entry {
     }
 }
 
+/// The segment that was given a colour last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recoloured {
+    layer: LayerId,
+    label: LabelId,
+    /// Revision it led to; another one means that something else was done since.
+    revision: u64,
+    at: Instant,
+}
+
 /// A stroke between press and release.
 pub(super) struct OngoingStroke {
     layer: LayerId,
@@ -80,7 +95,8 @@ impl Workspace {
             EditCommand::ExtendStroke { from, to } => self.extend_stroke(from, to),
             EditCommand::CommitStroke => self.commit_stroke(),
             EditCommand::AbortStroke => self.abort_stroke(),
-            EditCommand::BrushRadius(mm) => self.brush.radius_mm = mm.clamp(0.1, 200.0),
+            EditCommand::BrushRadius(mm) if mm.is_finite() => self.brush.radius_mm = mm.clamp(0.1, 200.0),
+            EditCommand::BrushRadius(_) => {}
             EditCommand::BrushSphere(on) => self.brush.sphere = on,
             EditCommand::Undo => self.step_history(true),
             EditCommand::Redo => self.step_history(false),
@@ -134,14 +150,16 @@ impl Workspace {
         }
     }
 
-    fn commit_stroke(&mut self) {
+    pub(super) fn commit_stroke(&mut self) {
         let Some(document) = self.active_document_mut() else { return };
+        let id = document.case.id;
         let Some(ongoing) = document.stroke.take() else { return };
         let Some(layer) = document.case.layer(ongoing.layer) else { return };
         let name = layer.segment(ongoing.rule.segment()).map_or("segment", |s| s.name.as_str());
         let name = if ongoing.erase { format!("Erase {name}") } else { format!("Paint {name}") };
         let delta = ongoing.stroke.commit(&layer.labels);
         document.record_labels(name, ongoing.layer, delta);
+        self.add_waiting_layers(id);
     }
 
     fn abort_stroke(&mut self) {
@@ -151,6 +169,8 @@ impl Workspace {
             let bricks = ongoing.stroke.abort(&mut layer.labels);
             document.mark_bricks(ongoing.layer, bricks);
         }
+        let id = document.case.id;
+        self.add_waiting_layers(id);
     }
 
     fn step_history(&mut self, back: bool) {
@@ -170,6 +190,17 @@ impl Workspace {
 
     /// Runs `change` on the layers of a case as one named step that undo takes back.
     pub(super) fn change_layers(&mut self, id: CaseId, name: &str, change: impl FnOnce(&mut Document)) {
+        self.change_layers_from(id, name, None, change);
+    }
+
+    /// As [`Self::change_layers`]; undo leads to `first`, where that is not the state of now.
+    fn change_layers_from(
+        &mut self,
+        id: CaseId,
+        name: &str,
+        first: Option<LayerState>,
+        change: impl FnOnce(&mut Document),
+    ) {
         let Some(document) = self.document_mut(id) else { return };
         if document.stroke.is_some() {
             return;
@@ -178,10 +209,34 @@ impl Workspace {
         change(document);
         document.repair_selection();
         let after = LayerState::of(document);
-        document.refresh_layers(&before.layers);
+        document.follow_layers(&before.layers);
+        let before = first.unwrap_or(before);
         document.history.push(Entry { name: name.to_owned(), change: Change::Layers { before, after } });
         document.touch();
-        document.journal_layers();
+    }
+}
+
+impl Workspace {
+    /// Gives a segment a colour; the shades that a colour picker passes are one step.
+    pub(super) fn recolour(&mut self, label: LabelId, color: [u8; 3]) {
+        let Some(id) = self.active else { return };
+        let Some(document) = self.document_mut(id) else { return };
+        let Some(layer) = document.active_layer else { return };
+        let again = document.recoloured.is_some_and(|r| {
+            r.layer == layer && r.label == label && r.revision == document.revision() && r.at.elapsed() < ONE_PICK
+        });
+        let first = if again { document.forget_recolouring() } else { None };
+        self.change_layers_from(id, RECOLOUR, first, |d| {
+            if let Some(layer) = d.case.layer_mut(layer)
+                && let Some(segment) = layer.segments.iter_mut().find(|s| s.id == label)
+            {
+                segment.color = color;
+            }
+        });
+        if let Some(document) = self.document_mut(id) {
+            let (revision, at) = (document.revision(), Instant::now());
+            document.recoloured = Some(Recoloured { layer, label, revision, at });
+        }
     }
 }
 
@@ -192,6 +247,7 @@ impl Document {
             return;
         }
         self.journal_delta(layer, &delta);
+        self.counts.get_mut().follow(layer, &delta, false);
         self.history.push(Entry { name, change: Change::Labels { layer, delta } });
         self.touch();
     }
@@ -226,6 +282,7 @@ impl Document {
                         delta.apply(&mut target.labels);
                     }
                 }
+                self.counts.get_mut().follow(*layer, delta, back);
                 let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
                 self.mark_bricks(*layer, bricks);
                 self.journal_delta(*layer, delta);
@@ -234,17 +291,28 @@ impl Document {
                 let old = std::mem::take(&mut self.case.layers);
                 let state = if back { before } else { after };
                 self.case.layers.clone_from(&state.layers);
+                keep_visibility(&mut self.case.layers, &old);
                 self.active_layer = state.active_layer;
                 self.active_segment = state.active_segment;
-                self.refresh_layers(&old);
-                self.journal_layers();
+                self.follow_layers(&old);
             }
         }
         self.touch();
     }
 
-    /// Tells the renderer which label maps differ from before.
-    fn refresh_layers(&mut self, before: &[Layer]) {
+    /// Drops the recolouring that was just made from the history and gives the state before it.
+    fn forget_recolouring(&mut self) -> Option<LayerState> {
+        if self.history.undo_name() != Some(RECOLOUR) {
+            return None;
+        }
+        match &self.history.undo()?.change {
+            Change::Layers { before, .. } => Some(before.clone()),
+            Change::Labels { .. } => None,
+        }
+    }
+
+    /// Tells renderer, journal and voxel counts what of the layers differs from before.
+    fn follow_layers(&mut self, before: &[Layer]) {
         let changed: Vec<(LayerId, Option<Vec<u32>>)> = self
             .case
             .layers
@@ -254,10 +322,32 @@ impl Document {
                 (layer.id, same.map(|l| layer.labels.changed_bricks(&l.labels)))
             })
             .collect();
+        self.journal_changes(&changed);
         for (id, bricks) in changed {
             match bricks {
-                Some(bricks) => self.mark_bricks(id, bricks),
+                Some(bricks) => {
+                    let maps = (before.iter().find(|l| l.id == id), self.case.layer(id));
+                    if let (Some(old), Some(new)) = maps {
+                        self.counts.get_mut().replace(id, &old.labels, &new.labels, &bricks);
+                    }
+                    self.mark_bricks(id, bricks);
+                }
                 None => self.mark_layer(id),
+            }
+        }
+        let layers = &self.case.layers;
+        self.counts.get_mut().retain(|id| layers.iter().any(|l| l.id == id));
+    }
+}
+
+/// What is shown is no work and so no part of the history: it stays as it is when a step is taken back.
+fn keep_visibility(layers: &mut [Layer], shown: &[Layer]) {
+    for layer in layers {
+        let Some(old) = shown.iter().find(|l| l.id == layer.id) else { continue };
+        layer.visible = old.visible;
+        for segment in &mut layer.segments {
+            if let Some(old) = old.segment(segment.id) {
+                segment.visible = old.visible;
             }
         }
     }

@@ -11,6 +11,9 @@ impl Workspace {
             LayerCommand::New => self.new_layer(id),
             LayerCommand::Duplicate(layer) => self.duplicate_layer(id, layer),
             LayerCommand::Delete(layer) => {
+                if self.document(id).is_none_or(|d| d.case.layer(layer).is_none()) {
+                    return;
+                }
                 self.change_layers(id, "Delete layer", |d| d.case.layers.retain(|l| l.id != layer));
             }
             LayerCommand::Select(layer) => self.select_layer(layer),
@@ -50,13 +53,29 @@ impl Workspace {
         self.insert_layer(id, "Duplicate layer", copy);
     }
 
-    /// Adds a layer under a new number, selects it, and makes it undoable.
-    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, mut layer: Layer) {
+    /// Adds a layer under a new number, selects it, and makes it undoable; `false` when the case was closed.
+    ///
+    /// A layer that arrives during a stroke waits for its end: the stroke's own step must come first.
+    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, mut layer: Layer) -> bool {
         layer.id = self.next_layer_id();
+        let Some(document) = self.document_mut(id) else { return false };
+        if document.stroke.is_some() {
+            document.waiting.push((step.to_owned(), layer));
+            return true;
+        }
         self.change_layers(id, step, |d| {
             d.active_layer = Some(layer.id);
             d.case.layers.push(layer);
         });
+        true
+    }
+
+    /// Adds the layers that arrived during a stroke.
+    pub(super) fn add_waiting_layers(&mut self, id: CaseId) {
+        let waiting = self.document_mut(id).map(|d| std::mem::take(&mut d.waiting)).unwrap_or_default();
+        for (step, layer) in waiting {
+            self.insert_layer(id, &step, layer);
+        }
     }
 
     /// Adds a layer that came with the case: no undo step.
@@ -85,7 +104,7 @@ impl Workspace {
             SegmentCommand::Step(by) => self.step_segment(by),
             SegmentCommand::Add => self.add_segment(),
             SegmentCommand::Rename(label, name) => self.change_segment("Rename segment", label, |s| s.name = name),
-            SegmentCommand::Color(label, color) => self.change_segment("Recolour segment", label, |s| s.color = color),
+            SegmentCommand::Color(label, color) => self.recolour(label, color),
             SegmentCommand::Lock(label, on) => {
                 self.change_segment(if on { "Lock segment" } else { "Unlock segment" }, label, |s| s.locked = on);
             }
@@ -143,6 +162,9 @@ impl Workspace {
 
     fn change_segment(&mut self, step: &str, label: LabelId, change: impl FnOnce(&mut Segment)) {
         let Some(id) = self.active else { return };
+        if self.document(id).and_then(|d| d.layer()?.segment(label)).is_none() {
+            return;
+        }
         self.change_layers(id, step, |d| {
             if let Some(layer) = d.active_layer.and_then(|l| d.case.layer_mut(l))
                 && let Some(segment) = layer.segments.iter_mut().find(|s| s.id == label)
@@ -154,8 +176,8 @@ impl Workspace {
 
     fn delete_segment(&mut self, label: LabelId) {
         let Some(id) = self.active else { return };
-        let locked = self.document(id).and_then(|d| d.layer()?.segment(label)).is_some_and(|s| s.locked);
-        if locked {
+        let Some(segment) = self.document(id).and_then(|d| d.layer()?.segment(label)) else { return };
+        if segment.locked {
             self.notify(Notice::warning("This segment is locked: unlock it before deleting it."));
             return;
         }

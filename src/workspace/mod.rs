@@ -15,10 +15,14 @@ mod saving;
 mod settings;
 mod task;
 mod viewing;
+mod volumes;
+
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ReviewCommand, SegmentCommand,
-    TrainForm, TrainSource, ViewCommand,
+    SettingsCommand, TrainForm, TrainSource, ViewCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
@@ -30,11 +34,12 @@ pub use task::TaskView;
 
 use crate::core::{CaseId, LayerId};
 use crate::io::Scan;
-use crate::jobs::{self, JobContext, Waker};
+use crate::jobs::Waker;
 use crate::nn::SharedGpu;
+use settings::SettingsSave;
 use std::path::Path;
 use std::sync::Arc;
-use task::{JobTask, Task};
+use task::Task;
 
 /// Brush settings, shared by all cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +82,9 @@ pub struct Workspace {
     waker: Waker,
     gpu: Option<Arc<SharedGpu>>,
     last_id: u64,
+    /// Journals that jobs are bringing up.
+    journals_starting: usize,
+    settings_save: SettingsSave,
 }
 
 impl Workspace {
@@ -99,6 +107,8 @@ impl Workspace {
             waker,
             gpu,
             last_id: 0,
+            journals_starting: 0,
+            settings_save: SettingsSave::default(),
             home,
         };
         workspace.look_for_unsaved_work();
@@ -117,6 +127,7 @@ impl Workspace {
             Command::File(c) => self.apply_file(c),
             Command::Model(c) => self.apply_model(c),
             Command::Review(c) => self.apply_review(c),
+            Command::Settings(c) => self.apply_settings(c),
             Command::CancelTask(id) => self.cancel_task(id),
         }
     }
@@ -172,9 +183,19 @@ impl Workspace {
     }
 
     fn add_document(&mut self, document: Document) {
-        self.active = Some(document.case.id);
-        self.review.forget();
+        let id = document.case.id;
         self.documents.push(document);
+        self.activate(id);
+    }
+
+    /// Shows a case. A stroke on the one shown before ends where it is.
+    fn activate(&mut self, id: CaseId) {
+        if self.active == Some(id) || self.document(id).is_none() {
+            return;
+        }
+        self.commit_stroke();
+        self.active = Some(id);
+        self.review.forget();
     }
 
     fn remove_document(&mut self, id: CaseId) {
@@ -222,12 +243,5 @@ impl Workspace {
     fn remember(&mut self, path: &Path) {
         self.settings.remember(path);
         self.save_settings();
-    }
-
-    /// Writes the settings in the background; a failure is told, nothing else changes.
-    pub fn save_settings(&mut self) {
-        let (settings, home) = (self.settings.clone(), self.home.clone());
-        let handle = jobs::spawn("Saving settings", self.waker.clone(), move |_: &JobContext<()>| settings.save(&home));
-        self.start(JobTask::new(handle, |_, ()| {}, |_, _| {}));
     }
 }

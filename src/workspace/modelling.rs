@@ -2,12 +2,13 @@
 
 use super::task::JobTask;
 use super::{GpuSharing, ModelCommand, Notice, TrainForm, TrainSource, Workspace};
-use crate::core::{Layer, LayerId, Origin};
+use crate::core::{Layer, LayerId, Origin, Segment};
 use crate::jobs::{self, JobContext, JobHandle};
 use crate::nn::{ComputeDevice, ComputeThread, DeviceChoice, DeviceError, DeviceMode, compute_device};
 use crate::predict::{self, ModelSource, PredictDevice, PredictEvent};
 use crate::train::{
-    self, EpochRow, TrainCase, TrainControl, TrainData, TrainError, TrainEvent, TrainRequest, TrainSummary,
+    self, ClassConfig, ClassSource, EpochRow, Recipe, SplitConfig, TrainCase, TrainControl, TrainData, TrainError,
+    TrainEvent, TrainRequest, TrainSummary,
 };
 use std::path::{Path, PathBuf};
 
@@ -113,13 +114,18 @@ impl Workspace {
         if !is_plain_name(&form.run) {
             return Err("Give the run a name of letters, digits, dashes and dots.".into());
         }
-        let mut recipe = train::Recipe::load(&form.recipe).map_err(|e| e.to_string())?;
+        let mut recipe = Recipe::load(&form.recipe).map_err(|e| e.to_string())?;
         recipe.epochs = form.epochs;
         recipe.optimizer.lr = form.learning_rate;
         recipe.batch_size = form.batch_size;
         let data = match &form.source {
             TrainSource::Folder(folder) => TrainData::Folder(folder.clone()),
-            TrainSource::ActiveCase => TrainData::Memory(vec![self.active_train_case()?]),
+            TrainSource::ActiveCase => {
+                let case = self.active_train_case()?;
+                let active = self.active_document().and_then(|d| d.segment());
+                fit_to_one_case(&mut recipe, &case.segments, active);
+                TrainData::Memory(vec![case])
+            }
         };
         let thread = self.compute_thread(form.device).map_err(|e| e.to_string())?;
         Ok(TrainRequest {
@@ -282,8 +288,9 @@ impl Workspace {
                     origin: Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
                     visible: true,
                 };
-                w.insert_layer(id, "Predict", layer);
-                w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
+                if w.insert_layer(id, "Predict", layer) {
+                    w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
+                }
             },
         ));
     }
@@ -329,6 +336,19 @@ impl TrainingView {
     pub fn seconds_left(&self) -> f64 {
         let done = self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step;
         (self.epochs * self.steps_per_epoch).saturating_sub(done) as f64 * self.seconds_per_step
+    }
+}
+
+/// What a recipe for a data set has to change for the one open case: a split by patient would leave nothing to train
+/// on, and where its classes are none of the layer's segments, the active segment is learnt instead.
+fn fit_to_one_case(recipe: &mut Recipe, segments: &[Segment], active: Option<&Segment>) {
+    if matches!(recipe.split, SplitConfig::Patients { .. } | SplitConfig::Fixed { .. }) {
+        recipe.split = SplitConfig::Slices { validation: 0.2, test: 0.0 };
+    }
+    let known = recipe.data.classes.iter().any(|class| segments.iter().any(|s| class.from.selects(s)));
+    if let (false, 1, Some(active)) = (known, recipe.data.classes.len(), active) {
+        recipe.data.classes =
+            vec![ClassConfig { name: active.name.clone(), from: ClassSource::Names(vec![active.name.clone()]) }];
     }
 }
 

@@ -14,7 +14,7 @@ impl Workspace {
             OpenCommand::Path(path) => self.open_path(path),
             OpenCommand::Series { patient, study, series } => self.open_scanned(patient, study, series),
             OpenCommand::DemoPatient => self.open_demo(),
-            OpenCommand::Activate(id) => self.active = Some(id),
+            OpenCommand::Activate(id) => self.activate(id),
             OpenCommand::Close(id) => self.close(id),
             OpenCommand::Recover(path) => self.recover(path),
             OpenCommand::DiscardRecovery(path) => self.discard_recovery(&path),
@@ -99,6 +99,9 @@ impl Workspace {
         let on_event = move |w: &mut Self, event| w.take_load_event(id, &series, &source, event);
         self.start(JobTask::new(handle, on_event, move |w, volume| match (w.document_mut(id), volume) {
             (Some(document), Some(volume)) => document.set_volume(volume),
+            (Some(document), None) if document.is_unsaved() => w.notify(Notice::warning(
+                "The image could not be read to its end. What you drew on it is kept: export the layer.",
+            )),
             (Some(_), None) => w.remove_document(id),
             (None, _) => {}
         }));

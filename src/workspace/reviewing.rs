@@ -21,20 +21,25 @@ pub struct ReviewRoom {
     pub running: bool,
     /// Revision of the case at the time of the comparison.
     pub revision: u64,
+    /// Tells the comparison that was started last from one whose case was left since.
+    serial: u64,
 }
 
 impl ReviewRoom {
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { serial: self.serial + 1, ..Self::default() };
     }
 
-    /// Labels of the chosen row in truth and judged layer, when it is about single labels.
+    /// Labels of the chosen row in truth and judged layer, 0 for all labels together; `None` for a segment that only
+    /// one of them has.
     pub fn labels(&self) -> Option<(LabelId, LabelId)> {
         let row = self.report.as_ref()?.rows.get(self.row)?;
-        match (row.a, row.b) {
-            (Select::Label(a), Select::Label(b)) => Some((a, b)),
-            _ => None,
-        }
+        let label = |select| match select {
+            Select::Label(label) => Some(label),
+            Select::Foreground => Some(0),
+            Select::Nothing => None,
+        };
+        Some((label(row.a)?, label(row.b)?))
     }
 }
 
@@ -63,6 +68,7 @@ impl Workspace {
         let options = CompareOptions::full(a.name.clone(), b.name.clone());
         let (labels_a, labels_b) = (a.labels.clone(), b.labels.clone());
         self.review.running = true;
+        let serial = self.review.serial;
         let handle = jobs::spawn("Comparing layers", self.waker.clone(), move |ctx: &JobContext<()>| {
             metrics::compare(&labels_a, &labels_b, &pairs, &options, ctx)
         });
@@ -70,6 +76,9 @@ impl Workspace {
             handle,
             |_, ()| {},
             move |w, report| {
+                if w.review.serial != serial {
+                    return;
+                }
                 w.review.running = false;
                 let Some(report) = report else { return };
                 w.review.row = w.review.row.min(report.rows.len().saturating_sub(1));
@@ -106,10 +115,13 @@ impl Workspace {
     }
 }
 
-/// Each segment with its partner; several or none: everything as one as well.
+/// Each segment with its partner, and everything as one where that says something more.
 fn matching_pairs(a: &Layer, b: &Layer) -> Vec<Pair> {
     let mut pairs = metrics::match_segments(&a.segments, &b.segments);
-    if pairs.len() != 1 {
+    if a.segments.len() != b.segments.len() {
+        // Different segments, as when one network finds both lungs together: the whole is what can be compared.
+        pairs.insert(0, Pair::foreground("All segments"));
+    } else if pairs.len() != 1 {
         pairs.push(Pair::foreground("All segments"));
     }
     pairs

@@ -3,7 +3,7 @@
 use super::opening::file_label;
 use super::task::JobTask;
 use super::{Document, FileCommand, Notice, Workspace};
-use crate::core::{CaseId, LayerId, Volume};
+use crate::core::{BrickIndex, CaseId, LayerId, Volume};
 use crate::edit::Delta;
 use crate::io::journal::{self, Journal, JournalEntry, JournalHead, Recovered};
 use crate::io::{self, Fingerprint, IoError, LoadEvent, VolumeSource};
@@ -11,7 +11,7 @@ use crate::io::{ProjectData, ProjectError};
 use crate::jobs::{self, JobContext};
 use glam::DVec3;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long closing the window waits for the journals' last bytes.
 const LAST_FLUSH: Duration = Duration::from_secs(3);
@@ -63,6 +63,14 @@ impl Workspace {
             self.notify(Notice::warning("Wait until all slices are read, then save."));
             return;
         };
+        if document.saving {
+            self.status = "Still saving".into();
+            return;
+        }
+        // What is saved is a whole number of strokes: half a one could still be taken back by Escape.
+        self.commit_stroke();
+        let Some(document) = self.active_document_mut() else { return };
+        document.saving = true;
         let (id, revision) = (document.case.id, document.revision());
         let (name, source) = (document.case.name.clone(), document.source.clone());
         let layers = document.case.layers.clone();
@@ -84,6 +92,9 @@ impl Workspace {
             handle,
             |_, ()| {},
             move |w, saved| {
+                if let Some(document) = w.document_mut(id) {
+                    document.saving = false;
+                }
                 let Some(fingerprint) = saved else { return };
                 w.remember(&dir);
                 if let Some(document) = w.document_mut(id) {
@@ -242,7 +253,8 @@ impl Workspace {
         let mut notices = Vec::new();
         let mut to_start = Vec::new();
         for document in &mut self.documents {
-            let changed = document.is_unsaved() && document.case.volume.is_some();
+            // A journal starts from whole strokes: Escape may still take the one that goes on back.
+            let changed = document.is_unsaved() && document.case.volume.is_some() && document.stroke.is_none();
             match &mut document.protection {
                 Protection::Idle if changed => {
                     to_start.push(document.case.id);
@@ -282,6 +294,8 @@ impl Workspace {
         let (name, source, project) = (document.case.name.clone(), document.source.clone(), document.project.clone());
         let (layers, revision, known) =
             (document.case.layers.clone(), document.revision(), document.fingerprint.clone());
+        let journaled: Vec<LayerId> = layers.iter().map(|l| l.id).collect();
+        self.journals_starting += 1;
         let handle = jobs::spawn("Protecting your work", waker, move |_: &JobContext<()>| {
             let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
             let head = JournalHead { name, source, project, fingerprint: fingerprint.clone(), layers };
@@ -291,16 +305,22 @@ impl Workspace {
             handle,
             |_, ()| {},
             move |w, started| {
-                let Some(document) = w.document_mut(id) else { return };
-                match started {
-                    Some((journal, fingerprint)) => {
+                w.journals_starting = w.journals_starting.saturating_sub(1);
+                // Closed or saved in the meantime: there is nothing left to protect.
+                let wanted = w.document_mut(id).filter(|d| matches!(d.protection, Protection::Starting));
+                match (started, wanted) {
+                    (Some((journal, fingerprint)), Some(document)) => {
                         document.fingerprint = Some(fingerprint);
                         document.protection = Protection::Running { journal, told: None };
+                        document.journaled = journaled;
                         if document.revision() != revision {
-                            document.journal_layers();
+                            // What changed in the meantime is not known: all layers go in once more.
+                            document.journal_changes(&[]);
                         }
                     }
-                    None => document.protection = Protection::Failed,
+                    (Some((journal, _)), None) => discard_aside(journal),
+                    (None, Some(document)) => document.protection = Protection::Failed,
+                    (None, None) => {}
                 }
             },
         ));
@@ -308,6 +328,11 @@ impl Workspace {
 
     /// Before the program ends: unsaved work stays in its journal, saved work leaves none.
     pub fn shut_down(&mut self) {
+        let start = Instant::now();
+        while (self.journals_starting > 0 || self.is_saving_settings()) && start.elapsed() < LAST_FLUSH {
+            self.poll();
+            std::thread::sleep(Duration::from_millis(5));
+        }
         for document in &mut self.documents {
             if let Protection::Running { journal, .. } = std::mem::take(&mut document.protection) {
                 if document.is_unsaved() {
@@ -329,14 +354,24 @@ impl Document {
         }
     }
 
-    /// Writes all layers to the journal: for changes of the layer list and of segments.
-    pub(super) fn journal_layers(&mut self) {
+    /// Writes a change of the layer list or of segments to the journal: what is new as a whole, of the others names
+    /// and segments and the bricks that changed.
+    pub(super) fn journal_changes(&mut self, changed: &[(LayerId, Option<Vec<BrickIndex>>)]) {
         let Protection::Running { journal, .. } = &self.protection else { return };
         for gone in self.journaled.iter().filter(|id| self.case.layer(**id).is_none()) {
             journal.record(JournalEntry::remove(*gone));
         }
         for layer in &self.case.layers {
-            journal.record(JournalEntry::put(layer));
+            let bricks = changed.iter().find(|(id, _)| *id == layer.id).and_then(|(_, bricks)| bricks.as_ref());
+            match bricks.filter(|_| self.journaled.contains(&layer.id)) {
+                Some(bricks) => {
+                    if !bricks.is_empty() {
+                        journal.record(JournalEntry::edit(layer.id, &layer.labels, bricks));
+                    }
+                    journal.record(JournalEntry::describe(layer));
+                }
+                None => journal.record(JournalEntry::put(layer)),
+            }
         }
         self.journaled = self.case.layers.iter().map(|l| l.id).collect();
     }
@@ -344,12 +379,18 @@ impl Document {
     /// The work is saved or given up: the journal goes, off this thread because its last write may take a while.
     pub(super) fn end_protection(&mut self) {
         self.journal_dir = None;
+        self.journaled.clear();
         if let Protection::Running { journal, .. } = std::mem::take(&mut self.protection) {
-            let ended = std::thread::Builder::new().name("journal end".into()).spawn(move || journal.discard());
-            if let Err(error) = ended {
-                tracing::warn!(%error, "a journal was left behind");
-            }
+            discard_aside(journal);
         }
+    }
+}
+
+/// Removes a journal off this thread, because its last write may take a while.
+fn discard_aside(journal: Journal) {
+    let ended = std::thread::Builder::new().name("journal end".into()).spawn(move || journal.discard());
+    if let Err(error) = ended {
+        tracing::warn!(%error, "a journal was left behind");
     }
 }
 

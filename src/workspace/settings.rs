@@ -1,6 +1,9 @@
 //! What the user chose for the program as a whole, and where the program keeps its own files.
 
+use super::task::JobTask;
+use super::{SettingsCommand, Workspace};
 use crate::io::atomic::write_atomic_bytes;
+use crate::jobs::{self, JobContext};
 use crate::nn::DeviceChoice;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -88,16 +91,21 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Interface scales that can be chosen: 1 is 100 %.
+    pub const SCALES: std::ops::RangeInclusive<f32> = 1.0..=2.5;
+
     /// The user's settings; a missing or unreadable file gives the defaults.
     pub fn load(home: &Home) -> Self {
         let path = home.config.join("settings.ron");
-        match std::fs::read_to_string(&path) {
+        let mut settings = match std::fs::read_to_string(&path) {
             Ok(text) => ron::from_str(&text).unwrap_or_else(|error| {
                 tracing::warn!(%error, "settings.ron could not be read; defaults are used");
                 Self::default()
             }),
             Err(_) => Self::default(),
-        }
+        };
+        settings.zoom = plain_scale(settings.zoom);
+        settings
     }
 
     /// Writes the settings.
@@ -116,6 +124,62 @@ impl Settings {
         self.recent.retain(|p| p != path);
         self.recent.insert(0, path.to_owned());
         self.recent.truncate(RECENT_LIMIT);
+    }
+}
+
+/// A scale that can be chosen; anything else a file may say becomes the nearest, or 100 %.
+fn plain_scale(scale: f32) -> f32 {
+    if scale.is_finite() { scale.clamp(*Settings::SCALES.start(), *Settings::SCALES.end()) } else { 1.0 }
+}
+
+/// Saves run one after the other, so that an older one never overwrites a newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum SettingsSave {
+    #[default]
+    Idle,
+    Running,
+    /// The settings changed again while they were being written.
+    RunningAndStale,
+}
+
+impl Workspace {
+    pub(super) fn apply_settings(&mut self, command: SettingsCommand) {
+        let before = self.settings.clone();
+        match command {
+            SettingsCommand::Theme(theme) => self.settings.theme = theme,
+            SettingsCommand::Scale(scale) => self.settings.zoom = plain_scale(scale),
+            SettingsCommand::Device(device) => self.settings.device = device,
+            SettingsCommand::GpuSharing(sharing) => self.settings.gpu_sharing = sharing,
+        }
+        if self.settings != before {
+            self.save_settings();
+        }
+    }
+
+    /// Writes the settings in the background; a failure is told, nothing else changes.
+    pub fn save_settings(&mut self) {
+        if self.settings_save != SettingsSave::Idle {
+            self.settings_save = SettingsSave::RunningAndStale;
+            return;
+        }
+        self.settings_save = SettingsSave::Running;
+        let (settings, home) = (self.settings.clone(), self.home.clone());
+        let handle = jobs::spawn("Saving settings", self.waker.clone(), move |_: &JobContext<()>| settings.save(&home));
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            |w, _| {
+                let stale = std::mem::take(&mut w.settings_save) == SettingsSave::RunningAndStale;
+                if stale {
+                    w.save_settings();
+                }
+            },
+        ));
+    }
+
+    /// Whether settings are on their way to the disk.
+    pub(super) fn is_saving_settings(&self) -> bool {
+        self.settings_save != SettingsSave::Idle
     }
 }
 

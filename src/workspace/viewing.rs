@@ -7,6 +7,7 @@ impl Workspace {
     pub(super) fn apply_view(&mut self, command: ViewCommand) {
         match command {
             ViewCommand::ToggleMask => self.overlay.visible = !self.overlay.visible,
+            ViewCommand::Opacity(value) if value.is_nan() => {}
             ViewCommand::Opacity(value) => self.overlay.opacity = value.clamp(0.0, 1.0),
             ViewCommand::ToggleFill => self.overlay.fill = !self.overlay.fill,
             ViewCommand::ToggleOutline => self.overlay.outline = !self.overlay.outline,
@@ -40,6 +41,9 @@ impl Workspace {
     }
 
     fn set_window(&mut self, mut window: Window) {
+        if !(window.window_width.is_finite() && window.window_center.is_finite()) {
+            return;
+        }
         window.window_width = window.window_width.clamp(1.0, 65_536.0);
         window.window_center = window.window_center.clamp(-65_536.0, 65_536.0);
         if let Some(d) = self.active_document_mut() {

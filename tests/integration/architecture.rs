@@ -15,7 +15,7 @@ const FLOORS: [(&str, u8, &[&str]); 16] = [
     ("io", 1, &["core", "jobs"]),
     ("edit", 1, &["core"]),
     ("metrics", 1, &["core", "jobs"]),
-    ("nn", 1, &["core"]),
+    ("nn", 1, &["core", "jobs"]),
     ("render", 1, &["core"]),
     ("phantom", 1, &["core"]),
     ("train", 2, &["core", "jobs", "io", "metrics", "nn"]),

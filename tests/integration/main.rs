@@ -1,4 +1,6 @@
 //! Tests of the whole program, in one binary: each further one would link everything again.
 
 mod architecture;
+mod journeys;
+mod ui;
 mod window_level;

@@ -4,13 +4,12 @@
 //! with its fragments already joined (PS3.5 annex A.4).
 
 use super::format::PixelFormat;
-use crate::jobs::panic_text;
+use crate::jobs::catch_panic;
 use dicom_dictionary_std::uids;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
 use dicom_encoding::transfer_syntax::{Codec, TransferSyntaxIndex};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Decodes one frame to raw words, row by row.
 ///
@@ -27,15 +26,12 @@ pub(super) fn decode_frame(syntax: &str, data: &[u8], format: &PixelFormat) -> R
     let bits = codestream_bits(data, format)?;
     let frame = Frame { syntax, data, format, bits_allocated: if bits <= 8 { 8 } else { 16 } };
     let mut bytes = Vec::new();
-    match catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&frame, 0, &mut bytes))) {
+    match catch_panic(|| reader.decode_frame(&frame, 0, &mut bytes)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             return Err(format!("its compressed image is damaged or unsupported ({})", root_cause(&error)));
         }
-        Err(panic) => {
-            tracing::debug!("decoder panicked: {}", panic_text(panic.as_ref()));
-            return Err("its compressed image is damaged".into());
-        }
+        Err(_) => return Err("its compressed image is damaged".into()),
     }
     let words: Vec<u16> = match frame.bits_allocated {
         8 => bytes.iter().map(|b| u16::from(*b)).collect(),

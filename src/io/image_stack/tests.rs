@@ -1,3 +1,5 @@
+//! Picture stacks through disk and back, and pictures that are no mask.
+
 use super::*;
 use glam::DVec3;
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};

@@ -1,3 +1,5 @@
+//! What a crash leaves, and what is read back of it.
+
 use super::*;
 use crate::core::{LabelMap, LayerId, Origin, Segment, Volume};
 use crate::io::saved::LayerMeta;

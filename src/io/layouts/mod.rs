@@ -11,6 +11,7 @@
 //! | `nnunet` | `imagesTr/<case>_0000.nii.gz`, `labelsTr/<case>.nii.gz`, `dataset.json`; also without `_0000` (v1, MSD) |
 //! | `lungs` | `<patient>/ct/*.dcm` or `<patient>/ct.nii.gz`, and `<patient>/lungs.nii.gz` with 1 left, 2 right |
 
+mod copies;
 mod declared;
 mod files;
 mod folders;

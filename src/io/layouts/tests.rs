@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::io::dicom::{CtSeriesInfo, write_ct_series};
-use crate::io::{LoadedMask, MaskKind, load_mask, load_volume, save_nifti_labels, save_nifti_volume};
+use crate::io::{LoadedMask, MaskKind, load_mask, load_volume, save_nifti_labels, save_nifti_volume, save_nrrd_volume};
 use glam::DVec3;
 use std::fs;
 
@@ -233,4 +233,36 @@ fn equal_names_are_told_apart() {
     let cases = find(dir.path(), None).unwrap();
     assert_eq!(cases.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["phantom_001", "phantom_001 (2)"]);
     assert!(matches!(cases[0].masks[0].kind, MaskKind::Nifti(_)));
+}
+
+#[test]
+fn a_copy_in_another_format_is_the_same_patient() {
+    let dir = tempfile::tempdir().unwrap();
+    let (volume, labels, segments) = sample(5, 2);
+    let (other, other_labels, _) = sample(4, 2);
+    let case = |n: &str| dir.path().join(n);
+    for name in ["a", "b", "c"] {
+        fs::create_dir_all(case(name)).unwrap();
+    }
+    save_nifti_volume(&case("a/ct.nii.gz"), &volume).unwrap();
+    save_nifti_labels(&case("a/seg.nii.gz"), &labels, &segments).unwrap();
+    save_nrrd_volume(&case("b/ct.nrrd"), &volume).unwrap();
+    save_nifti_labels(&case("b/seg.nii.gz"), &labels, &segments).unwrap();
+    save_nifti_volume(&case("c/ct.nii.gz"), &other).unwrap();
+    save_nifti_labels(&case("c/seg.nii.gz"), &other_labels, &segments).unwrap();
+    assert_eq!(find(dir.path(), None).unwrap().len(), 2);
+    // A mask that only the copy has keeps both, as one patient.
+    fs::rename(case("b/seg.nii.gz"), case("b/label.nii.gz")).unwrap();
+    let cases = find(dir.path(), None).unwrap();
+    let mut patients: Vec<_> = cases.iter().map(|c| c.patient.clone()).collect();
+    assert_eq!(patients.len(), 3);
+    patients.dedup();
+    assert_eq!(patients.len(), 2);
+    // The same place with other values is another image.
+    let shifted = Volume::new(*volume.geometry(), volume.hu().iter().map(|v| v + 1).collect::<Vec<i16>>()).unwrap();
+    save_nrrd_volume(&case("b/ct.nrrd"), &shifted).unwrap();
+    let mut patients: Vec<_> = find(dir.path(), None).unwrap().into_iter().map(|c| c.patient).collect();
+    patients.sort();
+    patients.dedup();
+    assert_eq!(patients.len(), 3);
 }

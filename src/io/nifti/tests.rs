@@ -1,3 +1,5 @@
+//! NIfTI headers and samples through disk and back, and files that lie.
+
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume, segments_for_values};
 use crate::jobs::JobContext;

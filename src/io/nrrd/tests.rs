@@ -1,3 +1,5 @@
+//! NRRD headers and samples through disk and back, and files that lie.
+
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::jobs::JobContext;

@@ -1,3 +1,5 @@
+//! Projects through disk and back, moved, damaged and half there.
+
 use super::*;
 use crate::core::{Geometry, Origin, Segment, VoiFunction};
 use crate::io::types::{DicomStack, SliceFile};

@@ -5,7 +5,7 @@ use super::stems::shared_depth;
 use crate::io::image_stack::is_picture;
 use crate::io::natural::natural_path_cmp;
 use crate::io::types::{DicomStack, MaskKind, MaskSource, Scan, Series, VolumeSource};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Gives each folder of pictures to the series it fits: one picture a slice, of the slices' size.
@@ -23,6 +23,7 @@ pub fn attach(scan: &mut Scan, folders: BTreeMap<PathBuf, Vec<PathBuf>>) {
                     series.masks.push(MaskSource { name, kind });
                 }
             }
+            None if shared_out(scan, &name, &files, [width as usize, height as usize]) => {}
             // Pictures beside images that they do not fit are screenshots and the like.
             None if scan.series().next().is_none() => {
                 scan.masks.push(MaskSource { name, kind: MaskKind::ImageStack { files, inverted_order: false } });
@@ -56,6 +57,29 @@ fn owner(scan: &Scan, folder: &Path, files: &[PathBuf], size: [usize; 2]) -> Opt
     };
     let downwards = ordered.len() > 1 && ordered.iter().rev().eq(files.iter());
     Some((at, if downwards { files.to_vec() } else { ordered }, downwards))
+}
+
+/// Gives the pictures of one folder to several series, when each slice of those has a picture of its name and every
+/// picture is needed just once (a folder `masks` for all patients); whether that was so.
+fn shared_out(scan: &mut Scan, name: &str, files: &[PathBuf], size: [usize; 2]) -> bool {
+    let same_size = |s: &Series| s.geometry.is_some_and(|g| g.dims()[..2] == size);
+    let found: Vec<(usize, Vec<PathBuf>)> = scan
+        .series()
+        .enumerate()
+        .filter(|(_, s)| same_size(s))
+        .filter_map(|(at, s)| Some((at, by_stem(stack(s)?, files)?)))
+        .collect();
+    let used: HashSet<&PathBuf> = found.iter().flat_map(|(_, list)| list).collect();
+    if used.len() != files.len() || found.iter().map(|(_, list)| list.len()).sum::<usize>() != files.len() {
+        return false;
+    }
+    for (at, files) in found {
+        if let Some(series) = series_mut(scan).nth(at) {
+            let kind = MaskKind::ImageStack { files, inverted_order: false };
+            series.masks.push(MaskSource { name: name.to_owned(), kind });
+        }
+    }
+    true
 }
 
 fn stack(series: &Series) -> Option<&DicomStack> {

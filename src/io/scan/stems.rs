@@ -48,6 +48,18 @@ pub fn named_image(path: &Path) -> bool {
     channel || says(IMAGE_WORDS) || says(MODALITY_WORDS) || folder.iter().any(|w| IMAGE_WORDS.contains(&w.as_str()))
 }
 
+/// The modality that a file's name claims, as DICOM calls it, where it is another than CT.
+pub fn named_modality(path: &Path) -> Option<&'static str> {
+    let own = words(&stem(path));
+    let says = |list: &[&str]| own.iter().any(|w| list.contains(&w.as_str()));
+    match () {
+        () if says(&["ct", "cbct"]) => None,
+        () if says(&["pet", "pt"]) => Some("PT"),
+        () if says(&["mr", "mri"]) => Some("MR"),
+        () => None,
+    }
+}
+
 /// nnU-Net's channel suffix.
 fn is_channel(word: &str) -> bool {
     word.len() == 4 && word.starts_with("000") && word.bytes().all(|b| b.is_ascii_digit())
@@ -96,6 +108,14 @@ mod tests {
         assert_eq!(score("lm-64.nrrd", "ct-64.nrrd"), 1);
         assert_eq!(score("lm-64-transformed.nrrd", "ct-64.nrrd"), 0);
         assert_eq!(score("example_seg.nii.gz", "example_ct.nii.gz"), 1);
+    }
+
+    #[test]
+    fn names_tell_other_modalities() {
+        let modality = |name: &str| named_modality(Path::new(name));
+        assert_eq!(modality("PET_image.nii.gz"), Some("PT"));
+        assert_eq!(modality("a/MR_T1_image.nii.gz"), Some("MR"));
+        assert_eq!([modality("pet_ct.nii"), modality("petra-4.nii"), modality("mr/x.nii")], [None; 3]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! What a scan finds in folders as people keep them.
+
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::io::dicom::{CtSeriesInfo, write_ct_series, write_mask_series};
@@ -72,7 +74,7 @@ fn nothing_to_open_is_said_plainly() {
     let ctx = JobContext::detached();
     ctx.cancel.cancel();
     assert!(matches!(scan(dir.path(), &ctx), Err(IoError::Cancelled)));
-    let no_series = open_volume(dir.path(), &JobContext::detached()).unwrap_err().to_string();
+    let no_series = open_volume(dir.path(), None, &JobContext::detached()).unwrap_err().to_string();
     assert!(no_series.contains("no image series") && no_series.contains("NIfTI"), "{no_series}");
 }
 
@@ -125,7 +127,7 @@ fn side_by_side_files_and_hidden_ones() {
     let series: Vec<&Series> = found.series().collect();
     assert_eq!((series.len(), mask_names(series[0])), (1, vec!["lm-64", "whatever"]));
     assert!(found.findings.iter().all(|f| f.severity == Severity::Note), "{:?}", found.findings);
-    let (volume, series) = open_volume(dir.path(), &JobContext::detached()).unwrap();
+    let (volume, series) = open_volume(dir.path(), None, &JobContext::detached()).unwrap();
     assert_eq!((volume.hu().as_ref(), series.slices), (ct(DIMS).hu().as_ref(), 7));
 }
 

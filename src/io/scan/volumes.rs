@@ -1,6 +1,6 @@
 //! NIfTI and NRRD files: image or mask, and their place in the list.
 
-use super::stems::{case_name, named_image};
+use super::stems::{case_name, named_image, named_modality};
 use crate::core::Geometry;
 use crate::io::error::IoError;
 use crate::io::nifti::open_nifti;
@@ -119,15 +119,27 @@ fn series(file: &VolumeFile) -> Series {
     } else {
         (VolumeSource::Nifti(file.path.clone()), "NIfTI volume")
     };
+    let modality = named_modality(&file.path);
+    let mut findings = file.findings.clone();
+    if let Some(modality) = modality {
+        findings.push(Finding {
+            severity: Severity::Warning,
+            code: "not-ct",
+            text: format!(
+                "Its name says {modality}: its values are then no Hounsfield units, and training on a folder leaves it out."
+            ),
+            file: None,
+        });
+    }
     Series {
         label: file.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        // The file does not say how it was made.
-        modality: String::new(),
+        // The file itself does not say how it was made.
+        modality: modality.unwrap_or_default().to_owned(),
         description: kind.into(),
         slices: file.geometry.dims()[2],
         geometry: Some(file.geometry),
         source: Some(source),
         masks: Vec::new(),
-        findings: file.findings.clone(),
+        findings,
     }
 }

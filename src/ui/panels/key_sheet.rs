@@ -1,15 +1,19 @@
 //! The key sheet: made from the table that binds the keys, so it cannot be wrong.
 
 use crate::ui::shortcuts::{BINDINGS, POINTER_HABITS};
-use egui::{Context, Grid, RichText, ScrollArea, Window};
+use egui::{Align2, Context, Grid, RichText, ScrollArea, Window};
 
 /// Draws the sheet while `open`.
 pub fn show(ctx: &Context, open: &mut bool) {
-    let height = ctx.content_rect().height() - 120.0;
-    Window::new("Keys and pointer").open(open).collapsible(false).resizable(false).default_width(620.0).show(
-        ctx,
-        |ui| {
-            ScrollArea::vertical().max_height(height).show(ui, |ui| {
+    let height = ctx.content_rect().height() - 140.0;
+    Window::new("Keys and pointer")
+        .open(open)
+        .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+        .collapsible(false)
+        .resizable(false)
+        .default_size([700.0, height])
+        .show(ctx, |ui| {
+            ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
                 ui.columns(2, |columns| {
                     let mut groups: Vec<&str> = Vec::new();
                     for binding in BINDINGS {
@@ -42,6 +46,5 @@ pub fn show(ctx: &Context, open: &mut bool) {
                     });
                 });
             });
-        },
-    );
+        });
 }

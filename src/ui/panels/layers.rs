@@ -67,7 +67,7 @@ impl LayersPanel {
                     Named::Renamed(name) => out.push(LayerCommand::Rename(layer.id, name).into()),
                 }
             }
-            ui.menu_button("⋮", |ui| {
+            ui.menu_button("…", |ui| {
                 if ui.button("Rename").clicked() {
                     self.renaming = Some((Renamed::Layer(layer.id), layer.name.clone()));
                     ui.close();
@@ -108,8 +108,9 @@ impl LayersPanel {
             if show.changed() {
                 out.push(SegmentCommand::Visible(segment.id, visible).into());
             }
-            let lock = if segment.locked { "🔒" } else { "🔓" };
-            let button = ui.selectable_label(segment.locked, lock).on_hover_text("Locked segments cannot be changed");
+            let button = ui
+                .selectable_label(segment.locked, RichText::new("Lock").small())
+                .on_hover_text("Locked segments cannot be changed");
             button.widget_info(|| {
                 let word = if segment.locked { "Unlock" } else { "Lock" };
                 egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{word} {}", segment.name))
@@ -124,7 +125,7 @@ impl LayersPanel {
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.menu_button("⋮", |ui| {
+                ui.menu_button("…", |ui| {
                     if ui.button("Rename").clicked() {
                         self.renaming = Some((Renamed::Segment(segment.id), segment.name.clone()));
                         ui.close();

@@ -11,6 +11,7 @@ pub enum MenuRequest {
     About,
     Messages,
     ResetLayout,
+    Settings,
     Quit,
 }
 
@@ -95,6 +96,10 @@ pub fn show(
                 ui.close();
             }
             entry(ui, "Light or dark window", Action::ToggleTheme, actions);
+            if ui.button("Settings…").clicked() {
+                requests.push(MenuRequest::Settings);
+                ui.close();
+            }
         });
         ui.menu_button("Help", |ui| {
             entry(ui, "Keys and pointer", Action::KeySheet, actions);

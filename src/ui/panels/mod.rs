@@ -8,6 +8,7 @@ pub mod palette;
 pub mod path_dialog;
 pub mod patients;
 pub mod review;
+pub mod settings;
 pub mod start;
 pub mod status;
 pub mod toolbar;

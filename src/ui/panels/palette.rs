@@ -1,7 +1,7 @@
 //! Command palette: every bound action, found by typing a part of its name.
 
 use crate::ui::shortcuts::{Action, BINDINGS, Binding};
-use egui::{Align2, Context, Key, RichText, ScrollArea, TextEdit, Window};
+use egui::{Align2, Context, Key, ScrollArea, TextEdit, Window};
 
 /// What is typed and which line is chosen.
 #[derive(Default)]
@@ -15,6 +15,11 @@ impl Palette {
     /// Opens it empty.
     pub fn open(&mut self) {
         *self = Self { open: true, ..Self::default() };
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Draws it; gives back the action that was chosen.
@@ -55,12 +60,12 @@ impl Palette {
                 }
                 ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
                     for (n, b) in hits.iter().enumerate() {
-                        let line = ui.selectable_label(n == self.chosen, format!("{}: {}", b.group, b.text));
+                        let line =
+                            ui.selectable_label(n == self.chosen, format!("{}: {}   {}", b.group, b.text, b.keys()));
                         if n == self.chosen && (up || down) {
                             line.scroll_to_me(None);
                         }
-                        let keys = RichText::new(b.keys()).small().weak();
-                        if line.on_hover_text(keys).clicked() {
+                        if line.clicked() {
                             picked = Some(b.action);
                         }
                     }

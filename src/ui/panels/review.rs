@@ -7,7 +7,7 @@ use crate::ui::actions::suggestion;
 use crate::ui::theme::DIFFERENCE_COLORS;
 use crate::ui::viewer::Shown;
 use crate::workspace::{Command, Document, ReviewCommand, ViewCommand, Workspace};
-use egui::{Color32, ComboBox, Grid, RichText, ScrollArea, Sense, Ui, Vec2};
+use egui::{Color32, ComboBox, FontId, Grid, RichText, ScrollArea, Sense, Ui, Vec2};
 use glam::DVec3;
 
 /// Which layers are chosen; `None` follows the order of the layers.
@@ -145,7 +145,7 @@ impl ReviewPanel {
                     distance(slice.distances_px.as_ref().map(|d| d.hd)),
                 );
                 let shown = document.slice_index(plane) == slice.k;
-                let label = ui.selectable_label(shown, RichText::new(text).monospace().small());
+                let label = ui.selectable_label(shown, RichText::new(text).font(FontId::monospace(11.5)));
                 label.widget_info(|| {
                     egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Go to slice {}", slice.k + 1))
                 });
@@ -162,7 +162,7 @@ fn header(ui: &mut Ui) {
     ui.add_space(2.0);
     ui.horizontal(|ui| {
         ui.add_space(ui.spacing().button_padding.x);
-        ui.label(RichText::new(text).monospace().small().weak());
+        ui.label(RichText::new(text).font(FontId::monospace(11.5)).weak());
     });
 }
 
@@ -186,7 +186,7 @@ fn layer_choice(ui: &mut Ui, document: &Document, name: &str, now: LayerId, choi
 
 fn difference_switch(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     if workspace.review.labels().is_none() {
-        ui.weak("Choose a single segment to see the difference in the slices.");
+        ui.weak("Only one of the layers has this segment: there is no difference to show.");
         return;
     }
     let mut on = workspace.review.difference;

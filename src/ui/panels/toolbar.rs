@@ -46,7 +46,7 @@ fn window(ui: &mut Ui, now: Window, header: Option<Window>, out: &mut Vec<Comman
         .iter()
         .find(|p| p.window == now)
         .map_or_else(|| if header == Some(now) { "Header" } else { "Custom" }, |p| p.name);
-    ComboBox::from_id_salt("window preset").selected_text(name).width(104.0).show_ui(ui, |ui| {
+    let list = ComboBox::from_id_salt("window preset").selected_text(name).width(104.0).show_ui(ui, |ui| {
         if header.is_some() && ui.selectable_label(header == Some(now), "Header").clicked() {
             out.push(ViewCommand::HeaderWindow.into());
         }
@@ -58,6 +58,7 @@ fn window(ui: &mut Ui, now: Window, header: Option<Window>, out: &mut Vec<Comman
             }
         }
     });
+    list.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Window preset"));
     let mut width = now.window_width;
     let mut center = now.window_center;
     let w = ui.label("W");

@@ -55,6 +55,11 @@ impl TrainPanel {
         }
     }
 
+    /// The device to begin with; the form can still choose another.
+    pub fn set_device(&mut self, device: DeviceChoice) {
+        self.form.device = device;
+    }
+
     /// The prediction that the button and the key ask for.
     pub fn predict(&self, workspace: &Workspace) -> Option<Command> {
         let run = self.chosen_run(workspace)?;
@@ -63,7 +68,7 @@ impl TrainPanel {
 
     fn chosen_run(&self, workspace: &Workspace) -> Option<PathBuf> {
         let ready = || workspace.models.runs.iter().filter(|r| r.ready);
-        ready().find(|r| Some(&r.folder) == self.run.as_ref()).or_else(|| ready().last()).map(|r| r.folder.clone())
+        ready().find(|r| Some(&r.folder) == self.run.as_ref()).or_else(|| ready().next_back()).map(|r| r.folder.clone())
     }
 
     /// Fills the form with the recipe's own numbers.
@@ -90,11 +95,12 @@ impl TrainPanel {
             } else {
                 self.form(ui, workspace, dialog, out);
             }
-            if let Some(view) = &workspace.models.training {
-                curves(ui, view);
-            }
             ui.separator();
             self.prediction(ui, workspace, out);
+            if let Some(view) = &workspace.models.training {
+                ui.separator();
+                curves(ui, view);
+            }
         });
     }
 
@@ -175,6 +181,9 @@ impl TrainPanel {
         }
         if exists && !self.form.resume {
             ui.weak("A run of this name exists: go on with it, or choose another name.");
+            if ui.button("Next free name").clicked() {
+                self.form.run = free_name(workspace);
+            }
         } else if self.error.is_none() && ui.button(RichText::new("Start training").strong()).clicked() {
             out.push(ModelCommand::Train(self.form.clone()).into());
         }
@@ -212,6 +221,12 @@ impl TrainPanel {
             }
         });
     }
+}
+
+/// `run-N` with the lowest number that no run has.
+fn free_name(workspace: &Workspace) -> String {
+    let taken = |name: &String| workspace.models.runs.iter().any(|r| r.name == *name);
+    (1..).map(|n: u32| format!("run-{n}")).find(|name| !taken(name)).unwrap_or_default()
 }
 
 fn device_name(device: DeviceChoice) -> &'static str {

@@ -119,14 +119,14 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
     let events = ui.input(|i| i.events.clone());
     for event in &events {
         match event {
-            Event::PointerButton { pos, button, pressed: true, modifiers } => {
-                if belt.grab.is_none() && pane.hovered && pane.rect.contains(*pos) {
-                    belt.grab = Some((pane.id, *button, *pos));
-                    if *button != PointerButton::Middle {
-                        let inverse = modifiers.ctrl || modifiers.command;
-                        let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
-                        out.extend(belt.tool(*button).pointer(&e));
-                    }
+            Event::PointerButton { pos, button, pressed: true, modifiers }
+                if belt.grab.is_none() && pane.hovered && pane.rect.contains(*pos) =>
+            {
+                belt.grab = Some((pane.id, *button, *pos));
+                if *button != PointerButton::Middle {
+                    let inverse = modifiers.ctrl || modifiers.command;
+                    let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
+                    out.extend(belt.tool(*button).pointer(&e));
                 }
             }
             Event::PointerMoved(pos) => {

@@ -380,12 +380,16 @@ fn annotate(
     annotations::text(&painter, corner + Vec2::Y * 18.0, Align2::LEFT_TOP, &place, 11.5, PANE_TEXT);
     let window = document.view.window;
     let preset = PRESETS.iter().find(|p| p.window == window).map_or("", |p| p.name);
+    // The preset's name where there is room beside the position.
+    let preset = if rect.width() > 340.0 { preset } else { "" };
     let text = format!("W {:.0}  L {:.0}  {preset}", window.window_width, window.window_center);
-    let right = rect.right_top() + Vec2::new(-8.0, 6.0);
+    // One line below the letter at the top, which it would meet in a narrow pane.
+    let right = rect.right_top() + Vec2::new(-8.0, 24.0);
     annotations::text(&painter, right, Align2::RIGHT_TOP, text.trim_end(), 11.5, PANE_TEXT);
     if document.case.volume.is_none() {
-        let below = right + Vec2::Y * 16.0;
-        annotations::text(&painter, below, Align2::RIGHT_TOP, "reading slices…", 11.5, Color32::from_rgb(240, 200, 90));
+        let reading = Color32::from_rgb(240, 200, 90);
+        let corner = rect.right_top() + Vec2::new(-8.0, 6.0);
+        annotations::text(&painter, corner, Align2::RIGHT_TOP, "reading slices…", 11.5, reading);
     }
     if focused {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, PLANE_COLORS[number].gamma_multiply(0.6)), StrokeKind::Inside);

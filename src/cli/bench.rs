@@ -1,0 +1,210 @@
+//! `maskwright bench`: how long loading, drawing, painting, metrics, training and prediction take on this machine.
+//!
+//! Everything runs on generated data and through the functions that the window uses. Each group has a file of its
+//! own; `sampling` repeats, times and counts CPU seconds.
+
+mod data;
+mod learning;
+mod load;
+mod metrics;
+mod redraw;
+mod sampling;
+mod stroke;
+
+use super::CliError;
+use super::run::{foreground, print, print_json};
+use crate::jobs::JobContext;
+use crate::nn::SharedGpu;
+use clap::ValueEnum;
+use sampling::{Figure, Sampler};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What can be timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Scan of a folder of DICOM slices, first slice, whole series.
+    Load,
+    /// Slices drawn offscreen by the graphics adapter.
+    Redraw,
+    /// Brush strokes and their undo.
+    Stroke,
+    /// Dice and surface distances of two masks.
+    Metrics,
+    /// Optimisation steps of U-Nets on the CPU.
+    Train,
+    /// Predictions of the same networks.
+    Predict,
+}
+
+#[derive(clap::Args)]
+pub(super) struct BenchArgs {
+    /// What to time; everything when none is named.
+    #[arg(value_enum, value_name = "NAME")]
+    groups: Vec<Group>,
+    /// One JSON document on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Small data and few repetitions: whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A group that could not be timed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Skipped {
+    name: &'static str,
+    reason: String,
+}
+
+/// What the figures were measured on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Machine {
+    version: &'static str,
+    /// `release` or `debug`.
+    build: &'static str,
+    os: &'static str,
+    arch: &'static str,
+    cpu: Option<String>,
+    cpus: usize,
+    adapter: Option<String>,
+}
+
+/// The whole result, as `--json` prints it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Document {
+    machine: Machine,
+    quick: bool,
+    figures: Vec<Figure>,
+    skipped: Vec<Skipped>,
+    note: Option<&'static str>,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
+    let (groups, quick) = (chosen(&args.groups), args.quick);
+    let document = foreground("Timing", |(), _| {}, move |ctx| measure(&groups, quick, ctx))?;
+    if args.json {
+        print_json(&document)
+    } else {
+        print(table(&document).trim_end());
+        Ok(())
+    }
+}
+
+/// Each named group once, in the order of the groups; all when none is named.
+fn chosen(named: &[Group]) -> Vec<Group> {
+    let wanted = |g: &Group| named.is_empty() || named.contains(g);
+    Group::value_variants().iter().copied().filter(wanted).collect()
+}
+
+fn measure(groups: &[Group], quick: bool, ctx: &JobContext<()>) -> Result<Document, CliError> {
+    let gpu = SharedGpu::create();
+    let mut skipped = Vec::new();
+    let mut sampler = Sampler::new(quick, ctx);
+    for (done, group) in groups.iter().enumerate() {
+        ctx.progress.set(done as u64, groups.len() as u64);
+        match group {
+            Group::Load => load::measure(&mut sampler)?,
+            Group::Redraw => match &gpu {
+                Ok(gpu) => redraw::measure(&mut sampler, gpu)?,
+                Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
+            },
+            Group::Stroke => stroke::measure(&mut sampler)?,
+            Group::Metrics => metrics::measure(&mut sampler)?,
+            Group::Train => learning::measure_training(&mut sampler)?,
+            Group::Predict => learning::measure_prediction(&mut sampler)?,
+        }
+    }
+    Ok(Document {
+        machine: Machine {
+            version: env!("CARGO_PKG_VERSION"),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            cpu: cpu_model(),
+            cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            adapter: gpu.ok().map(|g| g.adapter.get_info().name),
+        },
+        quick,
+        figures: sampler.figures,
+        skipped,
+        note: cfg!(debug_assertions).then_some("a debug build: these figures say nothing about the released program"),
+    })
+}
+
+/// The processor's name where the system tells it in a file.
+fn cpu_model() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn table(document: &Document) -> String {
+    let m = &document.machine;
+    let mut t = String::new();
+    let adapter = m.adapter.as_deref().unwrap_or("none");
+    let cpu = m.cpu.as_deref().unwrap_or(m.arch);
+    let _ = writeln!(t, "Maskwright {} ({} build), {cpu}, {} CPUs, adapter: {adapter}", m.version, m.build, m.cpus);
+    let width = document.figures.iter().map(|f| f.case.chars().count()).max().unwrap_or(0).max(4);
+    let _ = writeln!(
+        t,
+        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>9}  {:>8}  note",
+        "name", "case", "n", "median s", "min s", "CPU s", "peak MiB"
+    );
+    for f in &document.figures {
+        let cell = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
+        let (cpu, peak) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0));
+        let note = f.note.as_deref().unwrap_or("");
+        let line = format!(
+            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {note}",
+            f.name, f.case, f.n, f.median_s, f.min_s
+        );
+        let _ = writeln!(t, "{}", line.trim_end());
+    }
+    for s in &document.skipped {
+        let _ = writeln!(t, "Skipped {}: {}", s.name, s.reason);
+    }
+    if let Some(note) = document.note {
+        let _ = writeln!(t, "Note: {note}.");
+    }
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_all_run_when_none_is_named() {
+        let names: BTreeSet<String> =
+            Group::value_variants().iter().filter_map(|g| Some(g.to_possible_value()?.get_name().to_owned())).collect();
+        assert_eq!(names.len(), Group::value_variants().len());
+        assert_eq!(chosen(&[]), Group::value_variants());
+        assert_eq!(chosen(&[Group::Stroke, Group::Load, Group::Stroke]), [Group::Load, Group::Stroke]);
+    }
+
+    #[test]
+    fn quick_figures_are_complete_and_read_back_as_json() {
+        let ctx = JobContext::<()>::detached();
+        let document = measure(&[Group::Stroke, Group::Metrics], true, &ctx).unwrap();
+        let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
+        assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
+        for f in &document.figures {
+            assert!(f.n > 0 && f.min_s > 0.0 && f.median_s >= f.min_s, "{f:?}");
+        }
+        let text = serde_json::to_string(&document).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let names: BTreeSet<_> =
+            read["figures"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).collect();
+        assert_eq!(names, BTreeSet::from(["metrics", "stroke"]));
+        assert!(table(&document).lines().count() > document.figures.len());
+    }
+
+    #[test]
+    fn a_cancelled_measurement_stops() {
+        let ctx = JobContext::<()>::detached();
+        ctx.cancel.cancel();
+        assert!(measure(&[Group::Stroke], true, &ctx).is_err());
+    }
+}

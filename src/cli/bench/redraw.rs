@@ -1,0 +1,105 @@
+//! Times the slice pass on the graphics adapter, into a texture instead of a window.
+
+use super::data::volume;
+use super::sampling::Sampler;
+use crate::cli::CliError;
+use crate::core::{Geometry, LabelMap, Plane, Segment, Window};
+use crate::edit::{Brush, BrushShape, PaintRule, Stroke};
+use crate::nn::SharedGpu;
+use crate::render::{
+    Interpolation, LabelColors, LabelTexture, Offscreen, Overlay, PaneView, RenderError, SliceView, VolumeTexture,
+};
+use glam::{DVec2, DVec3};
+use std::time::Instant;
+
+/// Width and height of the pane, in physical pixels.
+const PANE: u32 = 512;
+
+pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliError> {
+    let dims = if sampler.quick { [256, 256, 60] } else { [512, 512, 300] };
+    sampler.begin("redraw", "uploading the volume")?;
+    let image = volume(dims)?;
+    let geometry = *image.geometry();
+    let labels = ball(&geometry);
+    let mut stage = Stage {
+        pane: Offscreen::new(&gpu.device, &gpu.queue, [PANE; 2]).map_err(CliError::of)?,
+        volume: VolumeTexture::new(&gpu.device, dims).map_err(CliError::of)?,
+        labels: LabelTexture::new(&gpu.device, dims).map_err(CliError::of)?,
+    };
+    stage.volume.upload_all(&gpu.device, &gpu.queue, image.hu()).map_err(CliError::of)?;
+    stage.labels.upload_all(&gpu.device, &gpu.queue, &labels).map_err(CliError::of)?;
+    for plane in Plane::ALL {
+        let mut pane = PaneView::fit(plane, &geometry, DVec2::splat(f64::from(PANE)));
+        window_drag(sampler, &mut stage, &pane, &geometry)?;
+        sampler.measure("redraw", &format!("{} pane, next slice", plane.name()), |watch| {
+            let last = pane.slice_count(&geometry) - 1;
+            let next = if pane.slice_index(&geometry) == last { 0.0 } else { pane.slice + 1.0 };
+            pane.set_slice(&geometry, next);
+            let view = view(&pane, &geometry, Window::new(400.0, 40.0));
+            watch.time(|| stage.draw(&view).and_then(|()| stage.pane.wait())).map_err(CliError::of)
+        })?;
+    }
+    Ok(())
+}
+
+struct Stage {
+    pane: Offscreen,
+    volume: VolumeTexture,
+    labels: LabelTexture,
+}
+
+impl Stage {
+    fn draw(&mut self, view: &SliceView) -> Result<(), RenderError> {
+        self.pane.draw(&self.volume, [Some(&self.labels), None], view)
+    }
+}
+
+/// A new window for every frame, as when it is dragged; two figures: the whole frame, and our own part until the
+/// commands are on their way.
+fn window_drag(sampler: &mut Sampler, stage: &mut Stage, pane: &PaneView, geometry: &Geometry) -> Result<(), CliError> {
+    let name = pane.plane.name();
+    let mut centre = 0.0;
+    let mut submits = Vec::new();
+    sampler.measure("redraw", &format!("{name} pane, window drag"), |watch| {
+        centre = (centre + 1.0) % 400.0;
+        watch
+            .time(|| {
+                let begun = Instant::now();
+                stage.draw(&view(pane, geometry, Window::new(400.0, centre)))?;
+                submits.push(begun.elapsed().as_secs_f64());
+                stage.pane.wait()
+            })
+            .map_err(CliError::of)
+    })?;
+    // The first one warmed up.
+    let submits = submits.split_off(1.min(submits.len()));
+    sampler.add("redraw", &format!("{name} pane, window drag, until submitted"), submits, None);
+    Ok(())
+}
+
+fn view(pane: &PaneView, geometry: &Geometry, window: Window) -> SliceView {
+    SliceView {
+        placement: pane.voxel_from_pane(geometry),
+        pane_size: [PANE; 2],
+        window,
+        invert: false,
+        interpolation: Interpolation::Linear,
+        overlay: Overlay::Labels { colors: LabelColors::from_segments(&[Segment::new(1, "Ball")]) },
+        fill_opacity: 0.4,
+        outline_opacity: 1.0,
+        background: [0; 3],
+    }
+}
+
+/// A mask whose outline is in every plane.
+fn ball(geometry: &Geometry) -> LabelMap {
+    let mut map = LabelMap::empty(*geometry);
+    let size = DVec3::from(geometry.dims().map(|n| n as f64));
+    let centre = (size - DVec3::ONE) / 2.0;
+    let radius_mm = (size * geometry.spacing()).min_element() / 3.0;
+    let mut stroke = Stroke::begin(&map);
+    let brush = Brush { shape: BrushShape::Sphere, radius_mm };
+    stroke.extend(&mut map, centre, centre, &brush, &PaintRule::paint(1, [false; 256]));
+    stroke.commit(&map);
+    map
+}

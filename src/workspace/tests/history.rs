@@ -1,0 +1,193 @@
+//! Undo and redo through commands: bits, names, and what must not be part of the history.
+
+use super::*;
+use crate::core::{LabelId, Segment};
+use proptest::prelude::*;
+
+/// What undo has to bring back: everything but what is shown.
+fn content(desk: &Desk) -> Vec<(LayerId, String, Vec<LabelId>, Vec<Segment>)> {
+    let plain = |s: &Segment| Segment { visible: true, ..s.clone() };
+    let layers = desk.document().case.layers.iter();
+    layers.map(|l| (l.id, l.name.clone(), l.labels.to_dense(), l.segments.iter().map(plain).collect())).collect()
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Stroke { erase: bool, sphere: bool, from: [f64; 3], to: [f64; 3] },
+    AbortedStroke { to: [f64; 3] },
+    Undo,
+    Redo,
+    NewLayer,
+    Duplicate,
+    DeleteLayer(usize),
+    SelectLayer(usize),
+    RenameLayer,
+    HideLayer(bool),
+    AddSegment,
+    DeleteSegment(LabelId),
+    SelectSegment(LabelId),
+    Lock(LabelId, bool),
+    Color(LabelId, u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let at = || (-4.0..44.0, -4.0..40.0, -2.0..22.0).prop_map(|(x, y, z)| [x, y, z]);
+    prop_oneof![
+        6 => (any::<bool>(), any::<bool>(), at(), at())
+            .prop_map(|(erase, sphere, from, to)| Step::Stroke { erase, sphere, from, to }),
+        1 => at().prop_map(|to| Step::AbortedStroke { to }),
+        3 => Just(Step::Undo),
+        2 => Just(Step::Redo),
+        1 => Just(Step::NewLayer),
+        1 => Just(Step::Duplicate),
+        1 => (0usize..4).prop_map(Step::DeleteLayer),
+        1 => (0usize..4).prop_map(Step::SelectLayer),
+        1 => Just(Step::RenameLayer),
+        1 => any::<bool>().prop_map(Step::HideLayer),
+        2 => Just(Step::AddSegment),
+        1 => (0u8..4).prop_map(Step::DeleteSegment),
+        2 => (0u8..4).prop_map(Step::SelectSegment),
+        1 => (1u8..4, any::<bool>()).prop_map(|(s, on)| Step::Lock(s, on)),
+        1 => (1u8..4, any::<u8>()).prop_map(|(s, c)| Step::Color(s, c)),
+    ]
+}
+
+impl Desk {
+    fn nth_layer(&self, n: usize) -> LayerId {
+        // A number that no layer has must be harmless as well.
+        self.document().case.layers.get(n).map_or(LayerId(u64::MAX), |l| l.id)
+    }
+
+    fn take(&mut self, step: Step) {
+        let layer = self.document().active_layer.unwrap_or(LayerId(u64::MAX));
+        match step {
+            Step::Stroke { erase, sphere, from, to } => {
+                self.w.dispatch(EditCommand::BrushSphere(sphere));
+                self.stroke(erase, from, to);
+            }
+            Step::AbortedStroke { to } => {
+                let to = DVec3::from_array(to);
+                self.w.dispatch(EditCommand::BeginStroke { erase: false, through_axis: 0 });
+                self.w.dispatch(EditCommand::ExtendStroke { from: to, to });
+                self.w.dispatch(EditCommand::AbortStroke);
+            }
+            Step::Undo => self.w.dispatch(EditCommand::Undo),
+            Step::Redo => self.w.dispatch(EditCommand::Redo),
+            Step::NewLayer => self.w.dispatch(LayerCommand::New),
+            Step::Duplicate => self.w.dispatch(LayerCommand::Duplicate(layer)),
+            Step::DeleteLayer(n) => self.w.dispatch(LayerCommand::Delete(self.nth_layer(n))),
+            Step::SelectLayer(n) => self.w.dispatch(LayerCommand::Select(self.nth_layer(n))),
+            Step::RenameLayer => self.w.dispatch(LayerCommand::Rename(layer, "Renamed".into())),
+            Step::HideLayer(on) => self.w.dispatch(LayerCommand::Visible(layer, on)),
+            Step::AddSegment => self.w.dispatch(SegmentCommand::Add),
+            Step::DeleteSegment(s) => self.w.dispatch(SegmentCommand::Delete(s)),
+            Step::SelectSegment(s) => self.w.dispatch(SegmentCommand::Select(s)),
+            Step::Lock(s, on) => self.w.dispatch(SegmentCommand::Lock(s, on)),
+            Step::Color(s, c) => self.w.dispatch(SegmentCommand::Color(s, [c, 0, 255 - c])),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn undoing_all_restores_the_start_and_redoing_all_the_end(steps in prop::collection::vec(step(), 1..40)) {
+        let mut desk = Desk::with_case();
+        let start = content(&desk);
+        for step in steps {
+            desk.take(step);
+            if let Some(layer) = desk.document().layer() {
+                let counts = layer.labels.counts();
+                let ml = desk.document().case.geometry.voxel_volume() / 1000.0;
+                let volumes = desk.document().segment_volumes();
+                prop_assert!((1..256).all(|n| volumes[n] == counts[n] as f64 * ml));
+            }
+        }
+        while desk.document().redo_name().is_some() {
+            desk.w.dispatch(EditCommand::Redo);
+        }
+        let end = content(&desk);
+        let mut taken_back = 0;
+        while desk.document().undo_name().is_some() {
+            desk.w.dispatch(EditCommand::Undo);
+            taken_back += 1;
+        }
+        prop_assert_eq!(content(&desk), start);
+        for _ in 0..taken_back {
+            desk.w.dispatch(EditCommand::Redo);
+        }
+        prop_assert_eq!(content(&desk), end);
+    }
+}
+
+#[test]
+fn strokes_survive_the_deletion_of_their_layer() {
+    let mut desk = Desk::with_case();
+    desk.stroke(false, [5.0, 5.0, 3.0], [20.0, 20.0, 3.0]);
+    let painted = desk.labels();
+    let layer = desk.layer_id();
+    desk.w.dispatch(LayerCommand::Delete(layer));
+    assert!(desk.document().case.layers.is_empty());
+    desk.w.dispatch(EditCommand::Undo);
+    assert_eq!(desk.labels(), painted);
+    desk.w.dispatch(EditCommand::Undo);
+    assert_eq!(desk.labels().counts()[1], 0);
+    desk.w.dispatch(EditCommand::Redo);
+    assert_eq!(desk.labels(), painted);
+}
+
+#[test]
+fn shades_of_one_pick_are_one_step_and_visibility_is_none() {
+    let mut desk = Desk::with_case();
+    desk.w.dispatch(LayerCommand::New);
+    let color = |desk: &Desk| desk.document().layer().unwrap().segments[0].color;
+    let before = color(&desk);
+    for n in 0..30 {
+        desk.w.dispatch(SegmentCommand::Color(1, [n, n, n]));
+    }
+    assert_eq!(color(&desk), [29, 29, 29]);
+    let layer = desk.layer_id();
+    desk.w.dispatch(LayerCommand::Visible(layer, false));
+    desk.w.dispatch(EditCommand::Undo);
+    assert_eq!(color(&desk), before);
+    assert!(!desk.document().layer().unwrap().visible, "what is shown is no part of the history");
+    assert_eq!(desk.document().undo_name(), Some("New layer"));
+    desk.w.dispatch(EditCommand::Redo);
+    assert_eq!(color(&desk), [29, 29, 29]);
+    // Another step between two picks keeps them apart.
+    desk.w.dispatch(SegmentCommand::Lock(1, true));
+    desk.w.dispatch(SegmentCommand::Color(1, [7, 7, 7]));
+    desk.w.dispatch(EditCommand::Undo);
+    assert_eq!(color(&desk), [29, 29, 29]);
+}
+
+#[test]
+fn locked_segments_are_neither_painted_nor_erased_nor_deleted() {
+    let mut desk = Desk::with_case();
+    desk.stroke(false, [5.0, 5.0, 3.0], [20.0, 20.0, 3.0]);
+    desk.w.dispatch(SegmentCommand::Lock(1, true));
+    let painted = desk.labels();
+    desk.stroke(false, [5.0, 20.0, 3.0], [20.0, 5.0, 3.0]);
+    desk.stroke(true, [5.0, 20.0, 3.0], [20.0, 5.0, 3.0]);
+    desk.w.dispatch(SegmentCommand::Delete(1));
+    assert_eq!(desk.labels(), painted);
+    assert_eq!(desk.w.take_notices().iter().filter(|n| n.text.contains("locked")).count(), 3);
+    desk.w.dispatch(SegmentCommand::Add);
+    desk.stroke(false, [5.0, 20.0, 3.0], [20.0, 5.0, 3.0]);
+    assert_eq!(desk.labels().counts()[1], painted.counts()[1], "another segment paints around it");
+    assert!(desk.labels().counts()[2] > 0);
+}
+
+#[test]
+fn numbers_that_are_none_change_nothing() {
+    let mut desk = Desk::with_case();
+    let (window, radius) = (desk.document().view.window, desk.w.brush.radius_mm);
+    desk.w.dispatch(ViewCommand::Window(crate::core::Window::new(f64::NAN, 40.0)));
+    desk.w.dispatch(ViewCommand::Crosshair(DVec3::NAN));
+    desk.w.dispatch(ViewCommand::Opacity(f32::NAN));
+    desk.w.dispatch(EditCommand::BrushRadius(f64::NAN));
+    desk.stroke(false, [f64::NAN; 3], [f64::INFINITY; 3]);
+    assert_eq!((desk.document().view.window, desk.w.brush.radius_mm), (window, radius));
+    assert!(desk.document().view.crosshair.is_finite() && desk.w.overlay.opacity.is_finite());
+    assert_eq!(desk.labels().counts()[1], 0);
+}

@@ -1,0 +1,9 @@
+//! The program as its users run it from a shell: journeys from data to figures, refusals, and real data.
+
+#[macro_use]
+mod program;
+mod convert;
+mod loop_without_window;
+mod real_data;
+mod refusals;
+mod stopping;

@@ -1,0 +1,10 @@
+//! The window under real pointer and key events, found by the names that screen readers get.
+
+mod editing;
+mod layers;
+mod models;
+mod opening;
+mod picture;
+mod review;
+mod screen;
+mod window;

@@ -1,0 +1,99 @@
+//! Layers and segments by name, masks in and out, projects.
+
+use super::screen::{Screen, write_mask};
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::NodeT;
+use maskwright::core::Plane;
+
+#[test]
+fn segments_are_added_renamed_locked_and_hidden() {
+    let mut screen = Screen::with_scan();
+    screen.click("New layer");
+    screen.click("Add segment");
+    assert_eq!(screen.document().active_segment, 2);
+    screen.key(Modifiers::NONE, Key::B);
+    screen.paint(Plane::Axial, Modifiers::NONE);
+    assert!(screen.count(2) > 0 && screen.count(1) == 0);
+    // The third menu of this kind: the layer's comes first, then one for each segment.
+    let more = screen
+        .all("…")
+        .iter()
+        .filter(|n| n.accesskit_node().label().as_deref() == Some("…"))
+        .nth(2)
+        .expect("a menu")
+        .rect()
+        .center();
+    screen.click_at(more);
+    screen.click("Rename");
+    screen.steps(3);
+    screen.key(Modifiers::COMMAND, Key::A);
+    screen.type_text("Tumour");
+    screen.key(Modifiers::NONE, Key::Enter);
+    assert_eq!(screen.document().layer().unwrap().segment(2).unwrap().name, "Tumour");
+    screen.click("Lock Tumour");
+    let locked = screen.labels();
+    screen.paint(Plane::Coronal, Modifiers::NONE);
+    assert_eq!(screen.labels(), locked, "a locked segment is not painted");
+    screen.menu("Help", "Messages");
+    assert!(screen.says("Tumour is locked"));
+    screen.click("Close window");
+    screen.click("Unlock Tumour");
+    screen.paint(Plane::Coronal, Modifiers::NONE);
+    assert!(screen.count(2) > locked.counts()[2]);
+    screen.click("Show Tumour");
+    assert!(!screen.document().layer().unwrap().segment(2).unwrap().visible);
+    screen.key(Modifiers::NONE, Key::Q);
+    assert_eq!(screen.document().active_segment, 1);
+    screen.key(Modifiers::NONE, Key::W);
+    assert_eq!(screen.document().active_segment, 2);
+}
+
+#[test]
+fn a_mask_is_imported_corrected_and_exported() {
+    let mut screen = Screen::with_scan();
+    let mask = write_mask(screen.dir.path());
+    screen.key(Modifiers::COMMAND, Key::I);
+    screen.answer_path(&mask);
+    screen.wait();
+    let layer = screen.document().layer().expect("the import is a layer").clone();
+    assert_eq!(layer.segments[0].name, "Ball");
+    assert!(screen.says("from ball.nrrd"));
+    screen.key(Modifiers::NONE, Key::B);
+    screen.paint(Plane::Axial, Modifiers::COMMAND);
+    let corrected = screen.labels();
+    assert_ne!(corrected, layer.labels);
+    let out = screen.dir.path().join("corrected.nii.gz");
+    screen.key(Modifiers::COMMAND, Key::E);
+    screen.answer_path(&out);
+    screen.wait();
+    let context = maskwright::jobs::JobContext::detached();
+    let back = maskwright::io::open_mask(&out, Some(&screen.document().case.geometry), &context).unwrap();
+    assert_eq!(back.labels.to_dense(), corrected.to_dense());
+}
+
+#[test]
+fn a_project_is_saved_and_opened_again() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::NONE, Key::B);
+    screen.paint(Plane::Axial, Modifiers::NONE);
+    assert!(screen.document().is_unsaved());
+    let project = screen.dir.path().join("work.maskwright");
+    screen.key(Modifiers::COMMAND, Key::S);
+    screen.answer_path(&project);
+    screen.wait();
+    assert!(!screen.document().is_unsaved());
+    let bits = screen.labels();
+    // The second save knows where.
+    screen.paint(Plane::Coronal, Modifiers::NONE);
+    screen.key(Modifiers::COMMAND, Key::S);
+    screen.wait();
+    assert!(!screen.document().is_unsaved());
+    assert_ne!(screen.labels(), bits);
+    let bits = screen.labels();
+    screen.menu("File", "Close case");
+    screen.key(Modifiers::COMMAND, Key::O);
+    screen.answer_path(&project);
+    screen.wait();
+    assert_eq!(screen.labels(), bits);
+    assert!(!screen.document().is_unsaved());
+}

@@ -1,0 +1,93 @@
+//! Training and prediction from the panel, on the CPU and tiny; the window goes on painting.
+
+use super::screen::{Screen, write_mask};
+use egui::{Key, Modifiers};
+use maskwright::core::{Origin, Plane};
+use maskwright::workspace::{FileCommand, TrainingState};
+
+const RECIPE: &str = r#"(
+    name: "tiny",
+    data: (classes: [(name: "ball", from: Any)]),
+    preprocessing: (size: 16, intensity: Window(low: -1000.0, high: 400.0)),
+    network: UNet(base_width: 2, depth: 1, norm: Batch, dropout: 0.0),
+    loss: BceDice(smooth: 1.0),
+    optimizer: (kind: Adam, lr: 0.01),
+    batch_size: 8,
+    epochs: 20000,
+    split: EvenOdd(validation_every: 5),
+    seed: 1,
+)"#;
+
+fn choose_cpu(screen: &mut Screen) {
+    screen.click("Device");
+    screen.click("CPU");
+}
+
+fn choose_recipe(screen: &mut Screen) {
+    let file = screen.dir.path().join("tiny.ron");
+    std::fs::write(&file, RECIPE).unwrap();
+    screen.click("File…");
+    screen.answer_path(&file);
+}
+
+#[test]
+fn train_pause_paint_resume_stop_predict() {
+    let mut screen = Screen::with_scan();
+    let mask = write_mask(screen.dir.path());
+    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
+    screen.wait();
+    let truth = screen.document().active_layer.unwrap();
+    screen.click("Train");
+    choose_recipe(&mut screen);
+    choose_cpu(&mut screen);
+    screen.fill("Run name", "long");
+    screen.click("Start training");
+    let steps = |w: &maskwright::workspace::Workspace| w.models.training.as_ref().map_or(0, |t| t.step_loss.len());
+    screen.until("the first steps", |w| steps(w) > 1);
+    // Painting works while it trains.
+    screen.key(Modifiers::NONE, Key::B);
+    let before = screen.labels();
+    screen.paint(Plane::Axial, Modifiers::COMMAND);
+    assert_ne!(screen.labels(), before);
+    assert!(screen.workspace().models.is_training());
+    screen.click("Pause");
+    screen.until("the pause", |w| w.models.training.as_ref().is_some_and(|t| t.state == TrainingState::Paused));
+    let paused = steps(screen.workspace());
+    screen.paint(Plane::Coronal, Modifiers::NONE);
+    assert_eq!(steps(screen.workspace()), paused);
+    screen.click("Go on");
+    screen.until("more steps", |w| steps(w) > paused + 1);
+    screen.click("Stop");
+    screen.wait();
+    assert!(!screen.workspace().models.is_training());
+
+    screen.fill("Run name", "short");
+    screen.fill("Epochs", "2");
+    screen.click("Start training");
+    screen.wait();
+    assert!(screen.workspace().models.runs.iter().any(|r| r.name == "short" && r.ready));
+    assert!(screen.says("Best validation Dice"));
+    let bits: Vec<_> = screen.document().case.layers.iter().map(|l| (l.id, l.labels.clone())).collect();
+    screen.click("Predict this case");
+    screen.wait();
+    let document = screen.document();
+    assert_eq!(document.case.layers.len(), bits.len() + 1);
+    assert!(matches!(&document.layer().unwrap().origin, Origin::Model { run, .. } if run == "short"));
+    for (id, before) in bits {
+        assert_eq!(document.case.layer(id).unwrap().labels, before, "a prediction changes no other layer");
+    }
+    assert!(document.case.layer(truth).is_some());
+}
+
+#[test]
+fn a_recipe_that_is_none_is_told_and_cannot_be_started() {
+    let mut screen = Screen::with_scan();
+    screen.click("Train");
+    let file = screen.dir.path().join("bad.ron");
+    std::fs::write(&file, "(name: \"bad\"").unwrap();
+    screen.click("File…");
+    screen.answer_path(&file);
+    screen.steps(3);
+    assert!(screen.says("bad.ron"));
+    assert!(screen.all("Start training").is_empty());
+}

@@ -1,0 +1,74 @@
+//! What is really drawn: slices and masks on the graphics device, read back.
+
+use super::screen::{Screen, write_mask};
+use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting};
+use egui::{Key, Modifiers, Rect};
+use egui_kittest::Harness;
+use image::RgbaImage;
+use maskwright::core::Plane;
+use maskwright::nn::SharedGpu;
+use maskwright::workspace::{FileCommand, SegmentCommand, ViewCommand};
+
+/// Pixels of a pane, a margin for its frame and texts left out.
+fn pixels(picture: &RgbaImage, pane: Rect) -> Vec<[u8; 3]> {
+    let inner = pane.shrink2(egui::Vec2::new(pane.width() * 0.3, pane.height() * 0.3));
+    let rows = inner.top() as u32..inner.bottom() as u32;
+    rows.flat_map(|y| (inner.left() as u32..inner.right() as u32).map(move |x| picture.get_pixel(x, y).0))
+        .map(|p| [p[0], p[1], p[2]])
+        .collect()
+}
+
+#[test]
+fn slices_and_masks_are_drawn() {
+    let Ok(gpu) = SharedGpu::create() else {
+        println!("skipped: no wgpu adapter");
+        return;
+    };
+    let setup = WgpuSetup::Existing(WgpuSetupExisting {
+        instance: gpu.instance.clone(),
+        adapter: gpu.adapter.clone(),
+        device: gpu.device.clone(),
+        queue: gpu.queue.clone(),
+    });
+    let mut screen = Screen::build(tempfile::tempdir().unwrap(), Harness::builder().wgpu_setup(setup));
+    screen.harness.render().unwrap();
+    screen.open_scan();
+    screen.key(Modifiers::ALT, Key::Num1);
+    screen.key(Modifiers::NONE, Key::X);
+    screen.harness.remove_cursor();
+    screen.steps(2);
+    // The first picture uploads the volume, the second shows it.
+    screen.harness.render().unwrap();
+    screen.steps(2);
+    let picture = screen.harness.render().unwrap();
+    for plane in Plane::ALL {
+        let seen = pixels(&picture, screen.pane(plane));
+        let grey = seen.iter().filter(|p| p[0] > 60 && p[0] == p[1] && p[1] == p[2]).count();
+        assert!(grey * 2 > seen.len(), "{plane:?}: {grey} of {} pixels show the body", seen.len());
+    }
+    let mask = write_mask(screen.dir.path());
+    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
+    screen.wait();
+    screen.workspace_mut().dispatch(SegmentCommand::Color(1, [255, 0, 0]));
+    screen.workspace_mut().dispatch(ViewCommand::Opacity(1.0));
+    for _ in 0..3 {
+        screen.steps(2);
+        screen.harness.render().unwrap();
+    }
+    let red = |screen: &mut Screen, plane| {
+        screen.steps(1);
+        let picture = screen.harness.render().unwrap();
+        pixels(&picture, screen.pane(plane)).iter().filter(|p| p[0] > 200 && p[1] < 60 && p[2] < 60).count()
+    };
+    let before = red(&mut screen, Plane::Axial);
+    assert!(before > 500, "{before} pixels of the mask");
+    screen.key(Modifiers::NONE, Key::B);
+    screen.paint(Plane::Axial, Modifiers::COMMAND);
+    screen.harness.remove_cursor();
+    screen.steps(2);
+    screen.harness.render().unwrap();
+    let erased = red(&mut screen, Plane::Axial);
+    assert!(erased < before, "what was erased is gone from the picture: {erased} of {before}");
+    screen.key(Modifiers::NONE, Key::S);
+    assert_eq!(red(&mut screen, Plane::Axial), 0, "the mask is switched off");
+}
