@@ -14,14 +14,14 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(
-        "The window needs a graphics device, and none could be opened ({0}). Install a Vulkan driver (Mesa's software \
-         Vulkan is enough: ./packaging/run installs it), or use the commands that need no window: see maskwright --help."
+        "The window needs a graphics device: {0}. Commands without a window work without one: see maskwright --help."
     )]
     NoDevice(#[from] crate::nn::DeviceError),
     #[error(
-        "The window could not be opened ({0}). Is there a display? Without one, use the commands that need no window: \
-         see maskwright --help."
+        "There is no display to open a window on. Start it on a desktop, or use a command without a window: see maskwright --help."
     )]
+    NoDisplay,
+    #[error("The window could not be opened: {0}. Commands without a window still work: see maskwright --help.")]
     Window(String),
 }
 
@@ -42,6 +42,9 @@ pub fn run_demo() -> Result<(), AppError> {
 }
 
 fn open_with(commands: Vec<OpenCommand>) -> Result<(), AppError> {
+    if !has_display() {
+        return Err(AppError::NoDisplay);
+    }
     let gpu = Arc::new(SharedGpu::create()?);
     let setup = WgpuSetup::Existing(WgpuSetupExisting {
         instance: gpu.instance.clone(),
@@ -67,6 +70,12 @@ fn open_with(commands: Vec<OpenCommand>) -> Result<(), AppError> {
         Box::new(move |cc| Ok(Box::new(App::new(cc, Some(gpu), Home::of_user(), commands)))),
     );
     result.map_err(|error| AppError::Window(error.to_string()))
+}
+
+/// Whether a window can be opened at all; asked first, because the windowing library's own words name its source files.
+fn has_display() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    !cfg!(all(unix, not(target_os = "macos"))) || set("DISPLAY") || set("WAYLAND_DISPLAY") || set("WAYLAND_SOCKET")
 }
 
 /// The application as eframe sees it.

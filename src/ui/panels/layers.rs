@@ -147,7 +147,7 @@ impl LayersPanel {
         if let Some((which, text)) = &mut self.renaming
             && *which == what
         {
-            let field = ui.add(TextEdit::singleline(text).desired_width(120.0));
+            let field = ui.add(TextEdit::singleline(text).desired_width(84.0));
             if field.lost_focus() {
                 let text = text.trim().to_owned();
                 self.renaming = None;
