@@ -23,6 +23,44 @@ pub enum SliceData {
     Of(usize, Arc<Volume>),
 }
 
+/// Which slices of the shown case were handed over, so that none is missing however the reading and the showing of a
+/// case overlap.
+#[derive(Default)]
+pub struct SliceLedger {
+    pushed: Vec<bool>,
+}
+
+impl SliceLedger {
+    /// Nothing handed over of `count` slices.
+    pub fn new(count: usize) -> Self {
+        Self { pushed: vec![false; count] }
+    }
+
+    /// What to hand over now: slices that were just read, and once the volume is complete everything still missing,
+    /// nearest to slice `start` first.
+    pub fn take(
+        &mut self,
+        streamed: Vec<(usize, Arc<[i16]>)>,
+        volume: Option<&Arc<Volume>>,
+        start: usize,
+    ) -> Vec<SliceData> {
+        let mut slices = Vec::new();
+        for (k, hu) in streamed {
+            if let Some(pushed) = self.pushed.get_mut(k) {
+                *pushed = true;
+                slices.push(SliceData::Streamed(k, hu));
+            }
+        }
+        if let Some(volume) = volume {
+            let mut missing: Vec<usize> = (0..self.pushed.len()).filter(|&k| !self.pushed[k]).collect();
+            missing.sort_by_key(|k| k.abs_diff(start));
+            slices.extend(missing.into_iter().map(|k| SliceData::Of(k, Arc::clone(volume))));
+            self.pushed.fill(true);
+        }
+        slices
+    }
+}
+
 /// What the device is to hold: the volume of one case and up to two of its layers.
 #[derive(Default)]
 struct Inbox {
@@ -215,4 +253,40 @@ fn take_in_layer(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Geometry;
+    use glam::DVec3;
+
+    fn numbers(slices: &[SliceData]) -> Vec<usize> {
+        slices
+            .iter()
+            .map(|s| match s {
+                SliceData::Streamed(k, _) | SliceData::Of(k, _) => *k,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_slice_is_handed_over_once_however_reading_and_showing_overlap() {
+        let geometry = Geometry::axis_aligned([2, 2, 5], DVec3::ONE, DVec3::ZERO).unwrap();
+        let volume = Arc::new(Volume::new(geometry, vec![0i16; 20]).unwrap());
+        let slice = |k: usize| (k, Arc::<[i16]>::from(vec![0i16; 4]));
+
+        // Read while shown: each as it comes, nothing again at the end.
+        let mut ledger = SliceLedger::new(5);
+        assert_eq!(numbers(&ledger.take(vec![slice(2), slice(1)], None, 2)), [2, 1]);
+        assert_eq!(numbers(&ledger.take(vec![slice(3), slice(0), slice(4)], Some(&volume), 2)), [3, 0, 4]);
+        assert!(ledger.take(Vec::new(), Some(&volume), 2).is_empty());
+
+        // Shown again after another case took its place half-way: what was handed over then is handed over again.
+        let mut ledger = SliceLedger::new(5);
+        assert_eq!(numbers(&ledger.take(vec![slice(4)], None, 2)), [4]);
+        assert_eq!(numbers(&ledger.take(Vec::new(), Some(&volume), 2)), [2, 1, 3, 0]);
+        // A slice beyond the grid is nobody's.
+        assert!(SliceLedger::new(5).take(vec![slice(5)], None, 0).is_empty());
+    }
 }

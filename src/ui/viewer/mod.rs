@@ -16,9 +16,8 @@ use crate::workspace::{Command, Dirty, Document, EditCommand, ViewCommand, Works
 use annotations::pixel;
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Sense, Slider, Stroke, StrokeKind, Ui, Vec2};
 use glam::{DVec2, DVec3};
-use gpu::{GpuFeed, SliceCallback, SliceData};
+use gpu::{GpuFeed, SliceCallback, SliceLedger};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Slices per second of cine play.
@@ -50,6 +49,7 @@ pub enum Shown {
 pub struct Viewer {
     panes: HashMap<(CaseId, Plane), PaneView>,
     feed: GpuFeed,
+    ledger: SliceLedger,
     target_format: TargetFormat,
     hover: Option<Hover>,
     /// The pane that keys act on: the one the pointer was over last.
@@ -65,6 +65,7 @@ impl Viewer {
         Self {
             panes: HashMap::new(),
             feed: GpuFeed::default(),
+            ledger: SliceLedger::default(),
             target_format,
             hover: None,
             focus: Plane::Axial,
@@ -114,15 +115,14 @@ impl Viewer {
         self.hover = None;
         let Some(document) = workspace.active_document_mut() else { return };
         let id = document.case.id;
+        let dims = document.case.geometry.dims();
         if self.feed.case() != Some(id) {
-            self.feed.set_case(id, document.case.geometry.dims());
-            document.take_streamed();
-            if let Some(volume) = &document.case.volume {
-                let slices = nearest_first(document.slice_index(Plane::Axial), document.case.geometry.dims()[2]);
-                self.feed.push_slices(slices.into_iter().map(|k| SliceData::Of(k, Arc::clone(volume))));
-            }
+            self.feed.set_case(id, dims);
+            self.ledger = SliceLedger::new(dims[2]);
         }
-        self.feed.push_slices(document.take_streamed().into_iter().map(|(k, hu)| SliceData::Streamed(k, hu)));
+        let streamed = document.take_streamed();
+        let shown_slice = document.slice_index(Plane::Axial);
+        self.feed.push_slices(self.ledger.take(streamed, document.case.volume.as_ref(), shown_slice));
         let dirty = document.take_dirty();
         let wanted = match shown {
             Shown::Nothing => [None, None],
@@ -283,13 +283,6 @@ impl Viewer {
         };
         ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
     }
-}
-
-/// Slice numbers from `start` outwards, so that what is looked at arrives first.
-fn nearest_first(start: usize, count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by_key(|k| k.abs_diff(start));
-    order
 }
 
 /// Which index direction "up" is: towards the head, the front or the patient's right.
