@@ -148,7 +148,11 @@ fn predict(run: &std::path::Path, volume: &Arc<Volume>, device: DeviceChoice) ->
     let (source, volume) = (ModelSource::Run(run.to_owned()), volume.clone());
     let prediction = foreground(
         "Predicting",
-        |_: PredictEvent, _| {},
+        |event, _| {
+            if let PredictEvent::Warning(text) = event {
+                eprintln!("{text}");
+            }
+        },
         move |ctx| predict::predict_volume(&source, &volume, &PredictDevice::Choice(device), ctx),
     )?;
     Ok(prediction.labels)

@@ -57,6 +57,9 @@ fn print_text(report: &DeviceReport) -> Result<(), CliError> {
         let mark = if proof.ok { "ok" } else { "WRONG" };
         let _ = writeln!(t, "Proof: {}: {mark}, {text}, {:.2} s", proof.what, proof.seconds);
     }
+    if let Some(trial) = &report.trial {
+        let _ = writeln!(t, "Training step on the graphics device: {trial}");
+    }
     print(t.trim_end());
     if report.proofs.iter().all(|p| p.ok) {
         Ok(())

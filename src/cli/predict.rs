@@ -47,7 +47,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
     let (volume, series) = read_volume(&args.input, args.series.as_deref())?;
     let prediction = foreground(
         "Predicting",
-        |_: PredictEvent, _| {},
+        |event, _| {
+            if let PredictEvent::Warning(text) = event {
+                eprintln!("{text}");
+            }
+        },
         move |ctx| predict::predict_volume(&model, &volume, &device, ctx),
     )?;
     let stack = match series.source {

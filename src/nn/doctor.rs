@@ -2,7 +2,8 @@
 
 use super::device::{AdapterReport, list_adapters};
 use super::guard::catch;
-use super::{ComputeDevice, DeviceChoice, DeviceMode, SharedGpu, compute_device};
+use super::trial::{Verdict, settle, verdict};
+use super::{ComputeDevice, ComputeThread, DeviceChoice, DeviceMode, SharedGpu, compute_device};
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -32,6 +33,8 @@ pub struct DeviceReport {
     pub description: String,
     pub shader_language: &'static str,
     pub proofs: Vec<Proof>,
+    /// What a training step on the graphics device gave against the CPU's, where the choice leads there.
+    pub trial: Option<String>,
 }
 
 /// Looks at the machine. With a graphics adapter the proof runs on it even where `choice` trains on the CPU, because
@@ -49,7 +52,30 @@ pub fn report(choice: DeviceChoice) -> DeviceReport {
         Ok(gpu) => prove(&gpu.burn),
         Err(_) => Vec::new(),
     };
-    DeviceReport { adapters, graphics_error, mode, description, shader_language: "WGSL", proofs }
+    let (trial, mode, description) = match chosen {
+        Ok(device) if device.needs_thread() => match settle_after_trial(choice, device) {
+            Ok((trial, chosen)) => (Some(trial), mode_name(chosen.mode), chosen.description),
+            Err(error) => (Some(error.to_string()), "none", error.to_string()),
+        },
+        _ => (None, mode, description),
+    };
+    DeviceReport { adapters, graphics_error, mode, description, shader_language: "WGSL", proofs, trial }
+}
+
+/// Puts the graphics device to the trial that `auto` demands, and says where work runs after it.
+fn settle_after_trial(
+    choice: DeviceChoice,
+    device: ComputeDevice,
+) -> Result<(String, ComputeDevice), super::DeviceError> {
+    let thread = ComputeThread::start(device)?;
+    let text = match verdict(&thread)? {
+        Verdict::Faster(times) => format!("right, and {times:.1} times as fast as the CPU"),
+        Verdict::Slower(times) => {
+            format!("right, but it takes {:.1} times as long as on the CPU", 1.0 / times.max(1e-3))
+        }
+        Verdict::Wrong(reason) => format!("WRONG: {reason}"),
+    };
+    Ok((text, settle(choice, Some(&thread))?.device))
 }
 
 fn mode_name(mode: DeviceMode) -> &'static str {

@@ -6,8 +6,8 @@
 use crate::core::{LabelId, LabelMap, Segment, Volume};
 use crate::jobs::JobContext;
 use crate::nn::{
-    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, ModelSpec, SegmentError, Segmenter, StateDict,
-    WeightsError, compute_device, load_weights, read_metadata, sha256_hex, wait,
+    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, ModelSpec, SegmentError, Segmenter, Settled,
+    StateDict, WeightsError, load_weights, read_metadata, settle, sha256_hex, wait,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +26,9 @@ pub enum ModelSource {
 pub enum PredictDevice {
     /// Brought up for this prediction.
     Choice(DeviceChoice),
-    /// The window's compute thread; the prediction runs between the steps of a training that goes on there.
-    Thread(ComputeThread),
+    /// The window's compute thread, unless `Auto` finds the CPU better; the prediction runs between the steps of a
+    /// training that goes on there.
+    Thread(ComputeThread, DeviceChoice),
 }
 
 /// Progress of a prediction.
@@ -35,6 +36,8 @@ pub enum PredictDevice {
 pub enum PredictEvent {
     /// So many of the slices are done.
     Slices { done: usize, total: usize },
+    /// Something the user should know, as a sentence.
+    Warning(String),
 }
 
 /// A prediction and where it came from.
@@ -90,7 +93,7 @@ pub fn predict_volume(
     let view = AxialView::new(volume.geometry());
     let [width, height, slices] = view.size();
     let mut dense: Vec<LabelId> = vec![0; volume.geometry().voxel_count()];
-    let engine = Engine::new(&model, device)?;
+    let engine = Engine::new(&model, device, ctx)?;
     for start in (0..slices).step_by(BATCH) {
         if ctx.is_cancelled() {
             return Err(PredictError::Cancelled);
@@ -193,16 +196,17 @@ enum Engine {
 }
 
 impl Engine {
-    fn new(model: &Model, device: &PredictDevice) -> Result<Self, PredictError> {
-        let thread = match device {
-            PredictDevice::Thread(thread) => thread.clone(),
-            PredictDevice::Choice(choice) => {
-                let device = compute_device(*choice, None)?;
-                if !device.needs_thread() {
-                    return Ok(Self::Here(Box::new(model.segmenter(&device)?), device.description));
-                }
-                ComputeThread::start(device)?
-            }
+    fn new(model: &Model, device: &PredictDevice, ctx: &JobContext<PredictEvent>) -> Result<Self, PredictError> {
+        let (offered, choice) = match device {
+            PredictDevice::Thread(thread, choice) => (Some(thread), *choice),
+            PredictDevice::Choice(choice) => (None, *choice),
+        };
+        let Settled { thread, device, warning } = settle(choice, offered)?;
+        if let Some(text) = warning {
+            ctx.send(PredictEvent::Warning(text));
+        }
+        let Some(thread) = thread else {
+            return Ok(Self::Here(Box::new(model.segmenter(&device)?), device.description));
         };
         let (spec, weights) = (model.spec.clone(), model.weights.clone());
         let built = thread.submit("loading the network", move |c| Segmenter::new(spec, &weights, c.device()));

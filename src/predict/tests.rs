@@ -4,7 +4,8 @@ use super::*;
 use crate::core::Geometry;
 use crate::jobs::{CancelToken, Waker};
 use crate::nn::{
-    Intensity, NormKind, PreprocessConfig, SharedGpu, UNetConfig, collect_state, initial_weights, save_weights,
+    Intensity, NormKind, PreprocessConfig, SharedGpu, UNetConfig, collect_state, compute_device, initial_weights,
+    save_weights,
 };
 use glam::DVec3;
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ fn labels_lie_on_the_volume_and_say_where_they_come_from() {
     assert_eq!(again.labels, p.labels);
     match SharedGpu::create() {
         Ok(gpu) => {
-            let thread = PredictDevice::Thread(ComputeThread::start(gpu.compute()).unwrap());
+            let thread = PredictDevice::Thread(ComputeThread::start(gpu.compute()).unwrap(), DeviceChoice::Gpu);
             let other = predict_volume(&ModelSource::Run(run), &volume, &thread, &ctx).unwrap();
             let (a, b) = (other.labels.to_dense(), p.labels.to_dense());
             let differ = a.iter().zip(&b).filter(|(a, b)| a != b).count();

@@ -10,7 +10,7 @@ use super::step::{Learner, Validation};
 use super::store::{DEFAULT_MEMORY, SliceStore};
 use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Waker};
-use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, StateDict, compute_device, wait};
+use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ pub struct TrainRequest {
     /// Run folder: created, or continued with `resume`.
     pub run: PathBuf,
     pub device: DeviceChoice,
-    /// The window's compute thread, used instead of `device` when given: short work runs between the steps.
+    /// The window's compute thread, for work on its graphics device: short work runs between the steps.
     pub compute: Option<ComputeThread>,
     /// Go on from the last checkpoint. The recipe must be the run's own; `epochs` and `patience` may differ.
     pub resume: bool,
@@ -98,16 +98,11 @@ pub fn train(
 impl Run {
     /// Finds the device and runs there.
     fn start(self, request: &TrainRequest, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
-        let thread = match &request.compute {
-            Some(thread) => thread.clone(),
-            None => {
-                let device = compute_device(request.device, None)?;
-                if !device.needs_thread() {
-                    return self.go(&Compute::here(device), ctx);
-                }
-                ComputeThread::start(device)?
-            }
-        };
+        let Settled { thread, device, warning } = settle(request.device, request.compute.as_ref())?;
+        if let Some(text) = warning {
+            ctx.send(TrainEvent::Warning(text));
+        }
+        let Some(thread) = thread else { return self.go(&Compute::here(device), ctx) };
         // The loop lives on the compute thread with a context of its own; its events are passed on from here.
         let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
         let outcome = thread.submit_long("training", move |compute| self.go(compute, &inner));

@@ -263,7 +263,7 @@ impl Workspace {
         }
         let id = document.case.id;
         let device = match self.compute_thread(device) {
-            Ok(Some(thread)) => PredictDevice::Thread(thread),
+            Ok(Some(thread)) => PredictDevice::Thread(thread, device),
             Ok(None) => PredictDevice::Choice(DeviceChoice::Cpu),
             Err(error) => {
                 self.notify(Notice::error(error.to_string()));
@@ -276,7 +276,11 @@ impl Workspace {
         });
         self.start(JobTask::new(
             handle,
-            |_, _| {},
+            |w, event| {
+                if let PredictEvent::Warning(text) = event {
+                    w.notify(Notice::warning(text));
+                }
+            },
             move |w, prediction| {
                 w.models.predicting = false;
                 let Some(prediction) = prediction else { return };
