@@ -205,7 +205,7 @@ impl MainWindow {
             }
         }
         let messages = &self.messages;
-        egui::Window::new("Messages").open(&mut self.message_list).default_width(520.0).show(ctx, |ui| {
+        panels::centred("Messages", ctx).open(&mut self.message_list).default_width(520.0).show(ctx, |ui| {
             egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
                 for message in messages.iter().rev() {
                     let color = match message.level {

@@ -1,10 +1,10 @@
 //! Version, licence and what the program is not.
 
-use egui::{Context, Window};
+use egui::Context;
 
 /// Draws it while `open`.
 pub fn show(ctx: &Context, open: &mut bool, device: &str) {
-    Window::new("About Maskwright").open(open).collapsible(false).resizable(false).show(ctx, |ui| {
+    super::centred("About Maskwright", ctx).open(open).collapsible(false).resizable(false).show(ctx, |ui| {
         ui.set_width(380.0);
         ui.heading(format!("Maskwright {}", env!("CARGO_PKG_VERSION")));
         ui.label("See CT, see the predicted mask over it, correct it, retrain the network in place.");

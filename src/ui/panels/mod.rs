@@ -13,3 +13,10 @@ pub mod start;
 pub mod status;
 pub mod toolbar;
 pub mod train;
+
+use egui::{Align2, Context, Window};
+
+/// A window in the middle at first, which the user can move.
+pub(super) fn centred(title: &'static str, ctx: &Context) -> Window<'static> {
+    Window::new(title).pivot(Align2::CENTER_CENTER).default_pos(ctx.content_rect().center())
+}

@@ -2,14 +2,14 @@
 
 use crate::nn::DeviceChoice;
 use crate::workspace::{Command, GpuSharing, Settings, SettingsCommand, ThemeChoice, Workspace};
-use egui::{ComboBox, Context, Grid, Ui, Window};
+use egui::{ComboBox, Context, Grid, Ui};
 
 /// Steps of the interface scale in percent; a list and no slider, because a slider would move under the pointer.
 const SCALES: [u32; 7] = [100, 125, 150, 175, 200, 225, 250];
 
 /// Draws it while `open`.
 pub fn show(ctx: &Context, open: &mut bool, workspace: &Workspace, out: &mut Vec<Command>) {
-    Window::new("Settings").open(open).collapsible(false).resizable(false).show(ctx, |ui| {
+    super::centred("Settings", ctx).open(open).collapsible(false).resizable(false).show(ctx, |ui| {
         Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
             let now = &workspace.settings;
             for command in [theme(ui, now), scale(ui, now), device(ui, now), sharing(ui, now)].into_iter().flatten() {
