@@ -14,7 +14,9 @@ const PANE: PaneId = PaneId(0);
 pub struct Offscreen {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    target: wgpu::TextureView,
+    target: wgpu::Texture,
+    /// Receives the pixel in the middle of each draw: what can be read back has been drawn.
+    middle: wgpu::Buffer,
     renderer: SliceRenderer,
 }
 
@@ -35,13 +37,19 @@ impl Offscreen {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: FORMAT,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
+            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
             view_formats: &[],
         });
         Ok(Self {
             device: device.clone(),
             queue: queue.clone(),
-            target: target.create_view(&wgpu::TextureViewDescriptor::default()),
+            target,
+            middle: device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("offscreen pixel"),
+                size: u64::from(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT),
+                usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+                mapped_at_creation: false,
+            }),
             renderer: SliceRenderer::new(device, FORMAT)?,
         })
     }
@@ -57,11 +65,12 @@ impl Offscreen {
         view: &SliceView,
     ) -> Result<(), RenderError> {
         self.renderer.prepare(&self.queue, PANE, volume, layers, view)?;
+        let target = self.target.create_view(&wgpu::TextureViewDescriptor::default());
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
                 color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &self.target,
+                    view: &target,
                     depth_slice: None,
                     resolve_target: None,
                     ops: wgpu::Operations {
@@ -73,16 +82,37 @@ impl Offscreen {
             });
             self.renderer.paint(&mut pass, PANE);
         }
+        let (width, height) = (self.target.width(), self.target.height());
+        encoder.copy_texture_to_buffer(
+            wgpu::TexelCopyTextureInfo {
+                texture: &self.target,
+                mip_level: 0,
+                origin: wgpu::Origin3d { x: width / 2, y: height / 2, z: 0 },
+                aspect: wgpu::TextureAspect::All,
+            },
+            wgpu::TexelCopyBufferInfo {
+                buffer: &self.middle,
+                layout: wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: None, rows_per_image: None },
+            },
+            wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 },
+        );
         self.queue.submit([encoder.finish()]);
         Ok(())
     }
 
-    /// Waits until everything submitted is drawn.
+    /// Waits until the last draw is done, and gives the pixel in its middle (RGBA).
     ///
     /// # Errors
     /// [`RenderError::DeviceLost`] when the device does not answer.
-    pub fn wait(&self) -> Result<(), RenderError> {
+    pub fn wait(&self) -> Result<[u8; 4], RenderError> {
+        let pixel = self.middle.slice(..4);
+        pixel.map_async(wgpu::MapMode::Read, |_| {});
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
-        self.device.poll(wait).map(|_| ()).map_err(|_| RenderError::DeviceLost)
+        self.device.poll(wait).map_err(|_| RenderError::DeviceLost)?;
+        let read = pixel.get_mapped_range().map_err(|_| RenderError::DeviceLost)?;
+        let rgba = read.first_chunk().copied().ok_or(RenderError::DeviceLost);
+        drop(read);
+        self.middle.unmap();
+        rgba
     }
 }

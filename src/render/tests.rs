@@ -464,8 +464,12 @@ fn an_offscreen_pane_draws_and_refuses_what_does_not_fit() {
         background: [0; 3],
     };
     let mut pane = Offscreen::new(device, queue, view.pane_size).unwrap();
-    assert_eq!(pane.draw(&volume, [None, None], &view), Ok(()));
-    assert_eq!(pane.wait(), Ok(()));
+    // A fresh volume is 0 HU throughout: above one window, below the other. Waiting gives what was just drawn.
+    for (window_center, grey) in [(-400.0, 255), (400.0, 0), (-400.0, 255)] {
+        let view = SliceView { window: Window::new(400.0, window_center), ..view.clone() };
+        assert_eq!(pane.draw(&volume, [None, None], &view), Ok(()));
+        assert_eq!(pane.wait(), Ok([grey, grey, grey, 255]));
+    }
     let refused = pane.draw(&volume, [Some(&labels), None], &view);
     assert!(matches!(refused, Err(RenderError::Grid { .. })), "{refused:?}");
     for size in [[0, 64], [64, u32::MAX]] {

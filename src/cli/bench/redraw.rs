@@ -36,7 +36,7 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
             let next = if pane.slice_index(&geometry) == last { 0.0 } else { pane.slice + 1.0 };
             pane.set_slice(&geometry, next);
             let view = view(&pane, &geometry, Window::new(400.0, 40.0));
-            watch.time(|| stage.draw(&view).and_then(|()| stage.pane.wait())).map_err(CliError::of)
+            watch.time(|| stage.draw(&view).and_then(|()| stage.pane.wait())).map(drop).map_err(CliError::of)
         })?;
     }
     Ok(())
@@ -69,6 +69,7 @@ fn window_drag(sampler: &mut Sampler, stage: &mut Stage, pane: &PaneView, geomet
                 submits.push(begun.elapsed().as_secs_f64());
                 stage.pane.wait()
             })
+            .map(drop)
             .map_err(CliError::of)
     })?;
     // The first one warmed up.
