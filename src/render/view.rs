@@ -135,9 +135,19 @@ impl PaneView {
         self.center = held - (pointer - self.size / 2.0) / self.pixels_per_voxel(geometry);
     }
 
-    /// Takes a new pane size and keeps centre and zoom.
-    pub fn resize(&mut self, size: DVec2) {
+    /// Takes a new pane size. A whole slice stays a whole slice, as large as it can be; else the pane keeps showing
+    /// the same part of the body.
+    pub fn resize(&mut self, geometry: &Geometry, size: DVec2) {
+        let (old, zoom) = (self.size, self.zoom);
+        let (center, fitting) = ((self.extent(geometry) - DVec2::ONE) / 2.0, self.fitting_zoom(geometry));
+        let fitted = (zoom - fitting).abs() <= 1e-6 * fitting && (self.center - center).abs().max_element() < 1e-6;
         self.size = size;
+        let factor = (size / old).min_element();
+        if fitted {
+            self.refit(geometry);
+        } else if factor.is_finite() && factor > 0.0 {
+            self.zoom_at(geometry, size / 2.0, factor);
+        }
     }
 
     /// Brings a voxel to the middle of the pane and its slice to the front.
@@ -241,6 +251,22 @@ mod tests {
                 assert!(((low + high) / 2.0 - size / 2.0).length() < 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn a_pane_of_another_size_shows_the_same() {
+        let g = plain_grid();
+        let (small, large) = (DVec2::new(300.0, 200.0), DVec2::new(900.0, 500.0));
+        let mut view = PaneView::fit(Plane::Axial, &g, small);
+        view.resize(&g, large);
+        assert_eq!(view, PaneView::fit(Plane::Axial, &g, large), "a whole slice uses all the room");
+        view.zoom_at(&g, DVec2::new(100.0, 80.0), 2.0);
+        let (center, zoom) = (view.center, view.zoom);
+        view.resize(&g, large / 2.0);
+        assert!((view.center - center).length() < 1e-9 && (view.zoom - zoom / 2.0).abs() < 1e-9);
+        view.resize(&g, DVec2::ZERO);
+        view.resize(&g, large);
+        assert!(view.zoom.is_finite() && view.center.is_finite());
     }
 
     #[test]

@@ -199,12 +199,7 @@ impl Viewer {
         let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
         let view = self.panes.entry((document.case.id, plane)).or_insert_with(|| PaneView::fit(plane, &geometry, size));
         if view.size != size {
-            // A pane that grows or shrinks keeps showing the same part of the body.
-            let factor = (size.x / view.size.x).min(size.y / view.size.y);
-            view.resize(size);
-            if factor.is_finite() && factor > 0.0 {
-                view.zoom_at(&geometry, size / 2.0, factor);
-            }
+            view.resize(&geometry, size);
         }
         if self.refit {
             view.refit(&geometry);
