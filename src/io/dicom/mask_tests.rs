@@ -261,14 +261,19 @@ fn contours_fill_even_odd_and_strays_are_named() {
     ];
     structure_set(&path, vec![("GTV", ring), ("Node", strays)]);
     let mask = load_rtstruct(&path, &reference, &JobContext::<()>::detached()).unwrap();
-    let counts = mask.labels.counts();
-    assert_eq!((counts[1], counts[2], mask.labels.at([4, 4, 1]), mask.labels.at([7, 7, 1])), (64 - 9 - 4, 4, 0, 2));
+    let (counts, node) = (mask.labels.counts(), &mask.further[0]);
+    assert_eq!((counts[1], mask.labels.at([4, 4, 1]), mask.labels.at([7, 7, 1])), (64 - 9, 0, 1));
+    assert_eq!((node.labels.counts()[2], node.labels.at([7, 7, 1]), node.segments[0].name.as_str()), (4, 2, "Node"));
     assert_eq!(
-        (mask.segments[0].name.as_str(), mask.segments[1].color, mask.segments[0].file_value),
+        (mask.segments[0].name.as_str(), node.segments[0].color, mask.segments[0].file_value),
         ("GTV", [255, 128, 0], 4)
     );
     let codes: Vec<_> = mask.findings.iter().map(|f| f.code).collect();
-    assert_eq!(codes, ["open-contours", "off-plane-contours", "unreadable-contours", "overlapping-labels"]);
+    assert_eq!(codes, ["open-contours", "unreadable-contours", "off-plane-contours", "overlapping-labels"]);
+    assert!(
+        mask.findings[2].text.contains("1 contour(s) lie between two slices")
+            && mask.findings[2].text.contains("Node: 1")
+    );
     let far = Geometry::axis_aligned([10, 10, 3], DVec3::ONE, DVec3::splat(900.0)).unwrap();
     let error = load_rtstruct(&path, &far, &JobContext::<()>::detached()).unwrap_err();
     assert!(matches!(error, DicomError::Mismatch { .. }));
