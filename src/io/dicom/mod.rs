@@ -30,6 +30,8 @@ mod raster;
 #[cfg(test)]
 mod real_data;
 mod rtstruct;
+#[cfg(test)]
+mod rtstruct_tests;
 mod scan;
 #[cfg(test)]
 mod scan_tests;
