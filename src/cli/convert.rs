@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::run::{foreground, print};
-use crate::core::{Geometry, Volume};
-use crate::io::{self, DicomStack, FileKind, LoadEvent, LoadedMask, Series, VolumeSource};
+use crate::core::{Flips, Geometry, Volume};
+use crate::io::{self, DicomStack, FileKind, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
@@ -19,12 +19,33 @@ pub(super) struct ConvertArgs {
     /// Kind to write instead of what the ending says: nifti, nrrd, seg or png.
     #[arg(long, value_parser = parse_kind)]
     to: Option<FileKind>,
-    /// Which image to take where the input holds several: its label as `info` shows it, for example "CT 2".
-    #[arg(long, conflicts_with_all = ["mask", "reference"])]
+    /// Which image to take where the input, or the reference of a mask, holds several: its label as `info` shows it, for
+    /// example "CT 2".
+    #[arg(long)]
     series: Option<String>,
     /// Take the input as a mask even if it could be an image.
     #[arg(long)]
     mask: bool,
+    /// Which mask to take where the input holds several: its name as `info` shows it.
+    #[arg(long)]
+    mask_name: Option<String>,
+    /// Write only the segment of this name; may be given more than once.
+    #[arg(long)]
+    segment: Vec<String>,
+    /// Mirror the mask: x exchanges the sides, y top and bottom, z the order of the slices; for example xz.
+    #[arg(long)]
+    flip: Option<Flips>,
+}
+
+impl ConvertArgs {
+    /// Whether something was asked for that only a mask has.
+    fn asks_for_mask(&self) -> bool {
+        self.mask
+            || self.reference.is_some()
+            || self.mask_name.is_some()
+            || !self.segment.is_empty()
+            || self.flip.is_some()
+    }
 }
 
 fn parse_kind(text: &str) -> Result<FileKind, String> {
@@ -38,11 +59,7 @@ fn parse_kind(text: &str) -> Result<FileKind, String> {
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CliError> {
-    if args.mask || args.reference.is_some() || holds_only_masks(&args.input)? {
-        convert_mask(args)
-    } else {
-        convert_image(args)
-    }
+    if args.asks_for_mask() || holds_only_masks(&args.input)? { convert_mask(args) } else { convert_image(args) }
 }
 
 /// Whether a scan finds masks and no image that can be opened.
@@ -68,53 +85,99 @@ fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
 }
 
 fn convert_mask(args: &ConvertArgs) -> Result<(), CliError> {
-    let (geometry, stack) = match &args.reference {
-        Some(reference) => {
-            let (geometry, stack) = reference_grid(reference)?;
-            (Some(geometry), stack)
-        }
-        None => (None, None),
-    };
-    let mask = read_mask(&args.input, geometry)?;
-    for finding in &mask.findings {
+    let image = args.reference.as_deref().map(|r| reference_image(r, args.series.as_deref())).transpose()?;
+    let mut mask = read_mask(&args.input, args.mask_name.as_deref(), image.as_ref())?;
+    let known: Vec<String> = mask.all_segments().map(|s| s.name.clone()).collect();
+    if !args.segment.is_empty() && !mask.keep(&args.segment) {
+        let asked = args.segment.join(", ");
+        return Err(CliError(format!(
+            "{} holds no segment {asked}; choose among {}.",
+            args.input.display(),
+            known.join(", ")
+        )));
+    }
+    if let Some(flips) = args.flip {
+        mask.layers_mut().for_each(|(labels, _)| *labels = labels.flipped(flips));
+    } else if let Some(image) = image.as_ref().filter(|_| mask.unplaced) {
+        let volume = image.load()?;
+        io::propose_flip(&volume, &mut mask);
+    }
+    let (output, to, stack) = (args.output.clone(), args.to, image.and_then(|i| i.stack().cloned()));
+    let findings = foreground("Writing", |(), _| {}, move |_| io::save_loaded_mask(to, &output, mask, stack.as_ref()))?;
+    for finding in findings {
         eprintln!("{}", finding.text);
     }
-    let (output, to) = (args.output.clone(), args.to);
-    foreground(
-        "Writing",
-        |(), _| {},
-        move |_| match to {
-            Some(kind) => io::save_mask_as(kind, &output, &mask.labels, &mask.segments, stack.as_ref()),
-            None => io::save_mask(&output, &mask.labels, &mask.segments, stack.as_ref()),
-        },
-    )?;
     print(&format!("Wrote {}", args.output.display()));
     Ok(())
 }
 
-/// The grid of an image, and its DICOM series when it is one.
-pub(super) fn reference_grid(path: &Path) -> Result<(Geometry, Option<DicomStack>), CliError> {
-    let place = path.to_owned();
-    let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&place, ctx))?;
-    let series = scan.series().filter(|s| s.can_open()).max_by_key(|s| (s.may_be_ct(), s.slices));
-    let found = series.and_then(|s| Some((s.geometry?, s.source.clone()?)));
-    let (geometry, source) = found.ok_or_else(|| {
-        CliError(format!("{} holds no image that can be opened; give the folder of the CT series.", path.display()))
-    })?;
-    let stack = match source {
-        VolumeSource::Dicom(stack) => Some(stack),
-        VolumeSource::Nifti(_) | VolumeSource::Nrrd(_) => None,
-    };
-    Ok((geometry, stack))
+/// The image that a mask belongs to. Its samples are read only when they are asked for.
+pub(super) struct ReferenceImage {
+    pub geometry: Geometry,
+    source: VolumeSource,
 }
 
-/// A mask of any kind, on `reference` where one is given.
-pub(super) fn read_mask(path: &Path, reference: Option<Geometry>) -> Result<LoadedMask, CliError> {
+impl ReferenceImage {
+    /// Its DICOM series when it is one.
+    pub fn stack(&self) -> Option<&DicomStack> {
+        match &self.source {
+            VolumeSource::Dicom(stack) => Some(stack),
+            VolumeSource::Nifti(_) | VolumeSource::Nrrd(_) => None,
+        }
+    }
+
+    fn load(&self) -> Result<Volume, CliError> {
+        let source = self.source.clone();
+        foreground("Reading the image", |_, _| {}, move |ctx: &JobContext<LoadEvent>| io::load_volume(&source, ctx))
+    }
+}
+
+/// The image under a path: the one of this label, or else the CT with most slices.
+pub(super) fn reference_image(path: &Path, label: Option<&str>) -> Result<ReferenceImage, CliError> {
     let place = path.to_owned();
+    let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&place, ctx))?;
+    let can_open = scan.series().filter(|s| s.can_open());
+    let chosen = match label {
+        Some(label) => can_open.filter(|s| s.label.eq_ignore_ascii_case(label)).next(),
+        None => can_open.max_by_key(|s| (s.may_be_ct(), s.slices)),
+    };
+    let found = chosen.and_then(|s| Some(ReferenceImage { geometry: s.geometry?, source: s.source.clone()? }));
+    found.ok_or_else(|| match label {
+        Some(label) => CliError(format!("{} holds no image {label:?} that can be opened.", path.display())),
+        None => {
+            CliError(format!("{} holds no image that can be opened; give the folder of the CT series.", path.display()))
+        }
+    })
+}
+
+/// A mask of any kind, on an image where one is given.
+pub(super) fn read_mask(
+    path: &Path,
+    name: Option<&str>,
+    image: Option<&ReferenceImage>,
+) -> Result<LoadedMask, CliError> {
+    open_mask(path, name, image.map(|i| i.geometry), image.and_then(|i| i.stack().cloned()))
+}
+
+/// A mask of any kind on a grid.
+pub(super) fn read_mask_on(path: &Path, grid: Geometry) -> Result<LoadedMask, CliError> {
+    open_mask(path, None, Some(grid), None)
+}
+
+fn open_mask(
+    path: &Path,
+    name: Option<&str>,
+    grid: Option<Geometry>,
+    series: Option<DicomStack>,
+) -> Result<LoadedMask, CliError> {
+    let (place, name) = (path.to_owned(), name.map(str::to_owned));
     foreground(
         "Reading the mask",
         |(), _| {},
-        move |ctx: &JobContext<()>| io::open_mask(&place, reference.as_ref(), ctx),
+        move |ctx: &JobContext<()>| {
+            let request = MaskRequest { name: name.as_deref(), grid: grid.as_ref(), series: series.as_ref() };
+            io::find_mask(&place, request, ctx)
+        },
     )
 }
 

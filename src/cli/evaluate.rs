@@ -1,7 +1,7 @@
 //! `maskwright evaluate`: a prediction against the truth, one pair of files or two folders matched by name.
 
 use super::CliError;
-use super::convert::{read_mask, reference_grid};
+use super::convert::{read_mask, read_mask_on, reference_image};
 use super::run::{foreground, print};
 use crate::core::{LabelId, Segment};
 use crate::io::atomic::{NewFolder, plain_reason, write_atomic_bytes};
@@ -81,12 +81,25 @@ pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), Cli
 }
 
 fn compare_files(args: &EvaluateArgs, truth: &Path, prediction: &Path) -> Result<MetricReport, CliError> {
-    let reference = args.reference.as_deref().map(reference_grid).transpose()?.map(|(g, _)| g);
-    let a = read_mask(truth, reference)?;
-    let b = read_mask(prediction, Some(reference.unwrap_or(*a.labels.geometry())))?;
+    let image = args.reference.as_deref().map(|r| reference_image(r, None)).transpose()?;
+    let a = told(read_mask(truth, None, image.as_ref())?);
+    let grid = *a.labels.geometry();
+    let b = told(match &image {
+        Some(image) => read_mask(prediction, None, Some(image))?,
+        None => read_mask_on(prediction, grid)?,
+    });
     let pairs = if args.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(&a, &b) };
     let options = CompareOptions::full(stem(truth), stem(prediction));
     foreground("Comparing", |(), _| {}, move |ctx| metrics::compare(&a.labels, &b.labels, &pairs, &options, ctx))
+}
+
+/// One label map of the mask, with what was noticed told.
+fn told(mask: LoadedMask) -> LoadedMask {
+    let mask = mask.flattened();
+    for finding in &mask.findings {
+        eprintln!("{}", finding.text);
+    }
+    mask
 }
 
 /// Segments by the number they have in their files; the only segment of each when both have just one.

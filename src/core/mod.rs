@@ -5,6 +5,7 @@
 //! centre of the first voxel at (0, 0, 0). Transforms are named `a_from_b`.
 
 mod case;
+mod flips;
 mod geometry;
 mod labels;
 mod plane;
@@ -13,6 +14,7 @@ mod volume;
 mod window;
 
 pub use case::{Case, CaseId, Layer, LayerId, Origin};
+pub use flips::{Flips, FlipsError};
 pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
 pub use plane::{Plane, PlaneAxes};

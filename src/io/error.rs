@@ -6,7 +6,6 @@ use crate::io::image_stack::ImageStackError;
 use crate::io::nifti::NiftiError;
 use crate::io::nrrd::NrrdError;
 use crate::io::project::ProjectError;
-use crate::io::samples::SampleError;
 use std::io;
 use std::path::PathBuf;
 
@@ -66,6 +65,12 @@ pub enum IoError {
     /// More than one image, and none was asked for.
     #[error("{} holds {} images ({}): choose one with --series", path.display(), .known.len(), list(.known))]
     SeveralSeries { path: PathBuf, known: Vec<String> },
+    /// More than one mask, and none was asked for.
+    #[error("{} holds {} masks ({}): choose one with --mask-name", path.display(), .known.len(), list(.known))]
+    SeveralMasks { path: PathBuf, known: Vec<String> },
+    /// A name that no mask has.
+    #[error("{} holds no mask {asked:?}: choose among {}", path.display(), list(.known))]
+    UnknownMask { path: PathBuf, asked: String, known: Vec<String> },
     /// Slices are missing or cannot be read.
     #[error(
         "{} can be opened in part only: {} To go on with what there is, choose --series {}",
@@ -87,9 +92,8 @@ impl IoError {
     pub fn is_cancelled(&self) -> bool {
         match self {
             Self::Cancelled | Self::Dicom(DicomError::Cancelled) => true,
-            Self::Nifti(NiftiError::Data { source, .. }) | Self::Nrrd(NrrdError::Data { source, .. }) => {
-                matches!(source, SampleError::Cancelled)
-            }
+            Self::Nifti(e) => e.is_cancelled(),
+            Self::Nrrd(e) => e.is_cancelled(),
             Self::ImageStack(e) => matches!(e, ImageStackError::Cancelled),
             _ => false,
         }

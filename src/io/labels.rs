@@ -4,9 +4,10 @@ use crate::core::{LabelMap, Segment, Volume};
 use crate::io::dicom;
 use crate::io::error::IoError;
 use crate::io::image_stack::save_image_stack;
+use crate::io::mask::LoadedMask;
 use crate::io::nifti::{save_nifti_labels, save_nifti_volume};
-use crate::io::nrrd::{save_nrrd_labels, save_nrrd_volume};
-use crate::io::types::DicomStack;
+use crate::io::nrrd::{save_nrrd_labels, save_nrrd_layers, save_nrrd_volume};
+use crate::io::types::{DicomStack, Finding};
 use crate::jobs::JobContext;
 use std::path::Path;
 
@@ -78,6 +79,32 @@ pub fn save_mask_as(
             Ok(dicom::save_seg(path, labels, segments, stack, &JobContext::<()>::detached())?)
         }
     }
+}
+
+/// Saves a mask that was read, its layers too: in `.seg.nrrd` as the layers of a 3D Slicer segmentation, and in one label
+/// map everywhere else. Gives back the mask's findings, with that about segments that had to give way to others.
+///
+/// # Errors
+/// As [`save_mask`].
+pub fn save_loaded_mask(
+    kind: Option<FileKind>,
+    path: &Path,
+    mask: LoadedMask,
+    stack: Option<&DicomStack>,
+) -> Result<Vec<Finding>, IoError> {
+    let is_seg = path.file_name().is_some_and(|n| n.to_string_lossy().to_ascii_lowercase().ends_with(".seg.nrrd"));
+    let mask = match kind.or_else(|| FileKind::of(path)) {
+        Some(FileKind::Nrrd) if is_seg && !mask.further.is_empty() => {
+            save_nrrd_layers(path, &mask.layers().collect::<Vec<_>>())?;
+            return Ok(mask.findings);
+        }
+        _ => mask.flattened(),
+    };
+    match kind {
+        Some(kind) => save_mask_as(kind, path, &mask.labels, &mask.segments, stack)?,
+        None => save_mask(path, &mask.labels, &mask.segments, stack)?,
+    }
+    Ok(mask.findings)
 }
 
 /// Saves a volume in HU as `.nii`, `.nii.gz` or `.nrrd`.

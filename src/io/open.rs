@@ -3,13 +3,16 @@
 use crate::core::{Geometry, Segment, Volume};
 use crate::io::dicom;
 use crate::io::error::IoError;
-use crate::io::image_stack::{is_picture, load_image_stack, pictures_in};
-use crate::io::labels::FileKind;
+use crate::io::image_stack::{Pictures, is_picture, load_image_stack, pictures_in};
+use crate::io::layouts::declared_names;
+use crate::io::mask::LoadedMask;
+use crate::io::natural::natural_path_cmp;
 use crate::io::nifti::{load_nifti_labels, load_nifti_volume};
-use crate::io::nrrd::{FileSegment, load_nrrd_labels, load_nrrd_volume};
+use crate::io::nrrd::{load_nrrd_labels, load_nrrd_volume};
 use crate::io::orient::labels_on_grid;
 use crate::io::scan::scan;
-use crate::io::types::{DicomStack, Finding, LoadEvent, LoadedMask, MaskKind, MaskSource, Scan, Series, VolumeSource};
+use crate::io::types::{DicomStack, Finding, LoadEvent, MaskKind, MaskSource, Scan, Series, VolumeSource};
+use crate::io::volume_file::{FileSegment, VolumeKind};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
@@ -50,31 +53,39 @@ pub fn load_mask(
     ctx: &JobContext<()>,
 ) -> Result<LoadedMask, IoError> {
     match &source.kind {
-        MaskKind::Nifti(path) => nifti_mask(path, &source.name, Some(reference)),
-        MaskKind::Nrrd(path) => nrrd_mask(path, &source.name, Some(reference)),
+        MaskKind::Nifti(path) => file_mask(VolumeKind::Nifti, path, &source.name, Some(reference)),
+        MaskKind::Nrrd(path) => file_mask(VolumeKind::Nrrd, path, &source.name, Some(reference)),
         MaskKind::Seg(path) => Ok(dicom::load_seg(path, reference, ctx)?),
         MaskKind::RtStruct(path) => Ok(dicom::load_rtstruct(path, reference, ctx)?),
-        MaskKind::ImageStack { files, inverted_order } => {
-            Ok(load_image_stack(files, *inverted_order, &source.name, reference, ctx)?)
-        }
+        MaskKind::ImageStack(pictures) => Ok(load_image_stack(pictures, &source.name, reference, ctx)?),
         MaskKind::DicomMasks(organs) => Ok(dicom::load_dicom_masks(organs, reference, series, ctx)?),
     }
 }
 
-fn nifti_mask(path: &Path, name: &str, reference: Option<&Geometry>) -> Result<LoadedMask, IoError> {
-    let mut mask = labels_on_grid(path, load_nifti_labels(path)?, reference, false)?;
-    name_single(&mut mask.segments, name);
-    Ok(mask)
-}
-
-fn nrrd_mask(path: &Path, name: &str, reference: Option<&Geometry>) -> Result<LoadedMask, IoError> {
-    let (grid, values, named) = load_nrrd_labels(path)?;
+/// A mask that is a volume file, on `reference` or on its own grid.
+fn file_mask(kind: VolumeKind, path: &Path, name: &str, reference: Option<&Geometry>) -> Result<LoadedMask, IoError> {
+    let file = match kind {
+        VolumeKind::Nifti => load_nifti_labels(path)?,
+        VolumeKind::Nrrd => load_nrrd_labels(path)?,
+    };
+    let named = file.segments.clone();
     // 3D Slicer crops segmentations to what they hold; only such a file may cover a part of the image.
-    let mut mask = labels_on_grid(path, (grid, values), reference, !named.is_empty())?;
-    if named.is_empty() {
+    let mut mask = labels_on_grid(path, file, reference, !named.is_empty())?;
+    if !named.is_empty() {
+        for (layer, (_, segments)) in mask.layers_mut().enumerate() {
+            apply_names(segments, named.iter().filter(|s| s.layer == layer));
+        }
+        return Ok(mask);
+    }
+    let declared = declared_names(path);
+    if declared.is_empty() {
         name_single(&mut mask.segments, name);
-    } else {
-        apply_names(&mut mask.segments, &named);
+    }
+    for segment in &mut mask.segments {
+        if let Some((_, name)) = declared.iter().find(|(value, _)| *value == segment.file_value) {
+            let file_value = segment.file_value;
+            *segment = Segment { file_value, ..Segment::new(segment.id, name) };
+        }
     }
     Ok(mask)
 }
@@ -88,7 +99,7 @@ fn name_single(segments: &mut [Segment], name: &str) {
 }
 
 /// Takes names, colours and codes from the file, and adds segments that are named there but have no voxel.
-fn apply_names(segments: &mut Vec<Segment>, named: &[FileSegment]) {
+fn apply_names<'a>(segments: &mut Vec<Segment>, named: impl Iterator<Item = &'a FileSegment>) {
     for info in named {
         let at = match segments.iter().position(|s| s.file_value == info.value) {
             Some(at) => at,
@@ -168,72 +179,133 @@ fn quiet<E>(ctx: &JobContext<E>) -> JobContext<()> {
     inner
 }
 
-/// For the command line: the mask in a file or folder, on `reference` where one is given.
-///
-/// NIfTI and NRRD masks bring their own grid; every other kind needs the reference, or lies beside its series.
+/// Which mask is wanted, and on which image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MaskRequest<'a> {
+    /// Of several masks under the path, the one of this name.
+    pub name: Option<&'a str>,
+    /// The image's grid.
+    pub grid: Option<&'a Geometry>,
+    /// The image's DICOM series, which tells slices by their names.
+    pub series: Option<&'a DicomStack>,
+}
+
+/// [`find_mask`] for the only mask under a path, on `reference` where one is given.
 ///
 /// # Errors
-/// [`IoError::NeedsReference`], [`IoError::UnknownKind`], [`IoError::NothingFound`], and the format's own.
+/// As [`find_mask`].
 pub fn open_mask(path: &Path, reference: Option<&Geometry>, ctx: &JobContext<()>) -> Result<LoadedMask, IoError> {
+    find_mask(path, MaskRequest { grid: reference, ..MaskRequest::default() }, ctx)
+}
+
+/// The mask in a file or folder that is not known from a scan.
+///
+/// NIfTI, NRRD and DICOM SEG bring their own grid; every other kind needs the image's, or lies beside its series. With
+/// an image named, a folder of DICOM images that is no known mask is read as one: not zero is inside.
+///
+/// # Errors
+/// [`IoError::NeedsReference`], [`IoError::SeveralMasks`], [`IoError::UnknownMask`], [`IoError::UnknownKind`],
+/// [`IoError::NothingFound`], and the format's own.
+pub fn find_mask(path: &Path, request: MaskRequest<'_>, ctx: &JobContext<()>) -> Result<LoadedMask, IoError> {
     let meta = std::fs::metadata(path).map_err(|e| IoError::from_open(path, e))?;
     let name = stem(path);
-    if meta.is_file() {
-        return match FileKind::of(path) {
-            Some(FileKind::Nifti) => nifti_mask(path, &name, reference),
-            Some(FileKind::Nrrd) => nrrd_mask(path, &name, reference),
-            _ if is_picture(path) => {
-                let reference = reference.ok_or_else(|| IoError::NeedsReference(path.to_owned()))?;
-                Ok(load_image_stack(&[path.to_owned()], false, &name, reference, ctx)?)
-            }
-            _ => scanned_mask(path, reference, ctx),
-        };
-    }
-    let pictures = pictures_in(path)?;
-    if pictures.is_empty() {
-        scanned_mask(path, reference, ctx)
+    let pictures = if meta.is_dir() {
+        pictures_in(path)?
+    } else if let Some(kind) = VolumeKind::of(path) {
+        return file_mask(kind, path, &name, request.grid);
     } else {
-        stack_mask(&pictures, &name, reference, path, ctx)
-    }
-}
-
-fn stack_mask(
-    pictures: &[PathBuf],
-    name: &str,
-    reference: Option<&Geometry>,
-    path: &Path,
-    ctx: &JobContext<()>,
-) -> Result<LoadedMask, IoError> {
-    let reference = reference.ok_or_else(|| IoError::NeedsReference(path.to_owned()))?;
-    Ok(load_image_stack(pictures, false, name, reference, ctx)?)
-}
-
-/// The first mask that a scan of `path` finds, with the series it belongs to where that is there too.
-fn scanned_mask(path: &Path, reference: Option<&Geometry>, ctx: &JobContext<()>) -> Result<LoadedMask, IoError> {
-    let found = scan(path, ctx)?;
-    let owned = found.series().find_map(|s| s.masks.first().map(|m| (m, Some(s))));
-    let Some((mask, series)) = owned.or_else(|| found.masks.first().map(|m| (m, None))) else {
-        let known = path.is_dir();
-        return Err(if known { IoError::NothingFound(path.to_owned()) } else { IoError::UnknownKind(path.to_owned()) });
+        Some(path.to_owned()).into_iter().filter(|p| is_picture(p)).collect()
     };
-    let stack = series.and_then(|s| match &s.source {
+    if pictures.is_empty() {
+        return scanned_mask(path, request, ctx);
+    }
+    let grid = request.grid.ok_or_else(|| IoError::NeedsReference(path.to_owned()))?;
+    let matched = request.series.and_then(|series| Pictures::on_slices(series, &pictures));
+    let matched = matched.unwrap_or_else(|| Pictures::in_order(&pictures));
+    Ok(load_image_stack(&matched, &name, grid, ctx)?)
+}
+
+/// The mask that a scan of `path` finds, with the series it belongs to where that is there too.
+fn scanned_mask(path: &Path, request: MaskRequest<'_>, ctx: &JobContext<()>) -> Result<LoadedMask, IoError> {
+    let found = scan(path, ctx)?;
+    let owned = found.series().flat_map(|s| s.masks.iter().map(move |m| (m, Some(s))));
+    let all: Vec<(&MaskSource, Option<&Series>)> = owned.chain(found.masks.iter().map(|m| (m, None))).collect();
+    let Some((mask, series)) = choose_mask(&all, path, request.name)? else {
+        let files = plain_files(path);
+        return match request.grid {
+            Some(grid) if found.series().next().is_some() && !files.is_empty() => {
+                Ok(dicom::load_dicom_masks(&[(stem(path), files)], grid, request.series, ctx)?)
+            }
+            _ if path.is_dir() => Err(IoError::NothingFound(path.to_owned())),
+            _ => Err(IoError::UnknownKind(path.to_owned())),
+        };
+    };
+    let own = series.and_then(|s| match &s.source {
         Some(VolumeSource::Dicom(stack)) => Some(stack),
         _ => None,
     });
-    let grid = reference.or_else(|| series.and_then(|s| s.geometry.as_ref()));
-    match (&mask.kind, grid) {
-        (_, Some(grid)) => load_mask(mask, stack, grid, ctx),
-        (MaskKind::Nifti(file), None) => nifti_mask(file, &mask.name, None),
-        (MaskKind::Nrrd(file), None) => nrrd_mask(file, &mask.name, None),
+    match (&mask.kind, request.grid.or_else(|| series.and_then(|s| s.geometry.as_ref()))) {
+        (_, Some(grid)) => load_mask(mask, request.series.or(own), grid, ctx),
+        (MaskKind::Nifti(file), None) => file_mask(VolumeKind::Nifti, file, &mask.name, None),
+        (MaskKind::Nrrd(file), None) => file_mask(VolumeKind::Nrrd, file, &mask.name, None),
+        (MaskKind::Seg(file), None) => Ok(dicom::load_seg(file, &dicom::seg_grid(file)?, ctx)?),
         (_, None) => Err(IoError::NeedsReference(path.to_owned())),
     }
 }
 
+type Owned<'s> = (&'s MaskSource, Option<&'s Series>);
+
+/// The mask of that name, or the only one; one that belongs to several series counts once.
+fn choose_mask<'s>(all: &[Owned<'s>], path: &Path, name: Option<&str>) -> Result<Option<Owned<'s>>, IoError> {
+    let mut known: Vec<String> = Vec::new();
+    for (mask, _) in all {
+        if !known.contains(&mask.name) {
+            known.push(mask.name.clone());
+        }
+    }
+    let path = path.to_owned();
+    match name {
+        Some(asked) => match all.iter().find(|(m, _)| m.name.eq_ignore_ascii_case(asked)) {
+            Some(found) => Ok(Some(*found)),
+            None => Err(IoError::UnknownMask { path, asked: asked.into(), known }),
+        },
+        None if known.len() > 1 => Err(IoError::SeveralMasks { path, known }),
+        None => Ok(all.first().copied()),
+    }
+}
+
+/// The file, or the visible files of the folder.
+fn plain_files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(path).map(|l| l.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    files.retain(|p| p.is_file() && p.file_name().is_some_and(|n| !n.to_string_lossy().starts_with('.')));
+    files.sort_by(|a, b| natural_path_cmp(a, b));
+    files
+}
+
 /// A file's name without its ending, or a folder's name.
-pub(super) fn stem(path: &Path) -> String {
+pub(in crate::io) fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let lower = name.to_ascii_lowercase();
-    let ending = [".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".dcm", ".png", ".jpeg", ".jpg"]
-        .into_iter()
-        .find(|e| lower.ends_with(e) && lower.len() > e.len());
+    let ending = [
+        ".seg.nrrd",
+        ".nii.gz",
+        ".hdr.gz",
+        ".img.gz",
+        ".nii",
+        ".hdr",
+        ".img",
+        ".nrrd",
+        ".nhdr",
+        ".dcm",
+        ".png",
+        ".jpeg",
+        ".jpg",
+    ]
+    .into_iter()
+    .find(|e| lower.ends_with(e) && lower.len() > e.len());
     ending.map_or(name.clone(), |e| name[..name.len() - e.len()].to_owned())
 }

@@ -1,10 +1,10 @@
 //! Real volumes and masks against what SimpleITK 2.5 reads from the same files; skipped by name where they are missing.
 
-use crate::core::Volume;
+use crate::core::{Flips, LabelMap, Volume};
 use crate::io::nifti::load_nifti_labels;
 use crate::io::nrrd::load_nrrd_labels;
 use crate::io::types::{MaskKind, Series};
-use crate::io::{load_image_stack, open_mask, open_volume, pictures_in, scan};
+use crate::io::{MatchedBy, better_flip, load_image_stack, open_mask, open_volume, pictures_in, scan};
 use crate::jobs::JobContext;
 use glam::DVec3;
 use std::path::{Path, PathBuf};
@@ -174,14 +174,14 @@ fn volumes_are_what_simpleitk_reads() {
 fn masks_are_what_simpleitk_reads() {
     for truth in &MASKS {
         let Some(path) = data(truth.0) else { continue };
-        let (grid, values) = if truth.0.ends_with(".nrrd") {
-            let (grid, values, _) = load_nrrd_labels(&path).unwrap();
-            (grid, values)
+        let file = if truth.0.ends_with(".nrrd") {
+            load_nrrd_labels(&path).unwrap()
         } else {
             load_nifti_labels(&path).unwrap()
         };
+        let grid = file.geometry;
         check_grid(&grid, truth);
-        assert_eq!(weighted(values.iter().map(|&v| i64::from(v))), truth.2, "{}", truth.0);
+        assert_eq!(weighted(file.layers[0].iter().map(|&v| i64::from(v))), truth.2, "{}", truth.0);
         let mask = open_mask(&path, Some(&grid), &JobContext::detached()).unwrap();
         let of = |l: u8| mask.segments.iter().find(|s| s.id == l).map_or(0, |s| i64::from(s.file_value));
         assert_eq!(weighted(mask.labels.to_dense().into_iter().map(of)), truth.2, "{}", truth.0);
@@ -246,11 +246,55 @@ fn picture_stacks_equal_the_mask_they_came_from() {
             let files = pictures_in(&pictures).unwrap();
             super::scan::attach_pictures(&mut found, [(pictures.clone(), files)].into());
             let mask = found.series().find_map(|s| s.masks.first()).expect("the pictures' stems are the slices'");
-            let MaskKind::ImageStack { files, inverted_order } = &mask.kind else { panic!("{:?}", mask.kind) };
-            let loaded = load_image_stack(files, *inverted_order, "mask", grid, &JobContext::detached()).unwrap();
+            let MaskKind::ImageStack(pictures) = &mask.kind else { panic!("{:?}", mask.kind) };
+            assert_eq!(pictures.matched, MatchedBy::Name);
+            let loaded = load_image_stack(pictures, "mask", grid, &JobContext::detached()).unwrap();
             let (a, b) = (loaded.labels.to_dense(), truth.labels.to_dense());
             let wrong = a.iter().zip(&b).filter(|(a, b)| a != b).count();
-            assert_eq!(wrong, 0, "{} of {} slices", pictures.display(), series.slices);
+            assert_eq!(wrong, 0, "{} of {} slices", folder.display(), series.slices);
         }
     }
+}
+
+/// A mask that lies right is left alone; a mirrored one is told in most cases, and then never made worse.
+#[test]
+fn mirrored_masks_are_told_from_right_ones() {
+    let pairs = [
+        ("sts-ct-rtstruct/STS_003/CT_image.nii.gz", "sts-ct-rtstruct/STS_003/CT_mask.nii.gz"),
+        ("sts-ct-rtstruct/STS_012/CT_image.nii.gz", "sts-ct-rtstruct/STS_012/CT_mask.nii.gz"),
+        ("sts-ct-rtstruct/STS_024/CT_image.nii.gz", "sts-ct-rtstruct/STS_024/CT_mask.nii.gz"),
+        ("cip-chest64/ct-64.nrrd", "cip-chest64/wholeLung-64.nrrd"),
+        ("cip-chest64/ct-64.nrrd", "cip-chest64/lm-64.nrrd"),
+        ("totalseg-ct-nifti3mm/example_ct_sm.nii.gz", "totalseg-ct-nifti3mm/example_seg.nii.gz"),
+        (
+            "totalseg-ct-nifti3mm/example_ct_sm.nii.gz",
+            "totalseg-ct-nifti3mm/example_seg_tissue_types/skeletal_muscle.nii.gz",
+        ),
+        (
+            "totalseg-ct-nifti3mm/example_ct_sm.nii.gz",
+            "totalseg-ct-nifti3mm/example_seg_tissue_types/subcutaneous_fat.nii.gz",
+        ),
+        ("totalseg-ct-nifti3mm/example_ct_sm.nii.gz", "totalseg-ct-nifti3mm/example_seg_tissue_types/torso_fat.nii.gz"),
+    ];
+    let (mut mirrored, mut told) = (0, 0);
+    for (image, mask) in pairs {
+        let (Some(image), Some(path)) = (data(image), data(mask)) else { continue };
+        let (volume, _) = load(&image);
+        let mask = open_mask(&path, Some(volume.geometry()), &JobContext::detached()).unwrap();
+        let mut alone = vec![mask.labels.clone()];
+        // Each organ by itself, too.
+        for segment in mask.segments.iter().filter(|_| mask.segments.len() > 1) {
+            let dense: Vec<u8> = mask.labels.to_dense().iter().map(|&l| u8::from(l == segment.id)).collect();
+            alone.push(LabelMap::from_dense(*volume.geometry(), &dense).unwrap());
+        }
+        for (n, labels) in alone.iter().enumerate() {
+            assert_eq!(better_flip(&volume, labels), None, "{} {n}", path.display());
+        }
+        for flips in Flips::ALL {
+            mirrored += 1;
+            told += usize::from(better_flip(&volume, &mask.labels.flipped(flips)).is_some_and(|f| f.0 == flips));
+        }
+    }
+    println!("{told} of {mirrored} mirrored masks were set right");
+    assert!(told * 10 >= mirrored * 6, "{told} of {mirrored}");
 }

@@ -15,7 +15,7 @@ const MAX_AXIS: usize = 32_767;
 /// Most voxels that are read (4 GiB of samples in memory).
 const MAX_VOXELS: u64 = 1 << 31;
 /// DEFLATE cannot pack more than 1032 bytes into one (RFC 1951: 258 bytes for two bits).
-const MAX_INFLATE: u64 = 1032;
+pub(super) const MAX_INFLATE: u64 = 1032;
 const CHUNK: usize = 1 << 20;
 
 /// Why the samples of a file were refused. Continues a sentence that names the file.

@@ -1,7 +1,8 @@
 //! What a scan finds and what a loader gives: shared by every reader and writer.
 
-use crate::core::{Geometry, LabelMap, Segment, Window};
-use std::path::PathBuf;
+use crate::core::{Geometry, Window};
+use crate::io::image_stack::Pictures;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How much a finding matters.
@@ -23,6 +24,19 @@ pub struct Finding {
     pub code: &'static str,
     pub text: String,
     pub file: Option<PathBuf>,
+}
+
+impl Finding {
+    /// A finding about no single file.
+    pub fn new(severity: Severity, code: &'static str, text: impl Into<String>) -> Self {
+        Self { severity, code, text: text.into(), file: None }
+    }
+
+    /// The same about a file.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), ..self }
+    }
 }
 
 /// What lies under a path.
@@ -137,12 +151,8 @@ pub enum MaskKind {
     /// DICOM SEG.
     Seg(PathBuf),
     RtStruct(PathBuf),
-    /// Folder of one 2-D image a slice, in the slice order given (ascending along the volume's k).
-    /// `inverted_order` when they are stored in the opposite order.
-    ImageStack {
-        files: Vec<PathBuf>,
-        inverted_order: bool,
-    },
+    /// One 2-D picture a slice.
+    ImageStack(Pictures),
     /// One DICOM mask series an organ (3D-IRCADb): `(organ, files in any order)`.
     DicomMasks(Vec<(String, Vec<PathBuf>)>),
 }
@@ -154,12 +164,4 @@ pub enum LoadEvent {
     Begin { geometry: Geometry, window: Option<Window> },
     /// One decoded slice along k, `dims[0] * dims[1]` samples in HU.
     Slice { k: usize, hu: Arc<[i16]> },
-}
-
-/// A mask on the grid that was asked for.
-#[derive(Debug, Clone)]
-pub struct LoadedMask {
-    pub labels: LabelMap,
-    pub segments: Vec<Segment>,
-    pub findings: Vec<Finding>,
 }

@@ -187,18 +187,14 @@ impl CaseSource {
                 };
                 let mut dense = vec![0; volume.geometry().voxel_count()];
                 for mask in &case.masks {
-                    let mut loaded =
+                    let loaded =
                         load_mask(mask, series, volume.geometry(), &quiet(ctx)).map_err(|e| self.stopped(ctx, &e))?;
-                    for segment in &mut loaded.segments {
-                        if let Some((_, name)) = case.label_names.iter().find(|(v, _)| *v == segment.file_value) {
-                            segment.name.clone_from(name);
+                    for (labels, segments) in loaded.layers() {
+                        let table = class_table(recipe, &under_all_names(segments, &case.label_names));
+                        for (target, label) in dense.iter_mut().zip(labels.to_dense()) {
+                            // Where segments overlap the later class wins.
+                            *target = table[usize::from(label)].max(*target);
                         }
-                    }
-                    let table = class_table(recipe, &loaded.segments);
-                    for (target, label) in dense.iter_mut().zip(loaded.labels.to_dense()) {
-                        let class = table[usize::from(label)];
-                        // Where masks overlap the later class wins, as within one mask.
-                        *target = class.max(*target);
                     }
                 }
                 let classes = self.map(&volume, &dense)?;
@@ -223,6 +219,20 @@ impl CaseSource {
 /// A context for readers whose own events nobody watches; it is cancelled with the run.
 fn quiet<E>(ctx: &JobContext<TrainEvent>) -> JobContext<E> {
     JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0
+}
+
+/// The segments once for each name that the data set declares for their number; as they are where it declares none.
+fn under_all_names(segments: &[Segment], declared: &[(u32, String)]) -> Vec<Segment> {
+    let mut named = Vec::new();
+    for segment in segments {
+        let names = declared.iter().filter(|(value, _)| *value == segment.file_value);
+        let before = named.len();
+        named.extend(names.map(|(_, name)| Segment { name: name.clone(), ..segment.clone() }));
+        if named.len() == before {
+            named.push(segment.clone());
+        }
+    }
+    named
 }
 
 /// Class of every label of a mask.
@@ -275,6 +285,13 @@ mod tests {
         ];
         let table = class_table(&recipe, &segments);
         assert_eq!((table[0], table[1], table[2], table[7], table[3]), (0, 1, 2, 3, 0));
+        let declared = [(2, "core".to_owned()), (2, "whole".to_owned()), (1, "whole".to_owned())];
+        recipe.data.classes = vec![
+            class("whole", ClassSource::Names(vec!["whole".into()])),
+            class("core", ClassSource::Names(vec!["core".into()])),
+        ];
+        let table = class_table(&recipe, &under_all_names(&segments, &declared));
+        assert_eq!((table[1], table[2], table[7]), (1, 2, 0), "a region holds the numbers of the regions within it");
         recipe.data.classes = vec![class("any", ClassSource::Any)];
         let table = class_table(&recipe, &[]);
         assert!(table[0] == 0 && table[1..].iter().all(|c| *c == 1));

@@ -1,7 +1,7 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
 use super::settings::{GpuSharing, ThemeChoice};
-use crate::core::{CaseId, LabelId, LayerId, Plane, Window};
+use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
 use crate::nn::DeviceChoice;
 use glam::DVec3;
 use std::path::PathBuf;
@@ -101,6 +101,8 @@ pub enum LayerCommand {
     Delete(LayerId),
     Select(LayerId),
     Rename(LayerId, String),
+    /// Mirrors its voxels within the grid.
+    Mirror(LayerId, Flips),
     Visible(LayerId, bool),
 }
 

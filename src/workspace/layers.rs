@@ -1,7 +1,7 @@
 //! Layers and segments: adding, naming, colouring, locking, deleting. Each is one undoable step.
 
 use super::{LayerCommand, Notice, SegmentCommand, Workspace};
-use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
+use crate::core::{CaseId, Flips, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
 use crate::edit::erase_segment;
 
 impl Workspace {
@@ -22,6 +22,7 @@ impl Workspace {
                     layer.name = name;
                 }
             }),
+            LayerCommand::Mirror(layer, flips) => self.mirror_layer(id, layer, flips),
             LayerCommand::Visible(layer, visible) => {
                 // What is shown is not work: no undo step.
                 if let Some(layer) = self.active_document_mut().and_then(|d| d.case.layer_mut(layer)) {
@@ -53,19 +54,40 @@ impl Workspace {
         self.insert_layer(id, "Duplicate layer", copy);
     }
 
+    /// Mirrors all of a layer, for masks whose files do not say where they lie. Locked segments forbid it.
+    fn mirror_layer(&mut self, id: CaseId, layer: LayerId, flips: Flips) {
+        let Some(found) = self.document(id).and_then(|d| d.case.layer(layer)) else { return };
+        if found.segments.iter().any(|s| s.locked) {
+            self.notify(Notice::warning("A segment of this layer is locked: unlock it before mirroring the layer."));
+            return;
+        }
+        self.change_layers(id, "Mirror layer", |d| {
+            if let Some(layer) = d.case.layer_mut(layer) {
+                layer.labels = layer.labels.flipped(flips);
+            }
+        });
+    }
+
     /// Adds a layer under a new number, selects it, and makes it undoable; `false` when the case was closed.
     ///
     /// A layer that arrives during a stroke waits for its end: the stroke's own step must come first.
-    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, mut layer: Layer) -> bool {
-        layer.id = self.next_layer_id();
+    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, layer: Layer) -> bool {
+        self.insert_layers(id, step, vec![layer])
+    }
+
+    /// As [`Self::insert_layer`] for several at once, of which the first is selected.
+    pub(super) fn insert_layers(&mut self, id: CaseId, step: &str, mut layers: Vec<Layer>) -> bool {
+        for layer in &mut layers {
+            layer.id = self.next_layer_id();
+        }
         let Some(document) = self.document_mut(id) else { return false };
         if document.stroke.is_some() {
-            document.waiting.push((step.to_owned(), layer));
+            document.waiting.extend(layers.into_iter().map(|layer| (step.to_owned(), layer)));
             return true;
         }
         self.change_layers(id, step, |d| {
-            d.active_layer = Some(layer.id);
-            d.case.layers.push(layer);
+            d.active_layer = layers.first().map(|l| l.id).or(d.active_layer);
+            d.case.layers.extend(layers);
         });
         true
     }

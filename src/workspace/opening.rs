@@ -2,11 +2,12 @@
 
 use super::task::JobTask;
 use super::{Document, Notice, OpenCommand, Workspace};
-use crate::core::{CaseId, Layer, LayerId, Origin};
-use crate::io::{LoadEvent, LoadedMask, MaskSource, Scan, Series, VolumeSource};
+use crate::core::{CaseId, Layer, LayerId, Origin, Segment, Volume};
+use crate::io::{LoadEvent, LoadedMask, MaskLayer, MaskRequest, MaskSource, Scan, Series, VolumeSource};
 use crate::jobs::{self, JobContext};
 use crate::phantom::{self, PhantomSpec};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 impl Workspace {
     pub(super) fn apply_open(&mut self, command: OpenCommand) {
@@ -175,7 +176,8 @@ impl Workspace {
             _ => None,
         };
         let name = mask.name.clone();
-        self.import(name, move |ctx| crate::io::load_mask(&mask, stack.as_ref(), &geometry, ctx));
+        let volume = document.case.volume.clone();
+        self.import(name, volume, move |ctx| crate::io::load_mask(&mask, stack.as_ref(), &geometry, ctx));
     }
 
     /// Reads a mask file or folder that the user chose.
@@ -185,17 +187,32 @@ impl Workspace {
             return;
         };
         let geometry = document.case.geometry;
+        let stack = match &document.source {
+            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
+            _ => None,
+        };
+        let volume = document.case.volume.clone();
         let name = file_label(&path);
-        self.import(name, move |ctx| crate::io::open_mask(&path, Some(&geometry), ctx));
+        self.import(name, volume, move |ctx| {
+            let request = MaskRequest { name: None, grid: Some(&geometry), series: stack.as_ref() };
+            crate::io::find_mask(&path, request, ctx)
+        });
     }
 
     fn import<Err: std::fmt::Display + Send + 'static>(
         &mut self,
         name: String,
+        volume: Option<Arc<Volume>>,
         read: impl FnOnce(&JobContext<()>) -> Result<LoadedMask, Err> + Send + 'static,
     ) {
         let Some(id) = self.active else { return };
-        let handle = jobs::spawn("Reading the mask", self.waker.clone(), read);
+        let handle = jobs::spawn("Reading the mask", self.waker.clone(), move |ctx: &JobContext<()>| {
+            let mut mask = read(ctx)?;
+            if let Some(volume) = volume {
+                crate::io::propose_flip(&volume, &mut mask);
+            }
+            Ok::<_, Err>(mask)
+        });
         self.start(JobTask::new(
             handle,
             |_, ()| {},
@@ -204,15 +221,16 @@ impl Workspace {
                 for finding in &mask.findings {
                     w.notify(Notice::warning(finding.text.clone()));
                 }
-                let layer = Layer {
+                let first = MaskLayer { labels: mask.labels, segments: mask.segments };
+                let layers = std::iter::once(first).chain(mask.further).enumerate().map(|(n, layer)| Layer {
                     id: LayerId(0),
-                    name: name.clone(),
-                    labels: mask.labels,
-                    segments: mask.segments,
-                    origin: Origin::Imported { file: name },
+                    name: layer_name(&name, n, &layer.segments),
+                    labels: layer.labels,
+                    segments: layer.segments,
+                    origin: Origin::Imported { file: name.clone() },
                     visible: true,
-                };
-                w.insert_layer(id, "Import mask", layer);
+                });
+                w.insert_layers(id, "Import mask", layers.collect());
             },
         ));
     }
@@ -220,6 +238,15 @@ impl Workspace {
     /// All masks that can be imported for the active case.
     pub fn found_masks(&self) -> &[MaskSource] {
         self.active_document().map_or(&[], |d| &d.found_masks)
+    }
+}
+
+/// A mask's name for its first layer; those of overlapping segments are called after what is on them.
+fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
+    match segments {
+        [only] if n > 0 => format!("{mask}: {}", only.name),
+        [first, others @ ..] if n > 0 => format!("{mask}: {} and {} more", first.name, others.len()),
+        _ => mask.to_owned(),
     }
 }
 

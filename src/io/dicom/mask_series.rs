@@ -3,10 +3,10 @@
 use super::error::DicomError;
 use super::frames::FrameFile;
 use super::header::FileHeader;
-use super::labels::{Painter, finding};
 use super::placement::PixelGrid;
 use super::spacing::SAME_POSITION_MM;
 use crate::core::{Geometry, Segment};
+use crate::io::mask::Painter;
 use crate::io::{DicomStack, Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
@@ -15,11 +15,14 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+/// Code of the finding that slices were matched by their order.
+const BY_ORDER: &str = "matched-by-order";
+
 /// Reads one segment an organ, in the order given, labels from 1.
 ///
 /// Slices are placed by their position where they have one; else by the name, then by the instance number, of the
 /// slice of `stack` they belong to; else in order (with a finding), which needs as many files as the volume has
-/// slices. Where organs overlap (a tumour in the liver) the later one wins, with a note.
+/// slices. Organs that overlap (a tumour in the liver) come onto layers of their own, with a note.
 ///
 /// # Errors
 /// As the guard; [`DicomError::Mismatch`] when size, count or place do not fit `reference`;
@@ -40,7 +43,7 @@ pub fn load_dicom_masks<E: Send>(
     for (organ, files) in organs {
         let Ok(id) = u8::try_from(segments.len() + 1) else {
             let text = format!("Only the first 255 of {} organs are read.", organs.len());
-            findings.push(finding(Severity::Warning, "too-many-labels", text));
+            findings.push(Finding::new(Severity::Warning, "too-many-labels", text));
             break;
         };
         segments.push(Segment::new(id, organ));
@@ -59,10 +62,8 @@ pub fn load_dicom_masks<E: Send>(
             ctx.progress.step();
         }
     }
-    if painter.overlaps > 0 {
-        findings.push(Finding { severity: Severity::Note, ..painter.overlap_finding() });
-    }
-    Ok(LoadedMask { labels: painter.labels, segments, findings })
+    let unplaced = findings.iter().any(|f| f.code == BY_ORDER);
+    Ok(LoadedMask { unplaced, ..painter.finish(segments, Severity::Note, findings) })
 }
 
 /// What the volume's own files can tell about order: slice by file stem and by instance number.
@@ -99,7 +100,8 @@ fn place_files<'h>(
             .map(|h| {
                 let grid = h.frames.first().and_then(|p| PixelGrid::of_frame(p, [h.columns, h.rows], reference));
                 grid.map(|g| (h, g)).ok_or_else(|| {
-                    DicomError::mismatch(&h.path, "its pixels do not coincide with the voxels of this series")
+                    let place = h.frames.first();
+                    DicomError::mismatch(&h.path, place.map_or_else(String::new, |p| PixelGrid::misfit(p, reference)))
                 })
             })
             .collect();
@@ -124,7 +126,7 @@ fn place_files<'h>(
         return Err(DicomError::Mismatch { file, reason });
     }
     let text = format!("The slices of {organ} carry no position; they are matched to the volume by their order.");
-    findings.push(finding(Severity::Warning, "matched-by-order", text));
+    findings.push(Finding::new(Severity::Warning, BY_ORDER, text));
     let mut ordered: Vec<&FileHeader> = headers.iter().collect();
     if is_distinct(headers.iter().map(|h| h.instance)) {
         ordered.sort_by_key(|h| h.instance);

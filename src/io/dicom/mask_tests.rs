@@ -1,14 +1,12 @@
-//! Segmentations, structure sets, mask series and generated CT: what is written comes back, what is odd is said.
+//! Segmentations, mask series and generated CT: what is written comes back, what is odd is said.
 
 use super::real_data::{load, series, stack};
 use super::test_files::TestSlice;
-use super::write::Builder;
 use super::*;
 use crate::core::{Code, Geometry, LabelMap, Segment, Volume, Window};
 use crate::io::{DicomStack, MaskKind};
 use crate::jobs::JobContext;
-use dicom_core::VR;
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 use glam::{DAffine3, DMat3, DQuat, DVec3, EulerRot};
 use proptest::prelude::*;
 use std::path::Path;
@@ -209,67 +207,4 @@ fn ircadb_masks_come_back_by_position_and_by_order() {
     let short = Geometry::axis_aligned([4, 3, 4], DVec3::ONE, DVec3::ZERO).unwrap();
     let error = load_dicom_masks(&organs, &short, None, &ctx).unwrap_err().to_string();
     assert!(error.contains("3 slices without positions, the volume has 4"), "{error}");
-}
-
-fn contour(points: &[[f64; 3]], kind: &str) -> Builder {
-    let numbers: Vec<f64> = points.iter().flatten().copied().collect();
-    Builder::new()
-        .text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, kind)
-        .text(tags::NUMBER_OF_CONTOUR_POINTS, VR::IS, points.len().to_string())
-        .decimals(tags::CONTOUR_DATA, &numbers)
-}
-
-fn square(low: f64, high: f64, z: f64) -> [[f64; 3]; 4] {
-    [[low, low, z], [high, low, z], [high, high, z], [low, high, z]]
-}
-
-fn structure_set(path: &Path, rois: Vec<(&str, Vec<Builder>)>) {
-    let (names, contours): (Vec<_>, Vec<_>) = rois
-        .into_iter()
-        .enumerate()
-        .map(|(n, (name, contours))| {
-            let number = (n + 4).to_string();
-            let roi = Builder::new().text(tags::ROI_NUMBER, VR::IS, &number).text(tags::ROI_NAME, VR::LO, name);
-            let item = Builder::new()
-                .text(tags::REFERENCED_ROI_NUMBER, VR::IS, &number)
-                .text(tags::ROI_DISPLAY_COLOR, VR::IS, "255\\128\\0")
-                .items(tags::CONTOUR_SEQUENCE, contours);
-            (roi, item)
-        })
-        .unzip();
-    Builder::new()
-        .text(tags::SOP_CLASS_UID, VR::UI, uids::RT_STRUCTURE_SET_STORAGE)
-        .text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3")
-        .text(tags::MODALITY, VR::CS, "RTSTRUCT")
-        .items(tags::STRUCTURE_SET_ROI_SEQUENCE, names)
-        .items(tags::ROI_CONTOUR_SEQUENCE, contours)
-        .save(path, VR::OW, 0, |_| Ok(()))
-        .unwrap();
-}
-
-#[test]
-fn contours_fill_even_odd_and_strays_are_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("rs.dcm");
-    let reference = Geometry::axis_aligned([10, 10, 3], DVec3::new(1.0, 1.0, 2.0), DVec3::ZERO).unwrap();
-    let ring = vec![contour(&square(0.5, 8.5, 2.1), "CLOSED_PLANAR"), contour(&square(2.5, 5.5, 2.0), "CLOSED_PLANAR")];
-    let strays = vec![
-        contour(&square(0.5, 2.5, 1.0), "CLOSED_PLANAR"),
-        contour(&square(0.5, 2.5, 2.0), "OPEN_PLANAR"),
-        contour(&[[0.0; 3], [1.0, 1.0, 0.0]], "CLOSED_PLANAR"),
-        contour(&square(6.5, 8.5, 2.0), "CLOSED_PLANAR"),
-    ];
-    structure_set(&path, vec![("GTV", ring), ("Node", strays)]);
-    let mask = load_rtstruct(&path, &reference, &JobContext::<()>::detached()).unwrap();
-    let counts = mask.labels.counts();
-    assert_eq!((counts[1], counts[2], mask.labels.at([4, 4, 1]), mask.labels.at([7, 7, 1])), (64 - 9 - 4, 4, 0, 2));
-    assert_eq!(
-        (mask.segments[0].name.as_str(), mask.segments[1].color, mask.segments[0].file_value),
-        ("GTV", [255, 128, 0], 4)
-    );
-    let codes: Vec<_> = mask.findings.iter().map(|f| f.code).collect();
-    assert_eq!(codes, ["open-contours", "off-plane-contours", "unreadable-contours", "overlapping-labels"]);
-    let far = Geometry::axis_aligned([10, 10, 3], DVec3::ONE, DVec3::splat(900.0)).unwrap();
-    let error = load_rtstruct(&path, &far, &JobContext::<()>::detached()).unwrap_err();
-    assert!(matches!(error, DicomError::Mismatch { .. }));
 }

@@ -20,7 +20,6 @@ mod guard;
 mod guard_tests;
 mod header;
 mod lab;
-mod labels;
 mod lut;
 mod mask_series;
 #[cfg(test)]
@@ -31,10 +30,16 @@ mod raster;
 #[cfg(test)]
 mod real_data;
 mod rtstruct;
+#[cfg(test)]
+mod rtstruct_tests;
 mod scan;
 #[cfg(test)]
 mod scan_tests;
 mod seg;
+mod seg_grid;
+mod seg_plan;
+#[cfg(test)]
+mod seg_tests;
 mod seg_write;
 mod series;
 mod spacing;
@@ -50,5 +55,6 @@ pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
 pub use scan::{DicomScan, scan_files};
 pub use seg::load_seg;
+pub use seg_grid::seg_grid;
 pub use seg_write::save_seg;
 pub use series::load_stack;

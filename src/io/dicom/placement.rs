@@ -61,6 +61,30 @@ impl PixelGrid {
         })
     }
 
+    /// Why a frame has no whole-voxel place in the volume, as the end of a sentence.
+    pub fn misfit(place: &FramePlace, reference: &Geometry) -> String {
+        let (Some([row, column]), Some(spacing)) = (place.orientation, place.spacing) else {
+            return "it does not say where its pixels lie".into();
+        };
+        let directions = reference.direction();
+        let nearest = |d: DVec3| {
+            let along = (0..3).map(|a| (a, d.dot(directions.col(a)).abs()));
+            along.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 1.0))
+        };
+        let ((a, cos_a), (b, cos_b)) = (nearest(row), nearest(column));
+        let degrees = cos_a.min(cos_b).min(1.0).acos().to_degrees();
+        let voxels = reference.spacing();
+        let (here, there) = ([spacing.x, spacing.y], [voxels[a], voxels[b]]);
+        if degrees > 0.5 {
+            format!("its planes are turned by {degrees:.1} degrees against this series")
+        } else if here.iter().zip(there).any(|(h, t)| (h - t).abs() > 1e-3 * t) {
+            let [[h0, h1], [t0, t1]] = [here, there];
+            format!("its pixels are {h0:.3} x {h1:.3} mm where those of this series are {t0:.3} x {t1:.3} mm")
+        } else {
+            "its pixels lie between the voxels of this series".into()
+        }
+    }
+
     /// The voxel of pixel (column `i`, row `j`), or `None` outside the volume.
     pub fn voxel(&self, i: usize, j: usize, reference: &Geometry) -> Option<[usize; 3]> {
         let voxel = std::array::from_fn(|a| self.origin[a] + self.column[a] * i as i64 + self.row[a] * j as i64);
@@ -101,5 +125,13 @@ mod tests {
         assert_eq!(PixelGrid::of_frame(&shifted, [8, 4], &g), None);
         let tilted = place(sagittal.position.unwrap(), DVec3::new(0.0, -0.97, 0.25).normalize(), DVec3::Z);
         assert_eq!(PixelGrid::of_frame(&tilted, [8, 4], &g), None);
+        assert!(
+            PixelGrid::misfit(&tilted, &g).contains("turned by 14.5 degrees"),
+            "{}",
+            PixelGrid::misfit(&tilted, &g)
+        );
+        assert!(PixelGrid::misfit(&shifted, &g).contains("between the voxels"));
+        let coarse = FramePlace { spacing: Some(DVec2::new(1.0, 2.0)), ..sagittal };
+        assert!(PixelGrid::misfit(&coarse, &g).starts_with("its pixels are 1.000 x 2.000 mm"));
     }
 }

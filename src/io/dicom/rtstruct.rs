@@ -5,10 +5,10 @@
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::guard::with_header;
-use super::labels::{Painter, finding};
 use super::raster::Raster;
 use crate::core::{Geometry, Segment};
-use crate::io::{LoadedMask, Severity};
+use crate::io::mask::Painter;
+use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use dicom_dictionary_std::tags;
 use glam::{DVec2, DVec3};
@@ -20,22 +20,43 @@ const OFF_PLANE: f64 = 0.25;
 
 /// Reads the regions of `path` as labels on `reference`, in the order of the file from label 1.
 ///
-/// Contours of one region on one slice combine by exclusive or, so inner contours are holes. Where regions overlap
-/// the later one wins, with a finding. Open and point contours, and contours between slices, are left out with a
-/// finding.
+/// Contours of one region on one plane combine by exclusive or, so inner contours are holes. A contour may lie on a plane
+/// of any of the volume's three axes. Regions that overlap come onto layers of their own. Points and open lines, and
+/// contours that lie on no plane of voxels, are left out with a finding that counts them by region.
 ///
 /// # Errors
-/// As the guard; [`DicomError::Mismatch`] when the file holds regions but none of them touches the volume.
+/// As the guard; [`DicomError::Mismatch`] when the file holds closed contours but none of them touches the volume;
+/// [`DicomError::Refused`] when it holds no structures, or none that encloses anything.
 pub fn load_rtstruct<E>(path: &Path, reference: &Geometry, ctx: &JobContext<E>) -> Result<LoadedMask, DicomError> {
     with_header(path, |header| read(path, header.set, reference, ctx))
 }
 
-#[derive(Default)]
-struct Skipped {
-    open: usize,
-    off_plane: usize,
-    unreadable: usize,
+/// Why a contour is not drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    Open,
+    Unreadable,
+    /// On a plane between two slices.
+    Between,
+    /// On no plane of voxels at all.
+    Across,
+    Outside,
 }
+
+impl Reason {
+    fn code_and_text(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Open => ("open-contours", "are points or open lines, which enclose nothing"),
+            Self::Unreadable => ("unreadable-contours", "hold no readable points"),
+            Self::Between => ("off-plane-contours", "lie between two slices of this volume"),
+            Self::Across => ("off-plane-contours", "run across the slices of this volume"),
+            Self::Outside => ("outside-volume", "lie beyond this volume"),
+        }
+    }
+}
+
+/// Contours left out, by reason and region.
+type Skipped = BTreeMap<Reason, BTreeMap<String, usize>>;
 
 fn read<E>(
     path: &Path,
@@ -51,13 +72,13 @@ fn read<E>(
     let mut painter = Painter::new(*reference);
     let mut segments = Vec::new();
     let mut findings = Vec::new();
-    let mut skipped = Skipped::default();
+    let mut skipped = Skipped::new();
     ctx.progress.say("Filling contours");
     ctx.progress.set(0, rois.len() as u64);
     for roi in rois {
         let Ok(id) = u8::try_from(segments.len() + 1) else {
             let text = format!("Only the first 255 of {} regions are read.", rois.len());
-            findings.push(finding(Severity::Warning, "too-many-labels", text));
+            findings.push(Finding::new(Severity::Warning, "too-many-labels", text));
             break;
         };
         let number = roi.integer(tags::ROI_NUMBER);
@@ -71,22 +92,21 @@ fn read<E>(
             if let Some([r, g, b]) = color(item) {
                 segment.color = [r, g, b];
             }
-            for (k, raster) in rasters(item, reference, ctx, &mut skipped)? {
-                raster.for_each_inside(|i, j| painter.paint([i, j, k], id));
+            let mut skip = |reason| {
+                *skipped.entry(reason).or_default().entry(segment.name.clone()).or_default() += 1;
+            };
+            for (plane, raster) in rasters(item, reference, ctx, &mut skip)? {
+                raster.for_each_inside(|u, v| painter.paint(plane.voxel(u, v), id));
             }
         }
         segments.push(segment);
         ctx.progress.step();
     }
+    if painter.is_blank() && !skipped.is_empty() {
+        return Err(nothing_drawn(path, &skipped));
+    }
     report(&skipped, &mut findings);
-    let had_contours = contours.iter().any(|c| !c.items(tags::CONTOUR_SEQUENCE).is_empty());
-    if had_contours && painter.is_blank() {
-        return Err(DicomError::mismatch(path, "none of its contours touches a slice; it was drawn on another series"));
-    }
-    if painter.overlaps > 0 {
-        findings.push(painter.overlap_finding());
-    }
-    Ok(LoadedMask { labels: painter.labels, segments, findings })
+    Ok(painter.finish(segments, Severity::Warning, findings))
 }
 
 fn color(item: &DataSet<'_>) -> Option<[u8; 3]> {
@@ -95,25 +115,68 @@ fn color(item: &DataSet<'_>) -> Option<[u8; 3]> {
     Some([r, g, b].map(|v| v.clamp(0.0, 255.0) as u8))
 }
 
+/// A plane of voxels: all that have `at` on `axis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct VoxelPlane {
+    axis: usize,
+    at: usize,
+}
+
+impl VoxelPlane {
+    /// The two axes in the plane, the faster one first.
+    fn across(self) -> [usize; 2] {
+        [[1, 2], [0, 2], [0, 1]][self.axis.min(2)]
+    }
+
+    fn voxel(self, u: usize, v: usize) -> [usize; 3] {
+        let mut voxel = [self.at; 3];
+        let [a, b] = self.across();
+        (voxel[a], voxel[b]) = (u, v);
+        voxel
+    }
+
+    /// The plane that a contour, in voxel coordinates, lies on: a slice where it can be one.
+    fn of(points: &[DVec3], dims: [usize; 3]) -> Result<Self, Reason> {
+        let spread = |axis: usize| {
+            let (low, high) = points.iter().fold((f64::MAX, f64::MIN), |(l, h), p| (l.min(p[axis]), h.max(p[axis])));
+            (high - low, (low + high) / 2.0)
+        };
+        let Some((axis, middle)) =
+            [2, 0, 1].into_iter().find_map(|axis| Some((axis, spread(axis))).filter(|s| s.1.0 <= 2.0 * OFF_PLANE))
+        else {
+            return Err(Reason::Across);
+        };
+        let (width, middle) = middle;
+        let plane = middle.round();
+        if !(0.0..dims[axis] as f64).contains(&plane) {
+            Err(Reason::Outside)
+        } else if (middle - plane).abs() + width / 2.0 > OFF_PLANE {
+            Err(Reason::Between)
+        } else {
+            Ok(Self { axis, at: plane as usize })
+        }
+    }
+}
+
 fn rasters<E>(
     item: &DataSet<'_>,
     reference: &Geometry,
     ctx: &JobContext<E>,
-    skipped: &mut Skipped,
-) -> Result<BTreeMap<usize, Raster>, DicomError> {
-    let [nx, ny, nz] = reference.dims();
+    skip: &mut impl FnMut(Reason),
+) -> Result<BTreeMap<VoxelPlane, Raster>, DicomError> {
+    let dims = reference.dims();
     let voxel_from_world = reference.voxel_from_world();
-    let mut slices: BTreeMap<usize, Raster> = BTreeMap::new();
+    let mut planes: BTreeMap<VoxelPlane, Raster> = BTreeMap::new();
     for contour in item.items(tags::CONTOUR_SEQUENCE) {
         if ctx.is_cancelled() {
             return Err(DicomError::Cancelled);
         }
         if !matches!(contour.text(tags::CONTOUR_GEOMETRIC_TYPE).as_str(), "CLOSED_PLANAR" | "CLOSEDPLANAR_XOR" | "") {
-            skipped.open += 1;
+            skip(Reason::Open);
             continue;
         }
         let Some(numbers) = contour.numbers(tags::CONTOUR_DATA).filter(|n| n.len() >= 9 && n.len() % 3 == 0) else {
-            skipped.unreadable += 1;
+            skip(Reason::Unreadable);
             continue;
         };
         let points: Vec<DVec3> = numbers
@@ -122,26 +185,52 @@ fn rasters<E>(
             .iter()
             .map(|&p| voxel_from_world.transform_point3(DVec3::from_array(p)))
             .collect();
-        let k = points.iter().map(|p| p.z).sum::<f64>() / points.len() as f64;
-        let plane = k.round();
-        let on_slice = (0.0..nz as f64).contains(&plane) && points.iter().all(|p| (p.z - plane).abs() <= OFF_PLANE);
-        if !on_slice {
-            skipped.off_plane += 1;
-            continue;
+        match VoxelPlane::of(&points, dims) {
+            Ok(plane) => {
+                let [a, b] = plane.across();
+                let polygon: Vec<DVec2> = points.iter().map(|p| DVec2::new(p[a], p[b])).collect();
+                planes.entry(plane).or_insert_with(|| Raster::new(dims[a], dims[b])).toggle(&polygon);
+            }
+            Err(reason) => skip(reason),
         }
-        let polygon: Vec<DVec2> = points.iter().map(|p| p.truncate()).collect();
-        slices.entry(plane as usize).or_insert_with(|| Raster::new(nx, ny)).toggle(&polygon);
     }
-    Ok(slices)
+    Ok(planes)
 }
 
-fn report(skipped: &Skipped, findings: &mut Vec<crate::io::Finding>) {
-    let mut say = |n: usize, code, text: &str| {
-        if n > 0 {
-            findings.push(finding(Severity::Warning, code, format!("{n} contour(s) {text}")));
-        }
-    };
-    say(skipped.open, "open-contours", "are points or open lines, which enclose nothing, and are left out.");
-    say(skipped.off_plane, "off-plane-contours", "lie on no slice of this volume and are left out.");
-    say(skipped.unreadable, "unreadable-contours", "hold no readable points and are left out.");
+fn report(skipped: &Skipped, findings: &mut Vec<Finding>) {
+    for (reason, regions) in skipped {
+        let (code, text) = reason.code_and_text();
+        let total: usize = regions.values().sum();
+        let text = format!("{total} contour(s) {text}, and are left out ({}).", by_region(regions));
+        findings.push(Finding::new(Severity::Warning, code, text));
+    }
+}
+
+/// `GTV: 3, Node: 1`, the first five of many.
+fn by_region(regions: &BTreeMap<String, usize>) -> String {
+    let mut text = regions.iter().take(5).map(|(name, n)| format!("{name}: {n}")).collect::<Vec<_>>().join(", ");
+    if regions.len() > 5 {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn nothing_drawn(path: &Path, skipped: &Skipped) -> DicomError {
+    let reasons: Vec<String> = skipped
+        .iter()
+        .map(|(reason, regions)| {
+            format!(
+                "{} contour(s) {} ({})",
+                regions.values().sum::<usize>(),
+                reason.code_and_text().1,
+                by_region(regions)
+            )
+        })
+        .collect();
+    let reasons = reasons.join("; ");
+    if skipped.keys().all(|r| matches!(r, Reason::Open | Reason::Unreadable)) {
+        return DicomError::refused(path, format!("nothing in it encloses an area: {reasons}"));
+    }
+    let text = format!("none of its contours touches a slice; it was drawn on another series: {reasons}");
+    DicomError::mismatch(path, text)
 }

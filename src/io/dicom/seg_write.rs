@@ -5,7 +5,7 @@
 use super::error::DicomError;
 use super::guard::with_header;
 use super::lab::lab_from_srgb;
-use super::seg::UNSPECIFIED;
+use super::seg_plan::UNSPECIFIED;
 use super::write::{Builder, clip, now, random_uid, vector};
 use crate::core::{LabelId, LabelMap, Segment, VoxelBox};
 use crate::io::{DicomStack, SliceFile};

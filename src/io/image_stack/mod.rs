@@ -1,12 +1,18 @@
 //! Masks as one PNG or JPEG a slice.
 //!
-//! Such files know no spacing and no place: they take both from the image they belong to.
+//! Such files know no spacing and no place: they take both from the image they belong to. Which picture is whose is told
+//! by names, or else by order.
+
+mod matching;
+
+pub use matching::{MatchedBy, Pictures};
 
 use crate::core::{Geometry, LabelMap, Segment, VoxelBox, segments_for_values};
 use crate::io::atomic::{plain_reason, write_atomic};
+use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
 use crate::io::samples::file_values;
-use crate::io::types::{Finding, LoadedMask, Severity};
+use crate::io::types::{Finding, Severity};
 use crate::jobs::JobContext;
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
 use rayon::prelude::*;
@@ -24,7 +30,7 @@ pub enum ImageStackError {
     Picture { path: PathBuf, source: image::ImageError },
     #[error("{} is {}x{} pixels, the image's slices are {}x{}: choose the masks that belong to this image", path.display(), found[0], found[1], expected[0], expected[1])]
     Size { path: PathBuf, found: [u32; 2], expected: [usize; 2] },
-    #[error("{} has {found} pictures, the image has {expected} slices: one picture a slice is needed", folder.display())]
+    #[error("{} has {found} pictures, the image has {expected} slices: one picture a slice is needed, or names like those of the slices", folder.display())]
     Count { folder: PathBuf, found: usize, expected: usize },
     #[error("the pictures in {} hold more than 255 different values, so they are no masks", folder.display())]
     TooManyLabels { folder: PathBuf },
@@ -72,7 +78,7 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, ImageStackError> {
     Ok(files)
 }
 
-/// Reads one picture a slice. `files` follow k upwards, or downwards when `inverted_order`.
+/// Reads the pictures onto the slices they were matched to; a slice without a picture is empty, with a finding.
 ///
 /// One distinct value besides 0 (1, 255, …) is one label named `name`; a few are as many labels; lossy JPEG and
 /// smoothed edges are cut at the middle of the range, with a finding.
@@ -80,66 +86,76 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>, ImageStackError> {
 /// # Errors
 /// [`ImageStackError`].
 pub fn load_image_stack(
-    files: &[PathBuf],
-    inverted_order: bool,
+    pictures: &Pictures,
     name: &str,
     reference: &Geometry,
     ctx: &JobContext<()>,
 ) -> Result<LoadedMask, ImageStackError> {
     let [nx, ny, nz] = reference.dims();
-    let folder = files.first().and_then(|f| f.parent()).unwrap_or(Path::new("")).to_owned();
-    if files.len() != nz {
-        return Err(ImageStackError::Count { folder, found: files.len(), expected: nz });
+    let folder = pictures.files().next().and_then(|f| f.parent()).unwrap_or(Path::new("")).to_owned();
+    let count = || ImageStackError::Count { folder: folder.clone(), found: pictures.files().count(), expected: nz };
+    if pictures.slices.len() != nz {
+        return Err(count());
     }
     ctx.progress.set(0, nz as u64);
-    let slices = files
+    let slices = pictures
+        .slices
         .par_iter()
         .map(|file| {
             if ctx.is_cancelled() {
                 return Err(ImageStackError::Cancelled);
             }
-            let slice = read_slice(file, [nx, ny]);
+            let slice = file.as_ref().map(|file| read_slice(file, [nx, ny])).transpose();
             ctx.progress.step();
             slice
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let counts = count_values(&slices);
-    let lossy = slices.iter().any(|(_, jpeg)| *jpeg);
-    let mut findings = Vec::new();
+    let read: Vec<&(Pixels, bool)> = slices.iter().flatten().collect();
+    let counts = count_values(&read);
+    let lossy = read.iter().any(|(_, jpeg)| *jpeg);
+    let mut findings = findings(pictures, &folder);
     let (meaning, segments) = match meaning(&counts, lossy) {
         Some(Meaning::Threshold(from)) => {
             if lossy || counts.keys().any(|&v| v != 0 && v < from) {
-                findings.push(Finding {
-                    severity: Severity::Note,
-                    code: "threshold",
-                    text: format!(
-                        "the pictures hold shades between mask and background; values from {from} up were taken as mask"
-                    ),
-                    file: Some(folder.clone()),
-                });
+                let text = format!(
+                    "the pictures hold shades between mask and background; values from {from} up were taken as mask"
+                );
+                findings.push(Finding::new(Severity::Note, "threshold", text).about(&folder));
             }
             (Meaning::Threshold(from), vec![Segment::new(1, name)])
         }
         _ => {
             let values: Vec<u32> = counts.keys().copied().collect();
-            let table = segments_for_values(&values).ok_or(ImageStackError::TooManyLabels { folder })?;
-            let colour = slices.iter().any(|(p, _)| matches!(p, Pixels::Wide { colour: true, .. }));
+            let table = segments_for_values(&values)
+                .ok_or_else(|| ImageStackError::TooManyLabels { folder: folder.clone() })?;
+            let colour = read.iter().any(|(p, _)| matches!(p, Pixels::Wide { colour: true, .. }));
             let ids = table.iter().map(|(value, s)| (*value, s.id)).collect();
             let segments = table.into_iter().map(|(value, s)| coloured(s, value, colour)).collect();
             (Meaning::Table(ids), segments)
         }
     };
     let mut dense = vec![0u8; reference.voxel_count()];
-    dense.par_chunks_mut(nx * ny).enumerate().for_each(|(k, out)| {
-        let from = if inverted_order { nz - 1 - k } else { k };
-        if let Some((pixels, _)) = slices.get(from) {
+    dense.par_chunks_mut(nx * ny).zip(&slices).for_each(|(out, slice)| {
+        if let Some((pixels, _)) = slice {
             pixels.labels(&meaning, out);
         }
     });
-    match LabelMap::from_dense(*reference, &dense) {
-        Some(labels) => Ok(LoadedMask { labels, segments, findings }),
-        None => Err(ImageStackError::Count { folder: PathBuf::new(), found: files.len(), expected: nz }),
+    let labels = LabelMap::from_dense(*reference, &dense).ok_or_else(count)?;
+    Ok(LoadedMask { unplaced: true, ..LoadedMask::new(labels, segments, findings) })
+}
+
+fn findings(pictures: &Pictures, folder: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let empty = pictures.slices.iter().filter(|p| p.is_none()).count();
+    if empty > 0 {
+        let text = format!("{empty} slice(s) have no picture of their name, and were taken as empty");
+        findings.push(Finding::new(Severity::Note, "no-picture", text).about(folder));
     }
+    if pictures.matched == MatchedBy::Order {
+        let text = "the pictures are not named like the slices; they were matched to them by the order of names";
+        findings.push(Finding::new(Severity::Note, "matched-by-order", text).about(folder));
+    }
+    findings
 }
 
 fn coloured(mut segment: Segment, value: u32, colour: bool) -> Segment {
@@ -192,7 +208,7 @@ fn read_slice(path: &Path, size: [usize; 2]) -> Result<(Pixels, bool), ImageStac
 }
 
 /// How often each value occurs. Grey and colour slices of one stack agree on grey values.
-fn count_values(slices: &[(Pixels, bool)]) -> HashMap<u32, u64> {
+fn count_values(slices: &[&(Pixels, bool)]) -> HashMap<u32, u64> {
     let colour = slices.iter().any(|(p, _)| matches!(p, Pixels::Wide { colour: true, .. }));
     slices
         .par_iter()

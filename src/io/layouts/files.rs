@@ -1,11 +1,12 @@
 //! Layouts with a folder of images and a folder of masks: nnU-Net and single slices.
 
-use super::declared::label_names;
+use super::declared::{self, Declared};
 use super::folders::in_slice_order;
 use super::paths::{files, name, stacks, stem, volume_file};
 use super::{DatasetCase, Layout, LayoutError};
-use crate::io::is_picture;
+use crate::io::image_stack::Pictures;
 use crate::io::types::{DicomStack, MaskKind, MaskSource, VolumeSource};
+use crate::io::{is_picture, natural_cmp};
 use crate::jobs::JobContext;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -18,40 +19,41 @@ pub(super) fn is_slices(root: &Path) -> bool {
     root.join("images").is_dir() && root.join("masks").is_dir()
 }
 
-/// nnU-Net v2 (`<case>_0000`), v1 and the Medical Segmentation Decathlon (`<case>`). Of several channels the first.
+/// nnU-Net v2 (`<case>_0000`), v1 and the Medical Segmentation Decathlon (`<case>`), or as `dataset.json` pairs them. Of
+/// several channels the first.
 pub(super) fn nnunet(root: &Path, ctx: &JobContext<()>) -> Result<Vec<DatasetCase>, LayoutError> {
     if !is_nnunet(root) {
         let expected = "imagesTr and labelsTr";
         return Err(LayoutError::OtherLayout { root: root.into(), layout: Layout::NnUnet, expected });
     }
     ctx.progress.say("Looking for images and labels");
-    let label_names = label_names(&root.join("dataset.json"))?;
-    let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for path in files(&root.join("imagesTr"))? {
-        if volume_file(&path).is_some() {
-            images.insert(stem(&path), path);
-        }
-    }
+    let Declared { names: label_names, cases: listed } = declared::read(&root.join("dataset.json"))?;
+    let by_name = |folder: &str| -> Result<BTreeMap<String, PathBuf>, LayoutError> {
+        let found = files(&root.join(folder))?.into_iter().filter(|p| volume_file(p).is_some());
+        Ok(found.map(|p| (name(&p), p)).collect())
+    };
+    let (images, masks) = (by_name("imagesTr")?, by_name("labelsTr")?);
+    let by_stem: HashMap<String, &PathBuf> = images.values().map(|p| (stem(p), p)).collect();
+    let listed: HashMap<&str, &str> = listed.iter().map(|(image, mask)| (mask.as_str(), image.as_str())).collect();
     let mut cases = Vec::new();
-    for mask in files(&root.join("labelsTr"))? {
-        let kind = match volume_file(&mask) {
+    for (mask_name, mask) in &masks {
+        let kind = match volume_file(mask) {
             Some(VolumeSource::Nifti(path)) => MaskKind::Nifti(path),
             Some(VolumeSource::Nrrd(path)) => MaskKind::Nrrd(path),
             _ => continue,
         };
-        let case = stem(&mask);
-        let image = images.get(&format!("{case}_0000")).or_else(|| images.get(&case));
+        let case = stem(mask);
+        let image = match listed.get(mask_name.as_str()) {
+            Some(image) => images.get(*image),
+            None => by_stem.get(&format!("{case}_0000")).or_else(|| by_stem.get(&case)).copied(),
+        };
         if let Some(source) = image.and_then(|p| volume_file(p)) {
             let masks = vec![MaskSource { name: case.clone(), kind }];
-            cases.push(DatasetCase {
-                patient: case.clone(),
-                name: case,
-                source,
-                masks,
-                label_names: label_names.clone(),
-            });
+            let label_names = label_names.clone();
+            cases.push(DatasetCase { patient: case.clone(), name: case, source, masks, label_names });
         }
     }
+    cases.sort_by(|a, b| natural_cmp(&a.name, &b.name));
     Ok(cases)
 }
 
@@ -116,8 +118,7 @@ pub(super) fn slices(root: &Path, ctx: &JobContext<()>) -> Result<Vec<DatasetCas
         if let (Some(pictures), [stack]) = (&pictures, &found[..])
             && stack.slices.len() == dicom.len()
         {
-            let files = in_slice_order(stack, pictures);
-            let kind = MaskKind::ImageStack { files, inverted_order: false };
+            let kind = MaskKind::ImageStack(in_slice_order(stack, pictures));
             if let Some(stack) = found.pop() {
                 cases.push(case(&patient, patient.clone(), VolumeSource::Dicom(stack), kind));
             }
@@ -144,7 +145,7 @@ fn file_mask(path: &Path) -> MaskKind {
     match volume_file(path) {
         Some(VolumeSource::Nrrd(path)) => MaskKind::Nrrd(path),
         Some(VolumeSource::Nifti(path)) => MaskKind::Nifti(path),
-        _ if is_picture(path) => MaskKind::ImageStack { files: vec![path.into()], inverted_order: false },
+        _ if is_picture(path) => MaskKind::ImageStack(Pictures::in_order(&[path.into()])),
         _ => MaskKind::DicomMasks(vec![(name(path), vec![path.into()])]),
     }
 }

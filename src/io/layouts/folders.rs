@@ -2,10 +2,10 @@
 
 use super::paths::{entries, files, folder_name, folders, longest, name, stacks, stem, volume_file};
 use super::{DatasetCase, Layout, LayoutError};
+use crate::io::image_stack::Pictures;
 use crate::io::is_picture;
 use crate::io::types::{DicomStack, MaskKind, MaskSource, VolumeSource};
 use crate::jobs::JobContext;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// How many folders deep patients may lie (`Train_Sets/CT/1`).
@@ -106,8 +106,7 @@ fn chaos(folder: &Path, ctx: &JobContext<()>) -> Result<Found, LayoutError> {
     let masks = if pictures.is_empty() {
         Vec::new()
     } else {
-        let files = in_slice_order(&stack, &pictures);
-        vec![MaskSource { name: "Liver".into(), kind: MaskKind::ImageStack { files, inverted_order: false } }]
+        vec![MaskSource { name: "Liver".into(), kind: MaskKind::ImageStack(in_slice_order(&stack, &pictures)) }]
     };
     Ok(Some((VolumeSource::Dicom(stack), masks)))
 }
@@ -148,29 +147,8 @@ fn all_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, LayoutError> {
     Ok(found)
 }
 
-/// Pictures in the order of the stack's slices.
-///
-/// Each belongs to the slice file of the same stem; where stems differ, the n-th picture by name belongs to the n-th
-/// slice file by name, whichever way the slices run. With unequal numbers the order by name stays, and loading
-/// them says what is wrong.
-pub(super) fn in_slice_order(stack: &DicomStack, pictures: &[PathBuf]) -> Vec<PathBuf> {
-    let by_stem: HashMap<String, &PathBuf> = pictures.iter().map(|p| (stem(p), p)).collect();
-    let same: Option<Vec<PathBuf>> =
-        stack.slices.iter().map(|s| by_stem.get(&stem(&s.path)).map(|p| (*p).clone())).collect();
-    if let Some(files) = same {
-        return files;
-    }
-    if pictures.len() != stack.slices.len() {
-        return pictures.to_vec();
-    }
-    let mut by_name: Vec<usize> = (0..stack.slices.len()).collect();
-    by_name.sort_by(|a, b| {
-        let (a, b) = (&stack.slices[*a], &stack.slices[*b]);
-        crate::io::natural_cmp(&name(&a.path), &name(&b.path)).then(a.frame.cmp(&b.frame))
-    });
-    let mut files = vec![PathBuf::new(); pictures.len()];
-    for (picture, k) in pictures.iter().zip(by_name) {
-        files[k].clone_from(picture);
-    }
-    files
+/// Pictures in the order of the stack's slices. Where neither names nor their number fit, they stay in the order of their
+/// names, and loading them says what is wrong.
+pub(super) fn in_slice_order(stack: &DicomStack, pictures: &[PathBuf]) -> Pictures {
+    Pictures::on_slices(stack, pictures).unwrap_or_else(|| Pictures::in_order(pictures))
 }

@@ -22,6 +22,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::io) use declared::declared_names;
 pub use write::{PatientInfo, write_patient};
 
 use crate::io::IoError;
@@ -83,7 +84,8 @@ pub struct DatasetCase {
     pub patient: String,
     pub source: VolumeSource,
     pub masks: Vec<MaskSource>,
-    /// Numbers in the masks and their names, where the dataset declares them (nnU-Net's `dataset.json`).
+    /// Numbers in the masks and their names, where the dataset declares them (nnU-Net's `dataset.json`). A number that
+    /// lies in several regions has several names, its own first.
     pub label_names: Vec<(u32, String)>,
 }
 

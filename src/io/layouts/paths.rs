@@ -4,7 +4,10 @@ use super::{DatasetCase, LayoutError};
 use crate::core::Geometry;
 use crate::io::dicom;
 use crate::io::natural_cmp;
+use crate::io::nifti::is_pair_data;
+pub(super) use crate::io::open::stem;
 use crate::io::types::{DicomStack, VolumeSource};
+use crate::io::volume_file::VolumeKind;
 use crate::jobs::JobContext;
 use std::collections::HashSet;
 use std::fs;
@@ -38,39 +41,12 @@ pub(super) fn name(path: &Path) -> String {
     path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Endings of volume and mask files, the longer first.
-const ENDINGS: [&str; 9] = [".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".dcm", ".png", ".jpeg", ".jpg"];
-
-/// File name without its ending.
-pub(super) fn stem(path: &Path) -> String {
-    let name = name(path);
-    let lower = name.to_ascii_lowercase();
-    match ENDINGS.iter().find(|e| lower.ends_with(*e) && lower.len() > e.len()) {
-        // Endings are ASCII, and lowering ASCII keeps every byte where it was.
-        Some(ending) => name[..name.len() - ending.len()].to_owned(),
-        None => name,
-    }
-}
-
-pub(super) fn is_nifti(path: &Path) -> bool {
-    let lower = name(path).to_ascii_lowercase();
-    lower.ends_with(".nii") || lower.ends_with(".nii.gz")
-}
-
-pub(super) fn is_nrrd(path: &Path) -> bool {
-    let lower = name(path).to_ascii_lowercase();
-    lower.ends_with(".nrrd") || lower.ends_with(".nhdr")
-}
-
-/// A volume file's source, by its ending.
+/// A volume file's source, by its ending. A NIfTI pair counts once, as its header.
 pub(super) fn volume_file(path: &Path) -> Option<VolumeSource> {
-    if is_nifti(path) {
-        Some(VolumeSource::Nifti(path.into()))
-    } else if is_nrrd(path) {
-        Some(VolumeSource::Nrrd(path.into()))
-    } else {
-        None
-    }
+    VolumeKind::of(path).filter(|_| !is_pair_data(path)).map(|kind| match kind {
+        VolumeKind::Nifti => VolumeSource::Nifti(path.into()),
+        VolumeKind::Nrrd => VolumeSource::Nrrd(path.into()),
+    })
 }
 
 /// A folder's own name also where the path is `.` or ends in `..`.

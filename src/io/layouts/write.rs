@@ -174,7 +174,7 @@ impl Patient<'_> {
         }
         save_nifti_volume(&image, self.volume).map_err(IoError::from)?;
         save_nifti_labels(&mask, self.labels, self.segments).map_err(IoError::from)?;
-        let cases = paths::files(&masks)?.into_iter().filter(|p| paths::is_nifti(p)).count();
+        let cases = paths::files(&masks)?.into_iter().filter(|p| paths::volume_file(p).is_some()).count();
         declared::write(root, self.segments, cases)
     }
 

@@ -4,6 +4,7 @@ use super::HeaderFault;
 use crate::core::Geometry;
 use crate::io::samples::{SampleFormat, SampleKind, checked_dims};
 use crate::io::types::Severity;
+use crate::io::volume_file::{NO_ORIENTATION, Remark};
 use glam::{DAffine3, DMat3, DQuat, DVec3};
 
 /// Longest header: NIfTI-2.
@@ -18,8 +19,9 @@ pub struct Header {
     pub format: SampleFormat,
     /// Byte of the first voxel.
     pub data_offset: u64,
-    /// Severity, code and text of each remark.
-    pub remarks: Vec<(Severity, &'static str, String)>,
+    /// The data lies in a file of its own.
+    pub paired: bool,
+    pub remarks: Vec<Remark>,
 }
 
 /// Fields at byte offsets of the two versions, in the file's byte order.
@@ -27,6 +29,7 @@ struct Fields<'a> {
     bytes: &'a [u8],
     big_endian: bool,
     two: bool,
+    paired: bool,
 }
 
 impl Fields<'_> {
@@ -128,15 +131,16 @@ pub fn parse(bytes: &[u8]) -> Result<Header, HeaderFault> {
         _ => (1.0, 0.0),
     };
     let offset = fields.vox_offset();
-    let least = if fields.two { 544.0 } else { 352.0 };
+    let least = if fields.paired { 0.0 } else { [352.0, 544.0][usize::from(fields.two)] };
     // Some writers leave 0 where they mean "straight after the header".
     let offset = if offset == 0.0 { least } else { offset };
-    if !(offset >= least - 4.0 && offset <= MAX_DATA_OFFSET && offset.fract() == 0.0) {
+    if !(offset >= (least - 4.0).max(0.0) && offset <= MAX_DATA_OFFSET && offset.fract() == 0.0) {
         return Err(HeaderFault::DataOffset(offset));
     }
     let mut remarks = Vec::new();
     let geometry = grid(&fields, dims, &mut remarks)?;
     Ok(Header {
+        paired: fields.paired,
         geometry,
         format: SampleFormat { kind, big_endian: fields.big_endian, slope, intercept },
         data_offset: offset as u64,
@@ -158,8 +162,9 @@ fn version(bytes: &[u8]) -> Result<Fields<'_>, HeaderFault> {
     }
     let magic = if two { bytes.get(4..8) } else { bytes.get(344..348) };
     match magic {
-        Some(b"n+1\0" | b"n+2\0") => Ok(Fields { bytes, big_endian, two }),
-        Some(b"ni1\0" | b"ni2\0") => Err(HeaderFault::TwoFiles),
+        Some(b"n+1\0" | b"n+2\0") => Ok(Fields { bytes, big_endian, two, paired: false }),
+        Some(b"ni1\0" | b"ni2\0") => Ok(Fields { bytes, big_endian, two, paired: true }),
+        Some([0, 0, 0, 0]) if !two => Err(HeaderFault::Analyze),
         _ => Err(HeaderFault::NotNifti),
     }
 }
@@ -190,16 +195,14 @@ fn sample_kind(code: i16) -> Result<SampleKind, HeaderFault> {
         768 => SampleKind::U32,
         1024 => SampleKind::I64,
         1280 => SampleKind::U64,
+        128 | 2304 => return Err(HeaderFault::Colours),
+        32 | 1792 | 2048 => return Err(HeaderFault::Complex),
         other => return Err(HeaderFault::NumberType(other)),
     })
 }
 
 /// sform, else qform, else spacing alone; then RAS to LPS and the file's unit to mm.
-fn grid(
-    fields: &Fields<'_>,
-    dims: [usize; 3],
-    remarks: &mut Vec<(Severity, &'static str, String)>,
-) -> Result<Geometry, HeaderFault> {
+fn grid(fields: &Fields<'_>, dims: [usize; 3], remarks: &mut Vec<Remark>) -> Result<Geometry, HeaderFault> {
     let spacing = DVec3::from_array(std::array::from_fn(|a| {
         let d = fields.pixdim(a + 1).abs();
         // A single slice often has no thickness in its header.
@@ -219,31 +222,58 @@ fn grid(
         Geometry::new(dims, DAffine3 { matrix3: flip * ras.matrix3, translation: flip * ras.translation })
     };
     let (has_qform, has_sform) = fields.codes();
+    let qform = has_qform.then(|| lps(fields.qform(spacing)));
     if has_sform {
-        match lps(fields.sform()) {
-            Ok(grid) => {
-                sheared(&grid, remarks);
+        match (lps(fields.sform()).map_err(HeaderFault::Orientation).and_then(|g| sheared(g, remarks)), &qform) {
+            (Ok(grid), other) => {
+                // A qform cannot say a shear: then they must differ.
+                if let (Some(Ok(other)), false) = (other, remarks.iter().any(|r| r.1 == "sheared")) {
+                    compare(&grid, other, remarks);
+                }
                 return Ok(grid);
             }
-            Err(fault) if !has_qform => return Err(HeaderFault::Orientation(fault)),
-            Err(_) => remarks.push((Severity::Warning, "sform", "its sform is not usable; its qform is used".into())),
+            (Err(fault), None) => return Err(fault),
+            (Err(_), Some(_)) => {
+                remarks.push((Severity::Warning, "sform", "its sform is not usable; its qform is used".into()));
+            }
         }
     }
-    if has_qform {
-        return lps(fields.qform(spacing)).map_err(HeaderFault::Orientation);
+    if let Some(grid) = qform {
+        return grid.map_err(HeaderFault::Orientation);
     }
     let text = "it does not say how the patient lies; its axes are taken as right, anterior and up";
-    remarks.push((Severity::Warning, "no-orientation", text.into()));
+    remarks.push((Severity::Warning, NO_ORIENTATION, text.into()));
     lps(DAffine3 { matrix3: DMat3::from_diagonal(spacing), translation: DVec3::ZERO }).map_err(HeaderFault::Orientation)
 }
 
-/// Notes axes that are more than half a degree off a right angle; they are kept as they are.
-fn sheared(grid: &Geometry, remarks: &mut Vec<(Severity, &'static str, String)>) {
+/// Furthest off a right angle that axes may be: beyond any gantry tilt, the numbers are broken.
+const MAX_SHEAR_DEGREES: f64 = 45.0;
+
+/// Notes axes that are more than half a degree off a right angle; they are kept as they are, up to 45 degrees.
+fn sheared(grid: Geometry, remarks: &mut Vec<Remark>) -> Result<Geometry, HeaderFault> {
     let d = grid.direction();
     let worst = d.x_axis.dot(d.y_axis).abs().max(d.x_axis.dot(d.z_axis).abs()).max(d.y_axis.dot(d.z_axis).abs());
-    if worst > 0.5f64.to_radians().sin() {
-        let text =
-            format!("its axes are {:.1} degrees off a right angle, and shown as stored", worst.asin().to_degrees());
+    let degrees = worst.min(1.0).asin().to_degrees();
+    if degrees > MAX_SHEAR_DEGREES {
+        return Err(HeaderFault::Sheared(degrees));
+    }
+    if degrees > 0.5 {
+        let text = format!("its axes are {degrees:.1} degrees off a right angle, and shown as stored");
         remarks.push((Severity::Warning, "sheared", text));
+    }
+    Ok(grid)
+}
+
+/// Tells when the two transforms of a header disagree by more than half a voxel.
+fn compare(sform: &Geometry, qform: &Geometry, remarks: &mut Vec<Remark>) {
+    let last = DVec3::from_array(sform.dims().map(|d| d as f64 - 1.0));
+    let (s, q) = (sform.world_from_voxel(), qform.world_from_voxel());
+    let off = (0..8)
+        .map(|corner| DVec3::from_array(std::array::from_fn(|a| if corner >> a & 1 == 1 { last[a] } else { 0.0 })))
+        .map(|v| s.transform_point3(v).distance(q.transform_point3(v)))
+        .fold(0.0, f64::max);
+    if off > sform.spacing().min_element() / 2.0 {
+        let text = format!("its qform puts the image up to {off:.1} mm from where its sform does; the sform is used");
+        remarks.push((Severity::Warning, "forms-differ", text));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume, segments_for_values};
+use crate::io::volume_file::LabelFile;
 use crate::jobs::JobContext;
 use flate2::{Compression, write::GzEncoder};
 use glam::{DAffine3, DMat3, DQuat, DVec3};
@@ -57,9 +58,9 @@ proptest! {
             values.iter().map(|v| table.iter().find(|(x, _)| x == v).map_or(0, |(_, s)| s.id)).collect();
         let segments: Vec<Segment> = table.into_iter().map(|(_, s)| s).collect();
         save_nifti_labels(&path, &LabelMap::from_dense(g, &dense).unwrap(), &segments).unwrap();
-        let (grid, back) = load_nifti_labels(&path).unwrap();
-        prop_assert_eq!(back, values);
-        prop_assert!(grid.same_grid(&g, 1e-3));
+        let back = load_nifti_labels(&path).unwrap();
+        prop_assert_eq!(&back.layers, &[values]);
+        prop_assert!(back.geometry.same_grid(&g, 1e-3));
     }
 
     /// Any change to a header gives an answer, never a panic or a large allocation.
@@ -118,11 +119,14 @@ fn hostile_files_are_refused_by_reason() {
     assert!(refusal(&with(108, &f32::NAN.to_le_bytes())).contains("byte NaN"));
     assert!(refusal(&with(108, &1e30f32.to_le_bytes())).contains("not a place in the file"));
     assert!(refusal(&with(108, &400f32.to_le_bytes())).contains("too short"));
-    assert!(refusal(&with(70, &128i16.to_le_bytes())).contains("number type 128"));
+    assert!(refusal(&with(70, &128i16.to_le_bytes())).contains("colours (RGB)"));
+    assert!(refusal(&with(70, &1792i16.to_le_bytes())).contains("complex"));
+    assert!(refusal(&with(70, &1i16.to_le_bytes())).contains("number type 1 "));
     let series: Vec<u8> = [4i16, 3, 3, 1, 3].iter().flat_map(|v| v.to_le_bytes()).collect();
     assert!(refusal(&with(40, &series)).contains("3 volumes"));
     assert!(refusal(&with(42, &(-3i16).to_le_bytes())).contains("size in its header"));
-    assert!(refusal(&with(344, b"ni1\0")).contains("two-file"));
+    assert!(refusal(&with(344, b"ni1\0")).contains("no .img file"));
+    assert!(refusal(&with(344, b"\0\0\0\0")).contains("Analyze 7.5"));
     assert!(refusal(b"\x5c\x01\0\0").contains("too short to hold a header"));
     assert!(refusal(b"hello").contains("does not start like"));
     let mut cut = gz(&sample(), 0);
@@ -196,4 +200,90 @@ fn nifti_2_is_read() {
 fn a_missing_file_is_said() {
     let error = load_nifti_labels(Path::new("/nowhere/a.nii")).unwrap_err().to_string();
     assert_eq!(error, "/nowhere/a.nii cannot be read: it does not exist");
+}
+
+/// A plain file whose header is changed and whose samples are these 32-bit floats.
+fn floats(change: impl Fn(&mut dyn FnMut(usize, &[u8])), values: &[f32]) -> Vec<u8> {
+    let mut file = sample();
+    file.truncate(352);
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    for (n, d) in [3, values.len() as i16, 1, 1].into_iter().enumerate() {
+        put(40 + 2 * n, &d.to_le_bytes());
+    }
+    put(70, &16i16.to_le_bytes());
+    change(&mut put);
+    file.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    file
+}
+
+fn open_bytes(bytes: &[u8]) -> Result<LabelFile, NiftiError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.nii");
+    fs::write(&path, bytes).unwrap();
+    load_nifti_labels(&path)
+}
+
+#[test]
+fn labels_stored_as_floats_or_scaled_are_whole_numbers_again() {
+    let plain = open_bytes(&floats(|_| {}, &[0.0, 3.0, 1.9999])).unwrap();
+    assert_eq!(plain.layers, [[0, 3, 2]]);
+    let scaled = floats(|put| put(112, &0.5f32.to_le_bytes()), &[0.0, 6.0, 2.0]);
+    assert_eq!(open_bytes(&scaled).unwrap().layers, [[0, 3, 1]]);
+    let shifted = floats(|put| put(116, &1f32.to_le_bytes()), &[-1.0, 6.0, 2.0]);
+    assert_eq!(open_bytes(&shifted).unwrap().layers, [[0, 7, 3]]);
+    // Slope 0 or no number means that there is no scaling.
+    let none = floats(|put| put(112, &f32::NAN.to_le_bytes()), &[0.0, 6.0, 2.0]);
+    assert_eq!(open_bytes(&none).unwrap().layers, [[0, 6, 2]]);
+    let chances = open_bytes(&floats(|_| {}, &[0.0, 0.75, 1.0])).unwrap_err().to_string();
+    assert!(chances.contains("0.75, and labels are whole numbers"), "{chances}");
+}
+
+#[test]
+fn axes_off_a_right_angle_are_told_and_broken_ones_refused() {
+    let sform = |rows: [[f32; 4]; 3], qform: i16| {
+        move |put: &mut dyn FnMut(usize, &[u8])| {
+            put(252, &qform.to_le_bytes());
+            for (n, v) in rows.as_flattened().iter().enumerate() {
+                put(280 + 4 * n, &v.to_le_bytes());
+            }
+        }
+    };
+    let codes = |rows, qform| {
+        open_bytes(&floats(sform(rows, qform), &[1.0; 3]))
+            .map(|f| f.findings.iter().map(|f| f.code).collect::<Vec<_>>())
+    };
+    let slightly = [[1.0, 0.0, 1e-3, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
+    assert_eq!(codes(slightly, 0).unwrap(), Vec::<&str>::new());
+    let tilted = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.0], [0.0, 0.0, 2.0, 0.0]];
+    assert_eq!(codes(tilted, 1).unwrap(), ["sheared"]);
+    let broken = [[1.0, 0.9, 0.0, 0.0], [0.0, 0.1, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
+    let error = codes(broken, 0).unwrap_err().to_string();
+    assert!(error.contains("84 degrees off a right angle"), "{error}");
+    assert_eq!(codes(broken, 1).unwrap(), ["sform"]);
+    let moved = [[1.0, 0.0, 0.0, 40.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0]];
+    assert_eq!(codes(moved, 1).unwrap(), ["forms-differ"]);
+}
+
+#[test]
+fn a_pair_of_header_and_image_is_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (header, image) = (dir.path().join("a.hdr"), dir.path().join("a.img"));
+    let mut bytes = sample();
+    bytes[344..348].copy_from_slice(b"ni1\0");
+    bytes[108..112].copy_from_slice(&4f32.to_le_bytes());
+    fs::write(&header, &bytes[..348]).unwrap();
+    assert!(load_nifti_labels(&header).unwrap_err().to_string().contains("no .img file"));
+    fs::write(&image, [&[9; 4], &bytes[352..]].concat()).unwrap();
+    let volume = |path: &Path| load_nifti_volume(path, &JobContext::detached()).unwrap().0;
+    assert_eq!(volume(&header).hu().as_ref(), (0..27).collect::<Vec<i16>>());
+    assert_eq!(volume(&image).geometry(), volume(&header).geometry());
+    let found = crate::io::scan(dir.path(), &JobContext::detached()).unwrap();
+    // So few different numbers are labels.
+    assert_eq!(found.masks.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    fs::rename(&image, dir.path().join("A.img.gz")).unwrap();
+    fs::write(dir.path().join("a.img.gz"), gz(&[&[9; 4], &bytes[352..]].concat(), 0)).unwrap();
+    assert_eq!(volume(&header).hu().as_ref(), (0..27).collect::<Vec<i16>>());
+    fs::remove_file(&header).unwrap();
+    let error = load_nifti_volume(&dir.path().join("a.img.gz"), &JobContext::detached()).unwrap_err().to_string();
+    assert!(error.contains("no .hdr file"), "{error}");
 }

@@ -78,7 +78,7 @@ fn save(
             body(file)
         }
     })
-    .map_err(|source| NiftiError::Write { path: path.to_owned(), source })
+    .map_err(|source| NiftiError::write(path, source))
 }
 
 fn header(geometry: &Geometry, datatype: i16, bitpix: i16) -> io::Result<[u8; HEADER]> {

@@ -1,9 +1,11 @@
 //! The NRRD header: fields, key/value pairs, and the grid they describe.
 
 use super::HeaderFault;
+use super::files::{DataFiles, data_files, is_list};
 use crate::core::Geometry;
 use crate::io::samples::{SampleFormat, SampleKind, checked_dims};
 use crate::io::types::Severity;
+use crate::io::volume_file::{NO_ORIENTATION, Remark};
 use glam::{DAffine3, DMat3, DVec3};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
@@ -25,14 +27,15 @@ pub struct Header {
     pub geometry: Geometry,
     pub format: SampleFormat,
     pub encoding: Encoding,
-    /// Name of the data file beside the header, or `None` when the data follows the header.
-    pub data_file: Option<String>,
+    pub files: DataFiles,
+    /// Label maps that lie interleaved in the file; 1 but for 3D Slicer's segmentations with overlapping segments.
+    pub layers: usize,
     pub line_skip: u64,
     /// `-1`: the data is the end of the file (raw only).
     pub byte_skip: i64,
     /// `key:=value` pairs with escapes undone.
     pub keys: BTreeMap<String, String>,
-    pub remarks: Vec<(Severity, &'static str, String)>,
+    pub remarks: Vec<Remark>,
 }
 
 /// Reads lines up to the empty one that ends the header, and checks them.
@@ -50,7 +53,7 @@ pub fn parse(source: &mut impl BufRead) -> Result<Header, HeaderFault> {
     if !matches!(version.trim_end(), "0001" | "0002" | "0003" | "0004" | "0005") {
         return Err(HeaderFault::NotNrrd);
     }
-    let (mut fields, mut keys) = (BTreeMap::<String, String>::new(), BTreeMap::new());
+    let (mut fields, mut keys, mut listed) = (BTreeMap::<String, String>::new(), BTreeMap::new(), None);
     // A detached header may end with the file instead of an empty line.
     while let Some(text) = line(&mut limited)? {
         if text.is_empty() {
@@ -59,13 +62,22 @@ pub fn parse(source: &mut impl BufRead) -> Result<Header, HeaderFault> {
         if text.starts_with('#') {
             continue;
         }
+        if let Some(listed) = &mut listed {
+            // After `data file: LIST` there are only names.
+            Vec::push(listed, text.trim().to_owned());
+            continue;
+        }
         // `field: value` or `key:=value`, whichever separator comes first.
         match text.split_once(':') {
             Some((key, value)) if value.starts_with('=') => {
                 keys.insert(unescape(key), unescape(&value[1..]));
             }
             Some((field, value)) => {
-                fields.insert(field.trim().to_ascii_lowercase(), value.trim().to_owned());
+                let (field, value) = (field.trim().to_ascii_lowercase(), value.trim().to_owned());
+                if matches!(field.as_str(), "data file" | "datafile") && is_list(&value) {
+                    listed = Some(Vec::new());
+                }
+                fields.insert(field, value);
             }
             None => return Err(HeaderFault::Field("line")),
         }
@@ -73,7 +85,7 @@ pub fn parse(source: &mut impl BufRead) -> Result<Header, HeaderFault> {
     if limited.limit() == 0 {
         return Err(HeaderFault::NoEnd);
     }
-    Fields(fields).header(keys)
+    Fields(fields).header(keys, listed.unwrap_or_default())
 }
 
 /// One line without its end; `None` at the end of the file.
@@ -116,7 +128,7 @@ impl Fields {
         names.iter().find_map(|n| self.0.get(*n)).map(String::as_str)
     }
 
-    fn header(&self, keys: BTreeMap<String, String>) -> Result<Header, HeaderFault> {
+    fn header(&self, keys: BTreeMap<String, String>, listed: Vec<String>) -> Result<Header, HeaderFault> {
         let kind = sample_kind(self.get(&["type"]).ok_or(HeaderFault::Missing("type"))?)?;
         let encoding = match self.get(&["encoding"]).map(str::to_ascii_lowercase).as_deref() {
             Some("raw") => Encoding::Raw,
@@ -139,7 +151,10 @@ impl Fields {
             }
             Some(_) => return Err(HeaderFault::Field("byte order")),
         };
-        let geometry = self.grid(&mut remarks)?;
+        let (geometry, layers) = self.grid(&mut remarks)?;
+        if layers > 1 && !keys.keys().any(|k| k.starts_with("Segment") && k.ends_with("_LabelValue")) {
+            return Err(HeaderFault::Axes(4));
+        }
         let number = |names: &[&str], what| {
             self.get(names).map_or(Ok(0), |v| v.parse::<i64>().map_err(|_| HeaderFault::Field(what)))
         };
@@ -152,7 +167,8 @@ impl Fields {
             geometry,
             format: SampleFormat { kind, big_endian, slope: 1.0, intercept: 0.0 },
             encoding,
-            data_file: self.data_file()?,
+            files: data_files(self.get(&["data file", "datafile"]), listed)?,
+            layers,
             line_skip: line_skip as u64,
             byte_skip,
             keys,
@@ -160,20 +176,8 @@ impl Fields {
         })
     }
 
-    /// A single name inside the header's folder; nothing else is followed.
-    fn data_file(&self) -> Result<Option<String>, HeaderFault> {
-        let Some(name) = self.get(&["data file", "datafile"]) else { return Ok(None) };
-        if name.starts_with("LIST") || name.contains('%') {
-            return Err(HeaderFault::SeveralFiles);
-        }
-        let name = name.strip_prefix("./").unwrap_or(name);
-        if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\\', ':', '\0']) {
-            return Err(HeaderFault::Outside);
-        }
-        Ok(Some(name.to_owned()))
-    }
-
-    fn grid(&self, remarks: &mut Vec<(Severity, &'static str, String)>) -> Result<Geometry, HeaderFault> {
+    /// The grid, and the number of layers where the fastest axis is a list of them.
+    fn grid(&self, remarks: &mut Vec<Remark>) -> Result<(Geometry, usize), HeaderFault> {
         let sizes = self.get(&["sizes"]).ok_or(HeaderFault::Missing("sizes"))?;
         let mut sizes: Vec<u64> = sizes
             .split_whitespace()
@@ -210,6 +214,14 @@ impl Fields {
                 axis += 1;
             }
         }
+        let mut layers = 1;
+        if let ([listed @ 1..=255, _, _, _], Some([None, Some(_), Some(_), Some(_)])) =
+            (&sizes[..], directions.as_deref())
+        {
+            layers = *listed as usize;
+            sizes.remove(0);
+            directions.as_mut().map(|d| d.remove(0));
+        }
         if !(2..=3).contains(&sizes.len()) {
             return Err(HeaderFault::Axes(count));
         }
@@ -222,15 +234,11 @@ impl Fields {
             Some(d) => self.directed(&d, remarks)?,
             None => self.undirected(spacings.as_deref(), remarks)?,
         };
-        Geometry::new(dims, affine).map_err(HeaderFault::Orientation)
+        Ok((Geometry::new(dims, affine).map_err(HeaderFault::Orientation)?, layers))
     }
 
     /// Transform from `space`, `space directions` and `space origin`.
-    fn directed(
-        &self,
-        directions: &[Option<DVec3>],
-        remarks: &mut Vec<(Severity, &'static str, String)>,
-    ) -> Result<DAffine3, HeaderFault> {
+    fn directed(&self, directions: &[Option<DVec3>], remarks: &mut Vec<Remark>) -> Result<DAffine3, HeaderFault> {
         let mut columns =
             directions.iter().map(|d| d.ok_or(HeaderFault::Field("space direction"))).collect::<Result<Vec<_>, _>>()?;
         if let [a, b] = columns[..] {
@@ -251,7 +259,7 @@ impl Fields {
             },
             None => {
                 let text = "it does not name its space; left, posterior and up were assumed";
-                remarks.push((Severity::Warning, "no-orientation", text.into()));
+                remarks.push((Severity::Warning, NO_ORIENTATION, text.into()));
                 DMat3::IDENTITY
             }
         };
@@ -262,13 +270,9 @@ impl Fields {
     }
 
     /// Transform from `spacings` alone.
-    fn undirected(
-        &self,
-        spacings: Option<&[f64]>,
-        remarks: &mut Vec<(Severity, &'static str, String)>,
-    ) -> Result<DAffine3, HeaderFault> {
+    fn undirected(&self, spacings: Option<&[f64]>, remarks: &mut Vec<Remark>) -> Result<DAffine3, HeaderFault> {
         let text = "it does not say how the patient lies; its axes are taken as left, posterior and up";
-        remarks.push((Severity::Warning, "no-orientation", text.into()));
+        remarks.push((Severity::Warning, NO_ORIENTATION, text.into()));
         if spacings.is_none() {
             let text = "it does not say its spacing; 1 mm was assumed, so lengths and volumes are in voxels";
             remarks.push((Severity::Warning, "no-spacing", text.into()));

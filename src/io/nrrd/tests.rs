@@ -42,11 +42,11 @@ proptest! {
         segments[1] = Segment::new(2, "liver");
         segments[2].file_value = 70_000;
         save_nrrd_labels(&path, &labels, &segments).unwrap();
-        let (grid, values, named) = load_nrrd_labels(&path).unwrap();
-        prop_assert_eq!(grid, g);
+        let file = load_nrrd_labels(&path).unwrap();
+        prop_assert_eq!(file.geometry, g);
         let largest = if dense.contains(&3) { 70_000 } else { 3 };
-        prop_assert_eq!(values, dense.iter().map(|&v| [0, 1, 2, largest][usize::from(v)]).collect::<Vec<_>>());
-        for (s, f) in segments.iter().zip(&named) {
+        prop_assert_eq!(&file.layers[0], &dense.iter().map(|&v| [0, 1, 2, largest][usize::from(v)]).collect::<Vec<_>>());
+        for (s, f) in segments.iter().zip(&file.segments) {
             if !s.name.is_empty() { prop_assert_eq!(&s.name, &f.name); }
             prop_assert_eq!(Some(s.color), f.color);
             prop_assert_eq!(&s.code, &f.code);
@@ -144,8 +144,9 @@ fn refusals_name_the_reason() {
     says(&format!("{ok}\ndata file: ../secret.raw"), "outside its own folder");
     says(&format!("{ok}\ndata file: /etc/passwd"), "outside its own folder");
     says(&format!("{ok}\ndata file: .."), "outside its own folder");
-    says(&format!("{ok}\ndata file: LIST"), "several files");
-    says(&format!("{ok}\ndata file: a.%03d.raw 1 4 1"), "several files");
+    says(&format!("{ok}\ndata file: LIST\n../a.raw"), "outside its own folder");
+    says(&format!("{ok}\ndata file: a.%03d.raw 1 3 1"), "over 3 files");
+    says(&format!("{ok}\ndata file: a.%03d.raw 1 4 1"), "a.001.raw cannot be read: it does not exist");
     says(&format!("{ok}\ndata file: missing.raw"), "does not exist");
     let four = "dimension: 4\nsizes: 2 2 1 2\nspace: LPS\nspace directions: none (1,0,0) (0,1,0) (0,0,2)";
     says(&format!("{four}\ntype: uchar\nencoding: raw"), "4 axes");
@@ -161,4 +162,57 @@ fn detached_data_lies_beside_its_header() {
     let (v, _) = load_nrrd_volume(&path, &JobContext::detached()).unwrap();
     assert_eq!(v.hu().as_ref(), [9, 8, 7, 6]);
     assert!(load_nrrd_labels(Path::new("/nowhere/a.nrrd")).is_err());
+}
+
+#[test]
+fn data_in_a_list_of_files_is_joined_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let gz = |bytes: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut out, bytes).unwrap();
+        out.finish().unwrap()
+    };
+    for (name, bytes) in [("x", vec![9, 8]), ("y", vec![7, 6]), ("x.gz", gz(&[9, 8])), ("y.gz", gz(&[7, 6]))] {
+        fs::write(dir.path().join(name), bytes).unwrap();
+    }
+    fs::write(dir.path().join("s01"), b"skipped\n5 4").unwrap();
+    fs::write(dir.path().join("s02"), b"skipped\n3 2").unwrap();
+    let path = dir.path().join("a.nhdr");
+    let load = |fields: &str| {
+        fs::write(&path, format!("NRRD0004\n{GRID}\ntype: uchar\n{fields}\n")).unwrap();
+        load_nrrd_volume(&path, &JobContext::detached()).map(|(v, _)| v.hu().to_vec())
+    };
+    assert_eq!(load("encoding: raw\ndata file: LIST\nx\ny").unwrap(), [9, 8, 7, 6]);
+    assert_eq!(load("encoding: raw\ndata file: LIST 2\ny\n./x\n").unwrap(), [7, 6, 9, 8]);
+    assert_eq!(load("encoding: gzip\ndata file: LIST\nx.gz\ny.gz").unwrap(), [9, 8, 7, 6]);
+    assert_eq!(load("encoding: text\nline skip: 1\ndata file: s%02d 1 2 1").unwrap(), [5, 4, 3, 2]);
+    let error = load("encoding: raw\ndata file: LIST\nx\nz").unwrap_err().to_string();
+    assert!(error.contains("z cannot be read: it does not exist"), "{error}");
+    fs::write(dir.path().join("y"), [7]).unwrap();
+    let error = load("encoding: raw\ndata file: LIST\nx\ny").unwrap_err().to_string();
+    assert!(error.contains("y cannot be opened: it is too short"), "{error}");
+}
+
+#[test]
+fn layers_of_a_slicer_segmentation_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.seg.nrrd");
+    let g = geometry([3, 2, 2], [1.0, 0.5, 0.0], 0.4);
+    let liver = LabelMap::from_dense(g, &[1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+    let tumour = LabelMap::from_dense(g, &[0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let (first, second) = ([Segment::new(1, "liver")], [Segment::new(2, "tumour"), Segment::new(3, "none")]);
+    let mut numbered = second.clone();
+    // As Slicer does: each layer counts for itself.
+    numbered[0].file_value = 1;
+    save_nrrd_layers(&path, &[(&liver, &first), (&tumour, &numbered)]).unwrap();
+    let mask = crate::io::open_mask(&path, None, &JobContext::detached()).unwrap();
+    let layers: Vec<(Vec<u8>, Vec<&str>)> =
+        mask.layers().map(|(l, s)| (l.to_dense(), s.iter().map(|s| s.name.as_str()).collect())).collect();
+    assert_eq!(layers[0], (liver.to_dense(), vec!["liver"]));
+    assert_eq!(layers[1], (tumour.to_dense(), vec!["tumour", "none"]));
+    assert_eq!(mask.labels.geometry(), &g);
+    let flat = mask.flattened();
+    assert_eq!(flat.labels.to_dense(), [1, 2, 2, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
+    // It is no volume, and a list of anything else is neither.
+    assert!(matches!(load_nrrd_volume(&path, &JobContext::detached()), Err(NrrdError::Header { .. })));
 }

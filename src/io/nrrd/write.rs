@@ -1,14 +1,14 @@
 //! Writing NRRD 4: attached header, little endian, `space: left-posterior-superior`, gzip.
 
 use super::NrrdError;
-use super::segments::segment_lines;
+use super::segments::{Listed, segment_lines};
 use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox};
 use crate::io::atomic::write_atomic;
 use crate::io::samples::file_values;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use glam::DVec3;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Writes HU as 16-bit numbers, gzip.
@@ -16,7 +16,7 @@ use std::path::Path;
 /// # Errors
 /// [`NrrdError::Write`]; the old file, if any, is untouched then.
 pub fn save_nrrd_volume(path: &Path, volume: &Volume) -> Result<(), NrrdError> {
-    let header = header(volume.geometry(), "short", "");
+    let header = header(volume.geometry(), "short", 1, "");
     write_atomic(path, |file| {
         file.write_all(header.as_bytes())?;
         let mut gz = GzEncoder::new(file, Compression::new(4));
@@ -28,7 +28,7 @@ pub fn save_nrrd_volume(path: &Path, volume: &Volume) -> Result<(), NrrdError> {
         }
         gz.finish().map(drop)
     })
-    .map_err(|source| NrrdError::Write { path: path.to_owned(), source })
+    .map_err(|source| NrrdError::write(path, source))
 }
 
 /// Writes labels with their segments' file numbers, names, colours and codes as 3D Slicer does.
@@ -36,34 +36,56 @@ pub fn save_nrrd_volume(path: &Path, volume: &Volume) -> Result<(), NrrdError> {
 /// # Errors
 /// As [`save_nrrd_volume`].
 pub fn save_nrrd_labels(path: &Path, labels: &LabelMap, segments: &[Segment]) -> Result<(), NrrdError> {
-    let table = file_values(segments);
-    let counts = labels.counts();
-    let largest = (1..256).filter(|&i| counts[i] > 0).map(|i| table[i]).max().unwrap_or(0);
-    let (kind, width) = match largest {
+    save_nrrd_layers(path, &[(labels, segments)])
+}
+
+/// Writes label maps of one grid as the layers of one segmentation, as 3D Slicer keeps segments that overlap.
+///
+/// # Errors
+/// As [`save_nrrd_volume`]; layers on different grids are refused.
+pub fn save_nrrd_layers(path: &Path, layers: &[(&LabelMap, &[Segment])]) -> Result<(), NrrdError> {
+    let failed = |source| NrrdError::write(path, source);
+    let Some((first, _)) = layers.first() else { return Err(failed(io::ErrorKind::InvalidInput.into())) };
+    let grid = first.geometry();
+    if layers.iter().any(|(labels, _)| labels.geometry() != grid) {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "its layers lie on different grids")));
+    }
+    let tables: Vec<[u32; 256]> = layers.iter().map(|(_, segments)| file_values(segments)).collect();
+    let largest = layers.iter().zip(&tables).flat_map(|((labels, _), table)| {
+        let counts = labels.counts();
+        (1..256).filter(move |&i| counts[i] > 0).map(|i| table[i])
+    });
+    let (kind, width) = match largest.max().unwrap_or(0) {
         0..=0xff => ("unsigned char", 1),
         0x100..=0xffff => ("unsigned short", 2),
         _ => ("unsigned int", 4),
     };
-    let boxes = label_boxes(labels);
-    let extents: Vec<VoxelBox> = segments.iter().map(|s| boxes[usize::from(s.id)]).collect();
-    let header = header(labels.geometry(), kind, &segment_lines(segments, &extents));
+    let mut listed = Vec::new();
+    for (layer, (labels, segments)) in layers.iter().enumerate() {
+        let boxes = label_boxes(labels);
+        listed.extend(segments.iter().map(|segment| Listed { segment, layer, extent: boxes[usize::from(segment.id)] }));
+    }
+    let header = header(grid, kind, layers.len(), &segment_lines(&listed));
     write_atomic(path, |file| {
         file.write_all(header.as_bytes())?;
         let mut gz = GzEncoder::new(file, Compression::new(4));
-        let [nx, ny, nz] = labels.geometry().dims();
+        let [nx, ny, nz] = grid.dims();
         let mut slice = vec![0; nx * ny];
-        let mut bytes = Vec::with_capacity(nx * ny * width);
+        let mut bytes = vec![0; nx * ny * layers.len() * width];
         for k in 0..nz {
-            labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
-            bytes.clear();
-            for &v in &slice {
-                bytes.extend_from_slice(&table[usize::from(v)].to_le_bytes()[..width]);
+            for (layer, ((labels, _), table)) in layers.iter().zip(&tables).enumerate() {
+                labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
+                // The layer runs fastest.
+                let places = bytes.chunks_exact_mut(width).skip(layer).step_by(layers.len());
+                for (place, &v) in places.zip(&slice) {
+                    place.copy_from_slice(&table[usize::from(v)].to_le_bytes()[..width]);
+                }
             }
             gz.write_all(&bytes)?;
         }
         gz.finish().map(drop)
     })
-    .map_err(|source| NrrdError::Write { path: path.to_owned(), source })
+    .map_err(failed)
 }
 
 /// The box of voxels of each label.
@@ -88,14 +110,17 @@ fn label_boxes(labels: &LabelMap) -> Vec<VoxelBox> {
 }
 
 /// Header up to and with the empty line. Numbers are written with as many digits as bring the same number back.
-fn header(geometry: &Geometry, kind: &str, keys: &str) -> String {
+fn header(geometry: &Geometry, kind: &str, layers: usize, keys: &str) -> String {
     let [nx, ny, nz] = geometry.dims();
     let m = geometry.world_from_voxel();
     let vector = |v: DVec3| format!("({},{},{})", v.x, v.y, v.z);
+    // One layer is a plain volume; several are a list along the fastest axis.
+    let (dimension, size, direction, list) =
+        if layers == 1 { (3, String::new(), "", "") } else { (4, format!("{layers} "), "none ", "list ") };
     format!(
         "NRRD0004\n# Complete NRRD file format specification at:\n# http://teem.sourceforge.net/nrrd/format.html\n\
-         type: {kind}\ndimension: 3\nspace: left-posterior-superior\nsizes: {nx} {ny} {nz}\n\
-         space directions: {} {} {}\nkinds: domain domain domain\nendian: little\nencoding: gzip\n\
+         type: {kind}\ndimension: {dimension}\nspace: left-posterior-superior\nsizes: {size}{nx} {ny} {nz}\n\
+         space directions: {direction}{} {} {}\nkinds: {list}domain domain domain\nendian: little\nencoding: gzip\n\
          space origin: {}\n{keys}\n",
         vector(m.matrix3.x_axis),
         vector(m.matrix3.y_axis),

@@ -7,7 +7,7 @@ use crate::io::image_stack::save_image_stack;
 use crate::io::nifti::{save_nifti_labels, save_nifti_volume};
 use crate::io::nrrd::{save_nrrd_labels, save_nrrd_volume};
 use crate::io::types::{MaskKind, Series};
-use crate::io::{open_mask, open_volume};
+use crate::io::{MatchedBy, open_mask, open_volume};
 use glam::DVec3;
 use std::fs;
 use std::path::PathBuf;
@@ -148,7 +148,7 @@ fn chaos_pictures_follow_the_dicom_file_names() {
         let series = found.series().next().unwrap();
         assert_eq!(mask_names(series), ["Ground"]);
         match &series.masks[0].kind {
-            MaskKind::ImageStack { inverted_order, .. } => assert_eq!(*inverted_order, downwards),
+            MaskKind::ImageStack(pictures) => assert_eq!(pictures.matched, MatchedBy::Order),
             other => panic!("{other:?}"),
         }
         let loaded =

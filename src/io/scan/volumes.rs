@@ -3,9 +3,10 @@
 use super::stems::{case_name, named_image, named_modality};
 use crate::core::Geometry;
 use crate::io::error::IoError;
-use crate::io::nifti::open_nifti;
-use crate::io::nrrd::open_nrrd;
+use crate::io::nifti::{NiftiError, open_nifti};
+use crate::io::nrrd::{NrrdError, open_nrrd};
 use crate::io::types::{Finding, MaskKind, Patient, Scan, Series, Severity, Study, VolumeSource};
+use crate::io::volume_file::VolumeKind;
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -71,8 +72,7 @@ fn finding(path: &Path, error: &IoError) -> Finding {
 }
 
 fn look(path: &Path) -> Result<VolumeFile, IoError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let nrrd = name.ends_with(".nrrd") || name.ends_with(".nhdr");
+    let nrrd = VolumeKind::of(path) == Some(VolumeKind::Nrrd);
     let (geometry, samples, findings, segments) = if nrrd {
         let file = open_nrrd(path)?;
         (file.geometry, file.samples, file.findings, !file.segments.is_empty())
@@ -81,12 +81,7 @@ fn look(path: &Path) -> Result<VolumeFile, IoError> {
         (file.geometry, file.samples, file.findings, false)
     };
     let wrap = |source| {
-        let path = path.to_owned();
-        if nrrd {
-            IoError::Nrrd(crate::io::nrrd::NrrdError::Data { path, source })
-        } else {
-            IoError::Nifti(crate::io::nifti::NiftiError::Data { path, source })
-        }
+        if nrrd { NrrdError::data(path, source).into() } else { IoError::Nifti(NiftiError::data(path, source)) }
     };
     let labels = segments || samples.look_like_labels(LOOK).map_err(wrap)? && !named_image(path);
     Ok(VolumeFile { path: path.to_owned(), nrrd, geometry, labels, may_be_cropped: segments, findings })

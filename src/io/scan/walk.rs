@@ -3,8 +3,10 @@
 use crate::io::error::IoError;
 use crate::io::image_stack::is_picture;
 use crate::io::natural::natural_path_cmp;
+use crate::io::nifti::is_pair_data;
 use crate::io::project::is_project;
 use crate::io::types::{Finding, Severity};
+use crate::io::volume_file::VolumeKind;
 use crate::jobs::JobContext;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -85,21 +87,17 @@ pub struct Organs {
     pub organs: Vec<(String, Vec<PathBuf>)>,
 }
 
-/// Whether a file is read as a volume, by its name.
-pub fn is_volume(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    [".nii", ".nii.gz", ".nrrd", ".nhdr"].iter().any(|e| name.ends_with(e))
-}
-
 /// Lists everything under `root`, which may be a file.
 ///
 /// # Errors
 /// [`IoError::Missing`], [`IoError::Unreadable`] for the root itself, [`IoError::Cancelled`].
 pub fn walk(root: &Path, ctx: &JobContext<()>) -> Result<Walked, IoError> {
-    let mut walk = Walk { out: Walked::default(), visited: HashSet::new(), ctx };
     let meta = fs::metadata(root).map_err(|e| IoError::from_open(root, e))?;
+    let mut walk = Walk { out: Walked::default(), visited: HashSet::new(), alone: meta.is_file(), ctx };
     if meta.is_file() {
         walk.file(root.to_owned());
+    } else if named(root, "MASKS_DICOM") {
+        walk.organs(root);
     } else if is_project(root) {
         walk.out.findings.push(project(root));
     } else {
@@ -113,6 +111,8 @@ struct Walk<'a> {
     out: Walked,
     /// Real paths of the folders seen.
     visited: HashSet<PathBuf>,
+    /// One file was asked for, and not a folder.
+    alone: bool,
     ctx: &'a JobContext<()>,
 }
 
@@ -185,8 +185,11 @@ impl Walk<'_> {
 
     fn file(&mut self, path: PathBuf) {
         self.out.files += 1;
-        if is_volume(&path) {
-            self.out.volumes.push(path);
+        if VolumeKind::of(&path).is_some() {
+            // The voxels of a pair belong to its header, unless they were named themselves.
+            if self.alone || !is_pair_data(&path) {
+                self.out.volumes.push(path);
+            }
         } else if is_picture(&path) {
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             self.out.pictures.entry(folder).or_default().push(path);

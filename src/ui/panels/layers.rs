@@ -1,6 +1,6 @@
 //! Layers of the case and segments of the active layer.
 
-use crate::core::{Layer, Origin, Segment};
+use crate::core::{Flips, Layer, Origin, Segment};
 use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, Workspace};
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
@@ -76,6 +76,15 @@ impl LayersPanel {
                     out.push(LayerCommand::Duplicate(layer.id).into());
                     ui.close();
                 }
+                ui.menu_button("Mirror", |ui| {
+                    let [x, y, z, ..] = Flips::ALL;
+                    for (text, flips) in [("Sides", x), ("Top and bottom", y), ("Order of slices", z)] {
+                        if ui.button(text).clicked() {
+                            out.push(LayerCommand::Mirror(layer.id, flips).into());
+                            ui.close();
+                        }
+                    }
+                });
                 if ui.button("Delete").clicked() {
                     out.push(LayerCommand::Delete(layer.id).into());
                     ui.close();
