@@ -13,8 +13,9 @@ mod predict;
 mod run;
 mod train;
 
+use crate::io::dicom;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// One sentence for the user: what failed, which file, what to do.
@@ -76,8 +77,31 @@ fn hush_wayland() {
     }
 }
 
+/// Serves as decode worker, when the program was started as one; tells the readers where to find one else.
+fn decode_worker() -> Option<ExitCode> {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == dicom::DECODE_WORKER) {
+        // Its owner catches what goes wrong and tells the user; nobody reads what is said here.
+        std::panic::set_hook(Box::new(|_| {}));
+        return Some(match dicom::serve_decode_worker() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        });
+    }
+    // On Linux the running program itself, even after its file was replaced by an update.
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        dicom::use_decode_worker(running);
+    } else if let Ok(program) = std::env::current_exe() {
+        dicom::use_decode_worker(&program);
+    }
+    None
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
+    if let Some(code) = decode_worker() {
+        return code;
+    }
     hush_wayland();
     // Drivers complain about displays that nobody asked for; what matters comes back as an error.
     let filter = tracing_subscriber::EnvFilter::try_from_env("MASKWRIGHT_LOG")

@@ -5,6 +5,7 @@
 //! the window alone.
 
 pub mod atomic;
+pub mod bounds;
 mod bricks;
 pub mod dicom;
 mod error;

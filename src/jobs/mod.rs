@@ -1,11 +1,15 @@
 //! Work off the calling thread: progress, cancellation, streamed events, one result.
 //!
-//! Floor 0. Owns worker threads; knows nothing of what they do. Any module may start a job or take part in one.
+//! Floor 0. Owns worker threads and helper processes; knows nothing of what they do. Any module may start a job or take part in one.
 //! The window polls handles each frame and is woken by the job's [`Waker`]; the command line blocks on them.
 
+mod helper;
+mod limits;
 mod panics;
 
-pub use panics::{catch_panic, quiet_caught_panics};
+pub use helper::{HelperError, Helpers, serve_helper};
+pub use limits::Limits;
+pub use panics::{catch_panic, caught_panics, quiet_caught_panics};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

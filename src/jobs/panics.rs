@@ -3,6 +3,10 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Panics that [`catch_panic`] turned into errors so far.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     /// How many [`catch_panic`] calls the thread is inside of.
@@ -17,7 +21,15 @@ pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.set(DEPTH.get() + 1);
     let result = catch_unwind(AssertUnwindSafe(work));
     DEPTH.set(DEPTH.get() - 1);
-    result.map_err(|panic| panic_text(panic.as_ref()))
+    result.map_err(|panic| {
+        CAUGHT.fetch_add(1, Ordering::Relaxed);
+        panic_text(panic.as_ref())
+    })
+}
+
+/// How many panics became errors since the program started: each is a defect, of ours or of a library.
+pub fn caught_panics() -> u64 {
+    CAUGHT.load(Ordering::Relaxed)
 }
 
 /// Makes panics inside [`catch_panic`] go to the log instead of the terminal: whoever catches them tells the user. All

@@ -43,6 +43,12 @@ pub(super) fn decode_frame(syntax: &str, data: &[u8], format: &PixelFormat) -> R
     Ok(words)
 }
 
+/// Whether frames of a transfer syntax are decoded by code of our own, in safe Rust: nothing else decodes in the
+/// process that asks.
+pub(super) fn own_decoder(syntax: &str) -> bool {
+    syntax == uids::RLE_LOSSLESS
+}
+
 /// Why images of a compressed transfer syntax cannot be decoded here; `None` when they can.
 pub(super) fn unsupported(syntax: &str) -> Option<String> {
     let Some(transfer_syntax) = TransferSyntaxRegistry.get(syntax) else {
@@ -137,7 +143,7 @@ fn jpeg_size(data: &[u8]) -> Option<StreamSize> {
 
 /// The codestream, bare or in its box of a JP2 file (ITU-T T.800 annex I.4). The box is found the way a decoder finds
 /// it, so that no other bytes can pose as the header.
-fn jpeg2000_codestream(data: &[u8]) -> Option<&[u8]> {
+pub(super) fn jpeg2000_codestream(data: &[u8]) -> Option<&[u8]> {
     const START: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
     if data.starts_with(&START) {
         return Some(data);

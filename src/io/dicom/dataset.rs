@@ -1,11 +1,23 @@
 //! A parsed data set that borrows its bytes, and typed access to its values.
 //!
 //! Private to `io::dicom`. Values are read by what the standard says an attribute is, with the VR of the file
-//! as a hint, so that implicit and explicit files give the same answers.
+//! as a hint, so that implicit and explicit files give the same answers. Every access takes a bounded amount of time
+//! and memory whatever the value's length: callers ask once a frame, and a file may hold thousands of frames.
 
 use dicom_core::Tag;
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
 use glam::DVec3;
+
+/// Longest text that is looked at; the longest text read here (LT and below) is shorter in every real file.
+const MAX_TEXT: usize = 1024;
+/// Most values of a multi-valued text.
+const MAX_TEXTS: usize = 16;
+/// Most numbers of one value: a contour of a million points is drawn by nobody.
+const MAX_NUMBERS: usize = 3 << 20;
+/// Longest number in text; 16 bytes are allowed (PS3.5 section 6.2), and writers exceed that.
+const MAX_DECIMAL: usize = 64;
+/// Most words of one value: a look-up table has 65,536.
+const MAX_WORDS: usize = 1 << 17;
 
 /// Value of one element.
 #[derive(Debug)]
@@ -23,16 +35,26 @@ pub(super) struct Element<'a> {
     pub value: Value<'a>,
 }
 
-/// Elements in the order of the file.
+/// Elements in the order of their tags; of two with one tag the file's first comes first.
 #[derive(Debug, Default)]
 pub(super) struct DataSet<'a> {
-    pub elements: Vec<Element<'a>>,
+    elements: Vec<Element<'a>>,
     pub big_endian: bool,
 }
 
 impl<'a> DataSet<'a> {
+    /// From elements in the order of the file.
+    pub fn new(mut elements: Vec<Element<'a>>, big_endian: bool) -> Self {
+        // Files are sorted (PS3.5 section 7.1) but for broken ones.
+        if !elements.is_sorted_by_key(|e| e.tag) {
+            elements.sort_by_key(|e| e.tag);
+        }
+        Self { elements, big_endian }
+    }
+
     fn element(&self, tag: Tag) -> Option<&Element<'a>> {
-        self.elements.iter().find(|e| e.tag == tag)
+        let at = self.elements.partition_point(|e| e.tag < tag);
+        self.elements.get(at).filter(|e| e.tag == tag)
     }
 
     /// Whether the attribute is there with a value.
@@ -64,14 +86,20 @@ impl<'a> DataSet<'a> {
         self.items(tag).first()
     }
 
-    /// Text without padding; empty when absent. Bytes outside UTF-8 become the replacement character.
+    /// The start of a text that is worth reading.
+    fn head(&self, tag: Tag) -> Option<&'a [u8]> {
+        self.bytes(tag).map(|bytes| bytes.get(..MAX_TEXT).unwrap_or(bytes))
+    }
+
+    /// Text without padding, cut at 1,024 bytes; empty when absent. Bytes outside UTF-8 become the replacement
+    /// character.
     pub fn text(&self, tag: Tag) -> String {
-        self.bytes(tag).map(plain).unwrap_or_default()
+        self.head(tag).map(plain).unwrap_or_default()
     }
 
     /// Text in the character set that the data set declares (PS3.3 C.12.1.1.2).
     pub fn person_text(&self, tag: Tag) -> String {
-        let Some(bytes) = self.bytes(tag) else { return String::new() };
+        let Some(bytes) = self.head(tag) else { return String::new() };
         if bytes.is_ascii() {
             return plain(bytes);
         }
@@ -83,16 +111,21 @@ impl<'a> DataSet<'a> {
         }
     }
 
-    /// The values of a multi-valued text.
+    /// The values of a multi-valued text, the first 16 of more.
     pub fn texts(&self, tag: Tag) -> Vec<String> {
         match self.text(tag) {
             t if t.is_empty() => Vec::new(),
-            t => t.split('\\').map(|v| v.trim().to_owned()).collect(),
+            t => t.split('\\').take(MAX_TEXTS).map(|v| v.trim().to_owned()).collect(),
         }
     }
 
-    /// Numbers of DS, IS, FL and FD; `None` when absent, empty, or any of them is no finite number.
+    /// Numbers of DS, IS, FL and FD; `None` when absent, empty, absurdly many, or any of them is no finite number.
     pub fn numbers(&self, tag: Tag) -> Option<Vec<f64>> {
+        self.first_numbers(tag, MAX_NUMBERS + 1).filter(|n| n.len() <= MAX_NUMBERS)
+    }
+
+    /// At most `most` numbers from the start of the value.
+    fn first_numbers(&self, tag: Tag, most: usize) -> Option<Vec<f64>> {
         let element = self.element(tag)?;
         let Value::Bytes(bytes) = &element.value else { return None };
         let numbers: Option<Vec<f64>> = match &element.vr {
@@ -100,35 +133,38 @@ impl<'a> DataSet<'a> {
                 .as_chunks()
                 .0
                 .iter()
+                .take(most)
                 .map(|&b| Some(self.endian(b, f64::from_le_bytes, f64::from_be_bytes)))
                 .collect(),
             b"FL" => bytes
                 .as_chunks()
                 .0
                 .iter()
+                .take(most)
                 .map(|&b| Some(f64::from(self.endian(b, f32::from_le_bytes, f32::from_be_bytes))))
                 .collect(),
-            _ => std::str::from_utf8(bytes)
-                .ok()?
-                .trim_matches(is_padding)
-                .split('\\')
-                .map(|v| v.trim_matches(is_padding).parse().ok())
-                .collect(),
+            _ => {
+                // One number more than asked for always shows whether the last one asked for is whole.
+                let start = bytes.get(..(most + 1).saturating_mul(MAX_DECIMAL + 1)).unwrap_or(bytes);
+                start.trim_ascii().split(|b| *b == b'\\').take(most).map(decimal).collect()
+            }
         };
         numbers.filter(|n| !n.is_empty() && n.iter().all(|v| v.is_finite()))
     }
 
     /// First number of DS, IS, FL or FD.
     pub fn number(&self, tag: Tag) -> Option<f64> {
-        self.numbers(tag)?.first().copied()
+        self.first_numbers(tag, 1)?.first().copied()
+    }
+
+    /// The first `N` numbers; what follows them is not looked at.
+    pub fn leading<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
+        self.first_numbers(tag, N)?.first_chunk().copied()
     }
 
     /// A point or direction of three numbers.
     pub fn vector(&self, tag: Tag) -> Option<DVec3> {
-        match self.numbers(tag)?.as_slice() {
-            [x, y, z, ..] => Some(DVec3::new(*x, *y, *z)),
-            _ => None,
-        }
+        self.leading::<3>(tag).map(DVec3::from_array)
     }
 
     /// Integer of IS.
@@ -138,17 +174,22 @@ impl<'a> DataSet<'a> {
 
     /// First value of US (or SS, by its bits).
     pub fn u16(&self, tag: Tag) -> Option<u16> {
-        self.u16s(tag)?.first().copied()
+        self.first_u16s(tag, 1)?.first().copied()
     }
 
-    /// All values of US.
+    /// The values of US, the first 131,072 of more.
     pub fn u16s(&self, tag: Tag) -> Option<Vec<u16>> {
+        self.first_u16s(tag, MAX_WORDS)
+    }
+
+    fn first_u16s(&self, tag: Tag, most: usize) -> Option<Vec<u16>> {
         let element = self.element(tag)?;
         let Value::Bytes(bytes) = &element.value else { return None };
         if matches!(&element.vr, b"IS" | b"DS") {
             return self.texts(tag).iter().map(|v| v.parse().ok()).collect();
         }
-        Some(bytes.as_chunks().0.iter().map(|&b| self.endian(b, u16::from_le_bytes, u16::from_be_bytes)).collect())
+        let words = bytes.as_chunks().0.iter().take(most);
+        Some(words.map(|&b| self.endian(b, u16::from_le_bytes, u16::from_be_bytes)).collect())
     }
 
     fn endian<const N: usize, T>(&self, bytes: [u8; N], little: fn([u8; N]) -> T, big: fn([u8; N]) -> T) -> T {
@@ -158,6 +199,14 @@ impl<'a> DataSet<'a> {
 
 fn is_padding(c: char) -> bool {
     c == ' ' || c == '\0' || c == '\n' || c == '\r' || c == '\t'
+}
+
+/// One number of a decimal or integer string.
+fn decimal(bytes: &[u8]) -> Option<f64> {
+    if bytes.len() > MAX_DECIMAL {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()?.trim_matches(is_padding).parse().ok()
 }
 
 fn plain(bytes: &[u8]) -> String {

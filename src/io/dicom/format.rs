@@ -4,15 +4,17 @@
 
 use super::codec::unsupported;
 use super::guard::Header;
+use crate::io::bounds::is_plausible;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 /// Largest frame that is decoded; four times the largest CT matrix in use.
 const MAX_FRAME_SAMPLES: usize = 4096 * 4096;
 /// Most frames in one file.
-const MAX_FRAMES: usize = 1 << 16;
+pub(super) const MAX_FRAMES: usize = 1 << 16;
 
 /// How samples are stored. Only single-sample (grey) frames are ever decoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PixelFormat {
     pub rows: usize,
     pub columns: usize,
@@ -100,6 +102,12 @@ pub(super) fn pixel_format(header: &Header<'_>) -> Result<PixelFormat, String> {
 fn check_length(header: &Header<'_>, format: &PixelFormat) -> Result<(), String> {
     let Some(pixels) = header.pixels else { return Err("it holds no pixels".into()) };
     let wanted = (format.frame_bits() * format.frames as u64).div_ceil(8);
+    if !is_plausible(wanted, header.file_length) {
+        return Err(format!(
+            "{} x {} pixels in {} frames would take {wanted} bytes, and the whole file has {}",
+            format.columns, format.rows, format.frames, header.file_length
+        ));
+    }
     let left = header.stream_length.map(|total| total.saturating_sub(pixels.offset));
     match pixels.length {
         None if !header.syntax.encapsulated => Err("its uncompressed pixels do not say how long they are".into()),

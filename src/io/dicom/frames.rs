@@ -1,17 +1,19 @@
 //! Frames of one file: finds their bytes and turns them into HU or raw words. Private to `io::dicom`.
 
-use super::codec::decode_frame;
 use super::error::DicomError;
 use super::format::{PixelFormat, pixel_format};
 use super::guard::{Header, Syntax, stream_at, with_header};
 use super::header::{FramePlace, frame_places};
 use super::lut::{ModalityLut, to_hu};
+use super::worker::decode_guarded;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Most bytes of one compressed frame.
 const MAX_FRAME_BYTES: u64 = 256 << 20;
+/// Most fragments of one file: sixteen for each frame that a file may have.
+const MAX_FRAGMENTS: usize = 1 << 20;
 
 /// Bytes of one compressed fragment in the file.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub(super) struct FrameFile {
     offset: u64,
     /// Byte ranges of each compressed frame's fragments; empty for native pixels.
     fragments: Vec<Vec<Fragment>>,
+    /// The pixels of a deflated file: a frame in its middle cannot be reached but by inflating all before it.
+    inflated: Option<Vec<u8>>,
 }
 
 impl FrameFile {
@@ -41,12 +45,13 @@ impl FrameFile {
         let mut file = with_header(path, |header| Self::from_header(path, header))?;
         if file.syntax.encapsulated {
             file.fragments = frame_fragments(path, file.offset, file.format.frames)?;
+        } else if file.syntax.deflated {
+            file.inflated = Some(file.inflate()?);
         }
         Ok(file)
     }
 
-    /// From a header that is already parsed; compressed frames need [`FrameFile::open`].
-    pub fn from_header(path: &Path, header: &Header<'_>) -> Result<Self, DicomError> {
+    fn from_header(path: &Path, header: &Header<'_>) -> Result<Self, DicomError> {
         let format = pixel_format(header).map_err(|reason| DicomError::decode(path, reason))?;
         Ok(Self {
             path: path.into(),
@@ -56,7 +61,22 @@ impl FrameFile {
             offset: header.pixels.map_or(0, |p| p.offset),
             format,
             fragments: Vec::new(),
+            inflated: None,
         })
+    }
+
+    /// The pixels of all frames of a deflated file; what the header claims was compared with the size of the file.
+    fn inflate(&self) -> Result<Vec<u8>, DicomError> {
+        let wanted = (self.format.frame_bits() * self.format.frames as u64).div_ceil(8);
+        let mut bytes = Vec::new();
+        stream_at(&self.path, &self.syntax, self.offset)
+            .and_then(|stream| stream.take(wanted).read_to_end(&mut bytes))
+            .map_err(|e| DicomError::read(&self.path, &e))?;
+        if (bytes.len() as u64) < wanted {
+            let reason = format!("its pixels need {wanted} bytes, it inflates to {}", bytes.len());
+            return Err(DicomError::decode(&self.path, reason));
+        }
+        Ok(bytes)
     }
 
     /// Decodes `frame` to HU into `out`, which holds rows x columns samples.
@@ -95,7 +115,7 @@ impl FrameFile {
     pub fn read_words(&self, frame: usize) -> Result<Vec<u16>, DicomError> {
         if self.syntax.encapsulated {
             let data = self.fragment_bytes(frame)?;
-            return decode_frame(&self.syntax.uid, &data, &self.format).map_err(|r| DicomError::decode(&self.path, r));
+            return decode_guarded(&self.syntax.uid, data, &self.format).map_err(|r| DicomError::decode(&self.path, r));
         }
         let bytes = self.native_bytes(frame)?;
         let n = self.format.frame_samples();
@@ -122,6 +142,10 @@ impl FrameFile {
         let bits = self.format.frame_bits();
         let first = bits * frame as u64;
         let (start, end) = (first / 8, (first + bits).div_ceil(8));
+        if let Some(inflated) = &self.inflated {
+            let part = inflated.get(start as usize..end as usize).unwrap_or_default();
+            return Ok(part.to_vec());
+        }
         let mut bytes = vec![0; (end - start) as usize];
         stream_at(&self.path, &self.syntax, self.offset + start)
             .and_then(|mut stream| stream.read_exact(&mut bytes))
@@ -171,6 +195,9 @@ fn list_fragments(path: &Path, offset: u64, frames: usize) -> Result<(Vec<u64>, 
             [0xFE, 0xFF, 0x00, 0xE0] => return Err(bad("it ends inside a compressed image")),
             [0xFE, 0xFF, 0xDD, 0xE0] => break,
             _ => return Err(bad("its compressed image fragments are damaged")),
+        }
+        if fragments.len() == MAX_FRAGMENTS {
+            return Err(bad("its compressed image is cut into more than a million fragments"));
         }
         if table.is_some() {
             fragments.push(Fragment { offset: at + 8, length });

@@ -17,9 +17,11 @@ use std::path::Path;
 const FIRST_READ: u64 = 16 << 10;
 /// Largest header (everything before the pixels) that is held.
 const MAX_HEADER: u64 = 128 << 20;
-/// An inflated stream may be this many times its compressed size…
-const MAX_INFLATE_RATIO: u64 = 100;
-/// …once it is larger than this (an empty image of zeros compresses a thousandfold and is harmless).
+/// Largest header of a deflated file.
+const MAX_INFLATED: u64 = 64 << 20;
+/// An inflated header may be this many times the size of the file…
+const MAX_INFLATE_RATIO: u64 = 32;
+/// …once it is larger than this.
 const INFLATE_FREE: u64 = 16 << 20;
 
 /// A transfer syntax and what it means for the data set.
@@ -43,6 +45,8 @@ pub(super) struct Header<'a> {
     pub media_class: String,
     /// Bytes of the stream that `pixels` is an offset into; `None` while a deflated stream's end is unknown.
     pub stream_length: Option<u64>,
+    /// Bytes of the file itself.
+    pub file_length: u64,
 }
 
 /// Whether the file starts like DICOM: Part 10 magic, or a data set without preamble.
@@ -91,8 +95,8 @@ pub(super) fn with_header<T>(
         let mut parser = Parser::new(&prefix.data, prefix.total.unwrap_or(u64::MAX));
         match parser.data_set(at, syntax.encoding) {
             Ok((set, pixels)) => {
-                let stream_length = prefix.total;
-                return f(&Header { set: &set, syntax: &syntax, pixels, media_class, stream_length });
+                let (stream_length, file_length) = (prefix.total, metadata.len());
+                return f(&Header { set: &set, syntax: &syntax, pixels, media_class, stream_length, file_length });
             }
             Err(halt) => prefix.satisfy(path, halt)?,
         }
@@ -149,8 +153,12 @@ impl Prefix {
 
     /// Reads until `wanted` bytes are there or the stream ends.
     fn grow(&mut self, wanted: u64) -> io::Result<()> {
-        let missing = wanted.saturating_sub(self.data.len() as u64);
+        let missing = wanted.min(self.total.unwrap_or(u64::MAX)).saturating_sub(self.data.len() as u64);
         if missing > 0 {
+            if self.total.is_some() {
+                // As much as the file is known to hold; else the vector would grow to twice that.
+                self.data.reserve_exact(missing as usize);
+            }
             let got = (&mut self.reader).take(missing).read_to_end(&mut self.data)?;
             if (got as u64) < missing {
                 self.total = Some(self.data.len() as u64);
@@ -181,15 +189,17 @@ impl Prefix {
             Halt::TooDeep => {
                 return Err(DicomError::refused(path, "its sequences are nested more than 64 deep"));
             }
+            Halt::TooMany => return Err(DicomError::refused(path, "its header holds more than a million elements")),
         };
-        if wanted > MAX_HEADER {
-            let reason = format!("its header asks for {wanted} bytes; at most {MAX_HEADER} are read");
+        let most = if self.compressed > 0 { MAX_INFLATED } else { MAX_HEADER };
+        if wanted > most {
+            let reason = format!("its header asks for {wanted} bytes; at most {most} are read");
             return Err(DicomError::refused(path, reason));
         }
         // Doubling keeps the number of attempts, and so the time spent parsing again, logarithmic.
-        let wanted = wanted.max(2 * self.data.len() as u64).min(MAX_HEADER);
+        let wanted = wanted.max(2 * self.data.len() as u64).min(most);
         if self.compressed > 0 && wanted > INFLATE_FREE && wanted / self.compressed > MAX_INFLATE_RATIO {
-            let reason = format!("it inflates to more than {MAX_INFLATE_RATIO} times its size");
+            let reason = format!("its header inflates to more than {MAX_INFLATE_RATIO} times the size of the file");
             return Err(DicomError::refused(path, reason));
         }
         self.grow(wanted)

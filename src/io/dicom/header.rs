@@ -2,7 +2,7 @@
 
 use super::dataset::DataSet;
 use super::error::DicomError;
-use super::format::{PixelFormat, pixel_format};
+use super::format::{MAX_FRAMES, PixelFormat, pixel_format};
 use super::guard::{Header, with_header};
 use crate::core::{VoiFunction, Window};
 use dicom_dictionary_std::{tags, uids};
@@ -191,7 +191,8 @@ pub(super) fn functional_group<'s, 'a>(
 
 /// Place and scale of every frame, from the functional groups where there are any, else from the top level.
 pub(super) fn frame_places(set: &DataSet<'_>) -> Vec<FramePlace> {
-    let frames = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1);
+    // One place more than a file may have frames is enough to see that there are too many.
+    let frames = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().clamp(1, MAX_FRAMES + 1);
     (0..frames)
         .map(|frame| {
             let holder = |group| functional_group(set, frame, group).unwrap_or(set);
@@ -222,8 +223,7 @@ fn or_default(set: &DataSet<'_>, tag: dicom_core::Tag, default: f64) -> f64 {
 
 /// Unit row and column directions, orthogonal to within rounding; `None` when they span no plane.
 fn orientation(set: &DataSet<'_>) -> Option<[DVec3; 2]> {
-    let numbers = set.numbers(tags::IMAGE_ORIENTATION_PATIENT)?;
-    let [a, b, c, d, e, f] = *numbers.first_chunk::<6>()?;
+    let [a, b, c, d, e, f] = set.leading::<6>(tags::IMAGE_ORIENTATION_PATIENT)?;
     let (row, column) = (DVec3::new(a, b, c), DVec3::new(d, e, f));
     let (row, column) = (row.try_normalize()?, column.try_normalize()?);
     // Headers round to a few digits; a skew beyond half a degree is no rounding.
@@ -232,8 +232,6 @@ fn orientation(set: &DataSet<'_>) -> Option<[DVec3; 2]> {
 
 /// Pixel spacing as (column distance, row distance): the header gives the row distance first.
 fn spacing(set: &DataSet<'_>) -> Option<DVec2> {
-    match set.numbers(tags::PIXEL_SPACING)?.as_slice() {
-        [row, column, ..] if *row > 0.0 && *column > 0.0 => Some(DVec2::new(*column, *row)),
-        _ => None,
-    }
+    let [row, column] = set.leading::<2>(tags::PIXEL_SPACING)?;
+    (row > 0.0 && column > 0.0).then_some(DVec2::new(column, row))
 }

@@ -6,7 +6,8 @@
 //! `rtstruct` and `mask_series`. The way out: `write` with `seg_write` and `ct_write`.
 //!
 //! Headers are parsed here and not by dicom-rs, which believes lengths before it has seen the bytes; its codecs
-//! decode compressed frames after `codec` has compared their own size with the header, and its object writer writes.
+//! decode compressed frames after `codec` has compared their own size with the header, and do so in the process that
+//! `worker` starts; its object writer writes.
 
 mod codec;
 mod ct_write;
@@ -19,6 +20,7 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod header;
+mod j2k_guard;
 mod lab;
 mod lut;
 mod mask_series;
@@ -46,6 +48,7 @@ mod spacing;
 mod stack;
 #[cfg(test)]
 mod test_files;
+mod worker;
 mod write;
 
 pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
@@ -58,3 +61,4 @@ pub use seg::load_seg;
 pub use seg_grid::seg_grid;
 pub use seg_write::save_seg;
 pub use series::load_stack;
+pub use worker::{DECODE_WORKER, serve_decode_worker, use_decode_worker};

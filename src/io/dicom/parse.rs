@@ -11,7 +11,7 @@ use dicom_dictionary_std::tags;
 /// Deepest nesting of sequences that is followed. Real files stay below ten.
 const MAX_DEPTH: usize = 64;
 /// Elements in all data sets together; bounds the memory that a header of empty elements can claim.
-const MAX_ELEMENTS: usize = 2_000_000;
+const MAX_ELEMENTS: usize = 1_000_000;
 const UNDEFINED: u32 = u32::MAX;
 const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
@@ -37,6 +37,8 @@ pub(super) enum Halt {
     Refused(String),
     /// Nested deeper than anything real; never forgiven.
     TooDeep,
+    /// More elements than anything real; never forgiven.
+    TooMany,
 }
 
 /// Where the pixels are.
@@ -69,7 +71,7 @@ impl<'a> Parser<'a> {
 
     /// File meta information: group 0002, always explicit little endian. Returns where it ends.
     pub fn meta(&mut self, mut at: usize) -> Result<(DataSet<'a>, usize), Halt> {
-        let mut set = DataSet::default();
+        let mut elements = Vec::new();
         while self.total.saturating_sub(at as u64) >= 8 {
             let group = self.take(at, 2)?;
             if group != [2, 0] {
@@ -80,11 +82,11 @@ impl<'a> Parser<'a> {
                 return Err(Halt::Refused("its file meta information holds a value of undefined length".into()));
             }
             let value = Value::Bytes(self.take(head.next, head.length as usize)?);
-            set.elements.push(Element { tag: head.tag, vr: head.vr, value });
+            elements.push(Element { tag: head.tag, vr: head.vr, value });
             self.count()?;
             at = head.next + head.length as usize;
         }
-        Ok((set, at))
+        Ok((DataSet::new(elements, false), at))
     }
 
     /// The main data set from `at`, up to its pixels or its end.
@@ -93,27 +95,29 @@ impl<'a> Parser<'a> {
         mut at: usize,
         encoding: Encoding,
     ) -> Result<(DataSet<'a>, Option<PixelLocation>), Halt> {
-        let mut set = DataSet { elements: Vec::new(), big_endian: encoding.big_endian };
+        let mut elements = Vec::new();
         // Fewer than eight bytes at the end are padding: no element fits into them.
         while self.total.saturating_sub(at as u64) >= 8 {
             let head = self.head(at, encoding)?;
             if matches!(head.tag, tags::PIXEL_DATA | tags::FLOAT_PIXEL_DATA | tags::DOUBLE_FLOAT_PIXEL_DATA) {
                 let length = (head.length != UNDEFINED).then_some(u64::from(head.length));
-                return Ok((set, Some(PixelLocation { offset: head.next as u64, length })));
+                let pixels = PixelLocation { offset: head.next as u64, length };
+                return Ok((DataSet::new(elements, encoding.big_endian), Some(pixels)));
             }
             if head.tag == ITEM_END || head.tag == SEQUENCE_END {
+                self.count()?;
                 at = head.next;
                 continue;
             }
-            at = self.element(head, encoding, 0, &mut set)?;
+            at = self.element(head, encoding, 0, None, &mut elements)?;
         }
-        Ok((set, None))
+        Ok((DataSet::new(elements, encoding.big_endian), None))
     }
 
     fn count(&mut self) -> Result<(), Halt> {
         self.elements += 1;
         if self.elements > MAX_ELEMENTS {
-            return Err(Halt::Refused(format!("it holds more than {MAX_ELEMENTS} elements")));
+            return Err(Halt::TooMany);
         }
         Ok(())
     }
@@ -154,8 +158,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads one element into `set` and returns where the next begins.
-    fn element(&mut self, head: Head, encoding: Encoding, depth: usize, set: &mut DataSet<'a>) -> Result<usize, Halt> {
+    /// Reads one element into `elements` and returns where the next begins. `whole` is where the sequence around it
+    /// ends, where that is known: nothing in it reaches further, or one byte could be read as part of many sequences.
+    fn element(
+        &mut self,
+        head: Head,
+        encoding: Encoding,
+        depth: usize,
+        whole: Option<usize>,
+        elements: &mut Vec<Element<'a>>,
+    ) -> Result<usize, Halt> {
         self.count()?;
         let Head { tag, vr, length, next } = head;
         let inner = if &vr == b"UN" { IMPLICIT_LITTLE } else { encoding };
@@ -163,14 +175,17 @@ impl<'a> Parser<'a> {
             if matches!(&vr, b"OB" | b"OW") {
                 (Value::Bytes(&[]), self.skip_fragments(next, encoding)?)
             } else {
-                let (items, end) = self.sequence(next, None, inner, depth + 1)?;
+                let (items, end) = self.sequence(next, None, whole, inner, depth + 1)?;
                 (Value::Items(items), end)
             }
         } else {
             let bytes = self.take(next, length as usize)?;
             let end = next + bytes.len();
+            if whole.is_some_and(|whole| end > whole) {
+                return Err(Halt::Refused("a value is longer than its sequence".into()));
+            }
             if &vr == b"SQ" || (matches!(&vr, b"  " | b"UN") && is_sequence(tag)) {
-                match self.sequence(next, Some(end), inner, depth + 1) {
+                match self.sequence(next, Some(end), Some(end), inner, depth + 1) {
                     Ok((items, _)) => (Value::Items(items), end),
                     // Its size is known, so damage inside cannot spread: the sequence counts as absent.
                     Err(Halt::Refused(_)) => (Value::Bytes(bytes), end),
@@ -180,14 +195,16 @@ impl<'a> Parser<'a> {
                 (Value::Bytes(bytes), end)
             }
         };
-        set.elements.push(Element { tag, vr, value });
+        elements.push(Element { tag, vr, value });
         Ok(end)
     }
 
+    /// Items up to `end`, or to the delimiter of a sequence of undefined length, which must come before `whole`.
     fn sequence(
         &mut self,
         mut at: usize,
         end: Option<usize>,
+        whole: Option<usize>,
         encoding: Encoding,
         depth: usize,
     ) -> Result<(Vec<DataSet<'a>>, usize), Halt> {
@@ -196,7 +213,8 @@ impl<'a> Parser<'a> {
         }
         let mut items = Vec::new();
         loop {
-            if end.is_some_and(|end| at >= end) {
+            // A delimiter may be missing where the sequence around ends: that end is as good.
+            if end.or(whole).is_some_and(|end| at >= end) {
                 return Ok((items, at));
             }
             let head = self.head(at, encoding)?;
@@ -208,12 +226,12 @@ impl<'a> Parser<'a> {
                         UNDEFINED => None,
                         n => Some(head.next + self.take(head.next, n as usize)?.len()),
                     };
-                    if let (Some(item), Some(whole)) = (item_end, end)
+                    if let (Some(item), Some(whole)) = (item_end, whole)
                         && item > whole
                     {
                         return Err(Halt::Refused("an item is longer than its sequence".into()));
                     }
-                    let (item, next) = self.item(head.next, item_end, encoding, depth)?;
+                    let (item, next) = self.item(head.next, item_end, whole, encoding, depth)?;
                     items.push(item);
                     at = next;
                 }
@@ -229,19 +247,20 @@ impl<'a> Parser<'a> {
         &mut self,
         mut at: usize,
         end: Option<usize>,
+        whole: Option<usize>,
         encoding: Encoding,
         depth: usize,
     ) -> Result<(DataSet<'a>, usize), Halt> {
-        let mut set = DataSet { elements: Vec::new(), big_endian: encoding.big_endian };
+        let mut elements = Vec::new();
         loop {
-            if end.is_some_and(|end| at >= end) {
-                return Ok((set, at));
+            if [end, whole].into_iter().flatten().any(|end| at >= end) {
+                return Ok((DataSet::new(elements, encoding.big_endian), at));
             }
             let head = self.head(at, encoding)?;
             match head.tag {
-                ITEM_END => return Ok((set, head.next)),
+                ITEM_END => return Ok((DataSet::new(elements, encoding.big_endian), head.next)),
                 ITEM | SEQUENCE_END => return Err(Halt::Refused("an item ends where none was expected".into())),
-                _ => at = self.element(head, encoding, depth, &mut set)?,
+                _ => at = self.element(head, encoding, depth, whole, &mut elements)?,
             }
         }
     }

@@ -3,10 +3,11 @@
 use super::error::DicomError;
 use super::frames::FrameFile;
 use crate::core::Volume;
+use crate::io::bounds::is_plausible;
 use crate::io::{DicomStack, LoadEvent, SliceFile};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +30,7 @@ pub fn load_stack(stack: &DicomStack, ctx: &JobContext<LoadEvent>) -> Result<Vol
     if stack.slices.len() != nz || geometry.voxel_count() > MAX_VOXELS {
         return Err(DicomError::Series { reason: format!("its grid of {nx} x {ny} x {nz} voxels cannot be held") });
     }
+    check_sizes(stack)?;
     let mut hu = Vec::new();
     hu.try_reserve_exact(geometry.voxel_count())
         .map_err(|_| DicomError::Series { reason: format!("its {nx} x {ny} x {nz} voxels do not fit into memory") })?;
@@ -63,6 +65,18 @@ pub fn load_stack(stack: &DicomStack, ctx: &JobContext<LoadEvent>) -> Result<Vol
     Volume::new(geometry, hu)
         .map(|volume| volume.with_window(stack.window))
         .map_err(|e| DicomError::Series { reason: e.to_string() })
+}
+
+/// Compares the volume with the files it comes from, before memory is set aside for it.
+fn check_sizes(stack: &DicomStack) -> Result<(), DicomError> {
+    let unpacked = stack.geometry.voxel_count() as u64 * size_of::<i16>() as u64;
+    let files: HashSet<&Path> = stack.slices.iter().map(|s| s.path.as_path()).collect();
+    let stored: u64 = files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
+    if is_plausible(unpacked, stored) {
+        return Ok(());
+    }
+    let reason = format!("its slices would take {unpacked} bytes, and all its files together have {stored}");
+    Err(DicomError::Series { reason })
 }
 
 /// Files that hold several slices of the stack: their header is parsed once.
