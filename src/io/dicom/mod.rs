@@ -25,11 +25,17 @@ mod lut;
 mod mask_series;
 #[cfg(test)]
 mod mask_tests;
+mod notes;
+mod padding;
 mod parse;
 mod placement;
 mod raster;
 #[cfg(test)]
 mod real_data;
+mod regular;
+mod resample;
+#[cfg(test)]
+mod resample_tests;
 mod rtstruct;
 mod scan;
 #[cfg(test)]
@@ -37,6 +43,7 @@ mod scan_tests;
 mod seg;
 mod seg_write;
 mod series;
+mod source_grid;
 mod spacing;
 mod stack;
 #[cfg(test)]
@@ -51,4 +58,5 @@ pub use rtstruct::load_rtstruct;
 pub use scan::{DicomScan, scan_files};
 pub use seg::load_seg;
 pub use seg_write::save_seg;
-pub use series::load_stack;
+pub use series::{load_stack, load_stack_with_findings};
+pub use source_grid::{SourceFrames, SourceSlices};

@@ -94,10 +94,12 @@ fn a_dicom_source_survives_a_move_of_both() {
         frame: 1,
         sop_class_uid: "1.2".into(),
         sop_instance_uid: "1.3".into(),
+        position: None,
     };
     saved.source = Some(VolumeSource::Dicom(DicomStack {
         geometry: saved.fingerprint.geometry,
         slices: vec![slice("1.dcm"), slice("2.dcm")],
+        resampling: None,
         window: None,
         study_uid: "1".into(),
         series_uid: "2".into(),
