@@ -41,6 +41,7 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
         .collect();
     let view = ViewState {
         window: Some(Window { window_center: 0.1, window_width: 400.0, function: VoiFunction::Sigmoid }),
+        table: true,
         crosshair: Some([1.0 / 3.0, 2.0, -0.0]),
         active_layer: Some(LayerId(3)),
         active_segment: Some(2),
