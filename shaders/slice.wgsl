@@ -24,12 +24,15 @@ struct View {
     overlay: u32,
     // Labels compared in difference mode: A in the low byte, B in the next.
     pair: u32,
+    // The header's table of grey values: HU of its first entry, number of its last, its white.
+    lut: vec4<f32>,
     // RGBA of label n: byte order r, g, b, a in word n.
     colors: array<vec4<u32>, 64>,
 }
 
 const VOI_LINEAR: u32 = 0u;
 const VOI_LINEAR_EXACT: u32 = 1u;
+const VOI_TABLE: u32 = 3u;
 
 const FLAG_INVERT: u32 = 1u;
 const FLAG_INTERPOLATE: u32 = 2u;
@@ -41,6 +44,8 @@ const OVERLAY_LABELS: u32 = 1u;
 @group(0) @binding(1) var volume: texture_3d<i32>;
 @group(0) @binding(2) var labels_a: texture_3d<u32>;
 @group(0) @binding(3) var labels_b: texture_3d<u32>;
+// Entry n at column n mod 256 of row n / 256.
+@group(0) @binding(4) var grey_table: texture_2d<u32>;
 
 struct Vertex {
     @builtin(position) clip: vec4<f32>,
@@ -100,10 +105,19 @@ fn hu_interpolated(position: vec3<f32>) -> f32 {
     return mix(top, bottom, fv);
 }
 
+// DICOM PS3.3 C.11.2.1.1: the entry of the nearest whole HU; the ends hold beyond the table.
+fn grey_of_table(hu: f32) -> f32 {
+    let n = u32(clamp(floor(hu + 0.5) - view.lut.x, 0.0, view.lut.y));
+    return f32(textureLoad(grey_table, vec2<u32>(n & 255u, n >> 8u), 0).r) / view.lut.z;
+}
+
 // DICOM PS3.3 C.11.2.1.2.1 (linear), C.11.2.1.3.2 (linear exact), C.11.2.1.3.1 (sigmoid).
 fn grey_of(hu: f32) -> f32 {
     let c = view.window_center;
     let w = view.window_width;
+    if view.voi == VOI_TABLE {
+        return grey_of_table(hu);
+    }
     if view.voi == VOI_LINEAR {
         if w <= 1.0 {
             return select(0.0, 1.0, hu > c - 0.5);

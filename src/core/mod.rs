@@ -10,6 +10,7 @@ mod geometry;
 mod labels;
 mod plane;
 mod segment;
+mod voi_lut;
 mod volume;
 mod window;
 
@@ -19,5 +20,6 @@ pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
 pub use plane::{Plane, PlaneAxes};
 pub use segment::{Code, LabelId, PALETTE, Segment, segments_for_values};
+pub use voi_lut::VoiLut;
 pub use volume::{Volume, VolumeError};
 pub use window::{PRESETS, Preset, VoiFunction, Window};

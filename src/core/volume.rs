@@ -1,6 +1,6 @@
 //! A CT volume in Hounsfield units.
 
-use super::{Geometry, Window};
+use super::{Geometry, VoiLut, Window};
 use std::sync::Arc;
 
 /// Why a volume was refused.
@@ -19,6 +19,8 @@ pub struct Volume {
     range: [i16; 2],
     /// Window of the file's header, when it had one.
     pub header_window: Option<Window>,
+    /// Table of grey values of the file's header, when it had one.
+    pub header_lut: Option<Arc<VoiLut>>,
 }
 
 impl Volume {
@@ -32,13 +34,20 @@ impl Volume {
             return Err(VolumeError::Length { expected: geometry.voxel_count(), found: hu.len() });
         }
         let range = hu.iter().fold([i16::MAX, i16::MIN], |r, &v| [r[0].min(v), r[1].max(v)]);
-        Ok(Self { geometry, hu, range, header_window: None })
+        Ok(Self { geometry, hu, range, header_window: None, header_lut: None })
     }
 
     /// Adds the header's window.
     #[must_use]
     pub fn with_window(mut self, window: Option<Window>) -> Self {
         self.header_window = window;
+        self
+    }
+
+    /// Adds the header's table of grey values.
+    #[must_use]
+    pub fn with_lut(mut self, lut: Option<Arc<VoiLut>>) -> Self {
+        self.header_lut = lut;
         self
     }
 

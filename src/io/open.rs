@@ -33,7 +33,7 @@ pub fn load_volume_with_findings(
     ctx: &JobContext<LoadEvent>,
 ) -> Result<(Volume, Vec<Finding>), IoError> {
     match source {
-        VolumeSource::Dicom(stack) => Ok((dicom::load_stack(stack, ctx)?, Vec::new())),
+        VolumeSource::Dicom(stack) => Ok(dicom::load_stack_with_findings(stack, ctx)?),
         VolumeSource::Nifti(path) => Ok(load_nifti_volume(path, ctx)?),
         VolumeSource::Nrrd(path) => Ok(load_nrrd_volume(path, ctx)?),
     }

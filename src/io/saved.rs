@@ -2,7 +2,8 @@
 
 use crate::core::{Geometry, Layer, LayerId, Origin, Segment, Volume, Window};
 use crate::io::bricks::checked_geometry;
-use crate::io::types::{DicomStack, SliceFile, VolumeSource};
+use crate::io::types::{DicomStack, Resampling, SliceFile, VolumeSource};
+use glam::DVec3;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -55,6 +56,8 @@ pub struct SavedStack {
     folder: SavedPath,
     geometry: Geometry,
     slices: Vec<SavedSlice>,
+    #[serde(default)]
+    resampling: Option<Resampling>,
     window: Option<Window>,
     study_uid: String,
     series_uid: String,
@@ -69,6 +72,8 @@ pub struct SavedSlice {
     frame: usize,
     sop_class_uid: String,
     sop_instance_uid: String,
+    #[serde(default)]
+    position: Option<DVec3>,
 }
 
 impl SavedSource {
@@ -84,11 +89,13 @@ impl SavedSource {
                     frame: s.frame,
                     sop_class_uid: s.sop_class_uid.clone(),
                     sop_instance_uid: s.sop_instance_uid.clone(),
+                    position: s.position,
                 };
                 Self::Dicom(Box::new(SavedStack {
                     slices: stack.slices.iter().map(slice).collect(),
                     folder: SavedPath::new(&folder, base),
                     geometry: stack.geometry,
+                    resampling: stack.resampling.clone(),
                     window: stack.window,
                     study_uid: stack.study_uid.clone(),
                     series_uid: stack.series_uid.clone(),
@@ -110,10 +117,12 @@ impl SavedSource {
                     frame: s.frame,
                     sop_class_uid: s.sop_class_uid.clone(),
                     sop_instance_uid: s.sop_instance_uid.clone(),
+                    position: s.position,
                 };
                 VolumeSource::Dicom(DicomStack {
                     geometry: checked_geometry(&stack.geometry)?,
                     slices: stack.slices.iter().map(slice).collect(),
+                    resampling: stack.resampling.clone(),
                     window: stack.window,
                     study_uid: stack.study_uid.clone(),
                     series_uid: stack.series_uid.clone(),

@@ -2,6 +2,8 @@
 
 use crate::core::{Geometry, Window};
 use crate::io::image_stack::Pictures;
+use glam::DVec3;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -89,12 +91,20 @@ pub struct Series {
     pub source: Option<VolumeSource>,
     pub masks: Vec<MaskSource>,
     pub findings: Vec<Finding>,
+    /// The same slices on a regular grid, for a series that was tilted or unevenly spaced: for the user to choose.
+    /// Parts of one series share it.
+    pub resampled: Option<Arc<DicomStack>>,
 }
 
 impl Series {
     /// CT with a usable grid.
     pub fn can_open(&self) -> bool {
         self.geometry.is_some() && self.source.is_some()
+    }
+
+    /// CT that opens, at least once it is resampled.
+    pub fn can_open_somehow(&self) -> bool {
+        self.can_open() || self.resampled.is_some()
     }
 
     /// Nothing says that it is something else than CT.
@@ -116,8 +126,12 @@ pub enum VolumeSource {
 /// Files of a DICOM volume in the order of its slices.
 #[derive(Debug, Clone)]
 pub struct DicomStack {
+    /// The grid it opens with: that of the slices, or the one they are resampled onto.
     pub geometry: Geometry,
+    /// The slices as they were acquired.
     pub slices: Vec<SliceFile>,
+    /// `Some` when `geometry` is not the grid of the slices.
+    pub resampling: Option<Resampling>,
     pub window: Option<Window>,
     /// For references in exported masks. Never shown, logged or used as a path.
     pub study_uid: String,
@@ -133,6 +147,22 @@ pub struct SliceFile {
     pub frame: usize,
     pub sop_class_uid: String,
     pub sop_instance_uid: String,
+    /// Centre of its first pixel, LPS mm; `None` where the header does not say. Always there in a resampled stack.
+    pub position: Option<DVec3>,
+}
+
+/// How a stack's regular grid differs from the slices it is interpolated from.
+///
+/// The grid is parallel to the slices, with their pixel spacing; it is their distances and their sideways shifts that
+/// are evened out. [`crate::io::dicom::SourceSlices`] maps between the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resampling {
+    /// Columns and rows of a slice.
+    pub slice_size: [usize; 2],
+    /// Thickness of a slice in mm, as the header says, else the usual distance.
+    pub slice_thickness: f64,
+    /// Why, as a sentence for the user.
+    pub reason: String,
 }
 
 /// A mask found beside a volume.

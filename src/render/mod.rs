@@ -7,6 +7,7 @@
 
 mod error;
 mod label_texture;
+mod lut_texture;
 mod offscreen;
 mod slice_renderer;
 mod slice_view;

@@ -1,20 +1,22 @@
 //! The slice shader's arithmetic on the CPU, in the same 32-bit floats: what the tests hold the device to.
 
 use super::slice_view::{
-    FLAG_INTERPOLATE, FLAG_INVERT, OVERLAY_LABELS, OVERLAY_NONE, SliceView, VOI_LINEAR, VOI_LINEAR_EXACT, ViewUniform,
+    FLAG_INTERPOLATE, FLAG_INVERT, OVERLAY_LABELS, OVERLAY_NONE, SliceView, VOI_LINEAR, VOI_LINEAR_EXACT, VOI_TABLE,
+    ViewUniform,
 };
-use crate::core::{LabelMap, Volume};
+use crate::core::{LabelMap, VoiLut, Volume};
 use glam::{IVec3, Vec2, Vec3, Vec4};
 
 struct Scene<'a> {
     view: ViewUniform,
     volume: &'a Volume,
+    lut: Option<&'a VoiLut>,
     layers: [Option<&'a LabelMap>; 2],
 }
 
 /// RGBA rows from the top, sRGB, as the shader writes them to an 8-bit target.
 pub fn render(volume: &Volume, layers: [Option<&LabelMap>; 2], view: &SliceView) -> Vec<u8> {
-    let scene = Scene { view: view.uniform(), volume, layers };
+    let scene = Scene { view: view.uniform(), volume, lut: view.lut.as_deref(), layers };
     let [width, height] = view.pane_size;
     let mut out = Vec::with_capacity((width * height * 4) as usize);
     for y in 0..height {
@@ -59,6 +61,11 @@ impl Scene<'_> {
     fn grey_of(&self, hu: f32) -> f32 {
         let (c, w) = (self.view.window_center, self.view.window_width);
         match self.view.voi {
+            VOI_TABLE => self.lut.map_or(0.0, |lut| {
+                let [first, last, white, _] = self.view.lut;
+                let n = ((hu + 0.5).floor() - first).clamp(0.0, last) as usize;
+                f32::from(lut.values()[n]) / white
+            }),
             VOI_LINEAR if w <= 1.0 => f32::from(u8::from(hu > c - 0.5)),
             VOI_LINEAR => ((hu - (c - 0.5)) / (w - 1.0) + 0.5).clamp(0.0, 1.0),
             VOI_LINEAR_EXACT if w <= 0.0 => f32::from(u8::from(hu > c)),

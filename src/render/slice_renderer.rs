@@ -1,5 +1,6 @@
 //! The slice pass: pipeline, and per pane a uniform buffer and a bind group.
 
+use super::lut_texture::LutTexture;
 use super::slice_view::{SliceView, ViewUniform};
 use super::upload::create_3d;
 use super::{LabelTexture, RenderError, VolumeTexture};
@@ -16,13 +17,17 @@ pub struct SliceRenderer {
     layout: wgpu::BindGroupLayout,
     /// Bound where a layer is absent: one background voxel.
     no_labels: wgpu::TextureView,
+    /// Bound where no table of grey values is in use.
+    no_lut: LutTexture,
+    /// The table that a pane asked for last.
+    lut: Option<LutTexture>,
     panes: HashMap<PaneId, Pane>,
 }
 
 struct Pane {
     uniform: wgpu::Buffer,
     /// What `bind_group` was made for.
-    textures: [wgpu::TextureView; 3],
+    textures: [wgpu::TextureView; 4],
     bind_group: wgpu::BindGroup,
 }
 
@@ -42,9 +47,10 @@ impl SliceRenderer {
             label: Some("slice"),
             entries: &[
                 uniform_entry(0),
-                texture_entry(1, wgpu::TextureSampleType::Sint),
-                texture_entry(2, wgpu::TextureSampleType::Uint),
-                texture_entry(3, wgpu::TextureSampleType::Uint),
+                texture_entry(1, wgpu::TextureSampleType::Sint, wgpu::TextureViewDimension::D3),
+                texture_entry(2, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
+                texture_entry(3, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
+                texture_entry(4, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D2),
             ],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -75,13 +81,15 @@ impl SliceRenderer {
         });
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
-        Ok(Self { device: device.clone(), pipeline, layout, no_labels, panes: HashMap::new() })
+        let no_lut = LutTexture::blank(device)?;
+        Ok(Self { device: device.clone(), pipeline, layout, no_labels, no_lut, lut: None, panes: HashMap::new() })
     }
 
     /// Sets what `pane` shows from the next submission on: `volume`, and the label layers A and B of the overlay.
     ///
     /// # Errors
     /// [`RenderError::Grid`] when a layer's sizes are not the volume's; the pane then keeps what it showed.
+    /// [`RenderError::OutOfMemory`] when there is no room for the view's table of grey values.
     pub fn prepare(
         &mut self,
         queue: &wgpu::Queue,
@@ -96,7 +104,19 @@ impl SliceRenderer {
             }
         }
         let labels = |layer: Option<&LabelTexture>| layer.map_or(&self.no_labels, |l| l.view()).clone();
-        let textures = [volume.view().clone(), labels(a), labels(b)];
+        let (labels_a, labels_b) = (labels(a), labels(b));
+        let lut = match &view.lut {
+            None => &self.no_lut,
+            Some(table) => {
+                let kept = self.lut.take().filter(|kept| kept.holds(table));
+                let lut = match kept {
+                    Some(kept) => kept,
+                    None => LutTexture::new(&self.device, queue, table)?,
+                };
+                self.lut.insert(lut)
+            }
+        };
+        let textures = [volume.view().clone(), labels_a, labels_b, lut.view().clone()];
         let kept = self.panes.remove(&pane);
         let entry = match kept {
             Some(kept) if kept.textures == textures => kept,
@@ -123,6 +143,7 @@ impl SliceRenderer {
     /// Lets go of every pane, and with them of the textures they show: for when a case is closed.
     pub fn forget_panes(&mut self) {
         self.panes.clear();
+        self.lut = None;
     }
 
     fn uniform_buffer(&self) -> wgpu::Buffer {
@@ -134,7 +155,7 @@ impl SliceRenderer {
         })
     }
 
-    fn bind_group(&self, uniform: &wgpu::Buffer, [volume, a, b]: &[wgpu::TextureView; 3]) -> wgpu::BindGroup {
+    fn bind_group(&self, uniform: &wgpu::Buffer, [volume, a, b, lut]: &[wgpu::TextureView; 4]) -> wgpu::BindGroup {
         let texture =
             |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -145,6 +166,7 @@ impl SliceRenderer {
                 texture(1, volume),
                 texture(2, a),
                 texture(3, b),
+                texture(4, lut),
             ],
         })
     }
@@ -163,15 +185,15 @@ fn uniform_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
     }
 }
 
-fn texture_entry(binding: u32, sample_type: wgpu::TextureSampleType) -> wgpu::BindGroupLayoutEntry {
+fn texture_entry(
+    binding: u32,
+    sample_type: wgpu::TextureSampleType,
+    view_dimension: wgpu::TextureViewDimension,
+) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::FRAGMENT,
-        ty: wgpu::BindingType::Texture {
-            sample_type,
-            view_dimension: wgpu::TextureViewDimension::D3,
-            multisampled: false,
-        },
+        ty: wgpu::BindingType::Texture { sample_type, view_dimension, multisampled: false },
         count: None,
     }
 }

@@ -1,7 +1,7 @@
 //! What a pane shows: placement, window, interpolation, overlay. Values only, no device.
 
 use super::VoxelFromPane;
-use crate::core::{LabelId, Segment, VoiFunction, Window};
+use crate::core::{LabelId, Segment, VoiFunction, VoiLut, Window};
 use std::sync::Arc;
 
 /// How samples between voxel centres are found. Through the plane it is always the nearest slice.
@@ -72,6 +72,8 @@ pub struct SliceView {
     /// Pane size in physical pixels: the viewport's width and height.
     pub pane_size: [u32; 2],
     pub window: Window,
+    /// The header's table of grey values, in place of the window.
+    pub lut: Option<Arc<VoiLut>>,
     /// White becomes black.
     pub invert: bool,
     pub interpolation: Interpolation,
@@ -88,6 +90,7 @@ pub struct SliceView {
 pub(super) const VOI_LINEAR: u32 = 0;
 pub(super) const VOI_LINEAR_EXACT: u32 = 1;
 pub(super) const VOI_SIGMOID: u32 = 2;
+pub(super) const VOI_TABLE: u32 = 3;
 pub(super) const FLAG_INVERT: u32 = 1;
 pub(super) const FLAG_INTERPOLATE: u32 = 2;
 pub(super) const OVERLAY_NONE: u32 = 0;
@@ -115,6 +118,8 @@ pub(super) struct ViewUniform {
     pub flags: u32,
     pub overlay: u32,
     pub pair: u32,
+    /// HU of the table's first entry, number of its last, its white, and nothing.
+    pub lut: [f32; 4],
     pub colors: [[u32; 4]; 64],
 }
 
@@ -135,15 +140,19 @@ impl SliceView {
             pane_size: self.pane_size.map(|n| n as f32),
             outline_opacity: self.outline_opacity,
             through: self.placement.through as u32,
-            voi: match self.window.function {
-                VoiFunction::Linear => VOI_LINEAR,
-                VoiFunction::LinearExact => VOI_LINEAR_EXACT,
-                VoiFunction::Sigmoid => VOI_SIGMOID,
+            voi: match (&self.lut, self.window.function) {
+                (Some(_), _) => VOI_TABLE,
+                (None, VoiFunction::Linear) => VOI_LINEAR,
+                (None, VoiFunction::LinearExact) => VOI_LINEAR_EXACT,
+                (None, VoiFunction::Sigmoid) => VOI_SIGMOID,
             },
             flags: u32::from(self.invert) * FLAG_INVERT
                 + u32::from(self.interpolation == Interpolation::Linear) * FLAG_INTERPOLATE,
             overlay: OVERLAY_NONE,
             pair: 0,
+            lut: self.lut.as_ref().map_or([0.0; 4], |lut| {
+                [lut.first() as f32, (lut.values().len() - 1) as f32, f32::from(lut.white()), 0.0]
+            }),
             colors: [[0; 4]; 64],
         };
         match &self.overlay {

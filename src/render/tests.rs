@@ -6,6 +6,8 @@ use glam::{DAffine3, DMat3, DVec2, DVec3};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+mod tables;
+
 /// A multiple of 64 pixels wide, so that rows need no padding when they are read back.
 const PANE: [u32; 2] = [320, 240];
 const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
@@ -196,6 +198,7 @@ fn slice_view(geometry: &Geometry, pane: &PaneView) -> SliceView {
         placement: pane.voxel_from_pane(geometry),
         pane_size: PANE,
         window: Window::new(400.0, 40.0),
+        lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
         overlay: Overlay::None,
@@ -456,6 +459,7 @@ fn an_offscreen_pane_draws_and_refuses_what_does_not_fit() {
         placement: PaneView::fit(Plane::Axial, &geometry, DVec2::splat(64.0)).voxel_from_pane(&geometry),
         pane_size: [64; 2],
         window: Window::new(400.0, 40.0),
+        lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
         overlay: Overlay::None,

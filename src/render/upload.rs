@@ -22,6 +22,31 @@ pub(super) fn create_3d(
     format: wgpu::TextureFormat,
 ) -> Result<wgpu::Texture, RenderError> {
     let limit = device.limits().max_texture_dimension_3d;
+    create(device, label, dims, wgpu::TextureDimension::D3, limit, format)
+}
+
+/// Makes a sampled 2-D texture of `size` columns and rows, all zero.
+///
+/// # Errors
+/// As [`create_3d`].
+pub(super) fn create_flat(
+    device: &wgpu::Device,
+    label: &str,
+    [columns, rows]: [usize; 2],
+    format: wgpu::TextureFormat,
+) -> Result<wgpu::Texture, RenderError> {
+    let limit = device.limits().max_texture_dimension_2d;
+    create(device, label, [columns, rows, 1], wgpu::TextureDimension::D2, limit, format)
+}
+
+fn create(
+    device: &wgpu::Device,
+    label: &str,
+    dims: [usize; 3],
+    dimension: wgpu::TextureDimension,
+    limit: u32,
+    format: wgpu::TextureFormat,
+) -> Result<wgpu::Texture, RenderError> {
     let too_large = RenderError::TooLarge { dims, limit };
     let mut size = [0u32; 3];
     for (to, from) in size.iter_mut().zip(dims) {
@@ -39,7 +64,7 @@ pub(super) fn create_3d(
         size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: size[2] },
         mip_level_count: 1,
         sample_count: 1,
-        dimension: wgpu::TextureDimension::D3,
+        dimension,
         format,
         usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
         view_formats: &[],

@@ -61,6 +61,8 @@ pub enum ViewCommand {
     /// Number of a preset in [`crate::core::PRESETS`].
     Preset(usize),
     HeaderWindow,
+    /// The header's table of grey values in place of a window, when there is one.
+    HeaderTable,
     Invert,
     ToggleMask,
     Opacity(f32),

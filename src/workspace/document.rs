@@ -4,7 +4,7 @@ use super::editing::{Entry, OngoingStroke, Recoloured};
 use super::saving::Protection;
 use super::volumes::LabelCounts;
 use crate::core::{
-    BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, Volume, Window,
+    BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, VoiLut, Volume, Window,
 };
 use crate::edit::History;
 use crate::io::{Fingerprint, MaskSource, VolumeSource};
@@ -21,6 +21,8 @@ const HISTORY_BYTES: usize = 256 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewState {
     pub window: Window,
+    /// The header's table of grey values is shown in place of the window.
+    pub table: bool,
     pub invert: bool,
     /// Continuous voxel position that all planes share.
     pub crosshair: DVec3,
@@ -76,6 +78,7 @@ impl Document {
             case: Case { id, name, geometry, volume: None, layers: Vec::new() },
             view: ViewState {
                 window: window.unwrap_or(crate::core::PRESETS[0].window),
+                table: false,
                 invert: false,
                 crosshair: middle,
             },
@@ -105,8 +108,14 @@ impl Document {
     pub(super) fn set_volume(&mut self, volume: Volume) {
         if self.case.volume.is_none() && volume.header_window.is_none() {
             self.view.window = volume.first_window();
+            self.view.table = volume.header_lut.is_some();
         }
         self.case.volume = Some(Arc::new(volume));
+    }
+
+    /// The header's table of grey values, while it is shown.
+    pub fn shown_table(&self) -> Option<&Arc<VoiLut>> {
+        self.case.volume.as_ref().filter(|_| self.view.table)?.header_lut.as_ref()
     }
 
     pub(super) fn stream_slice(&mut self, k: usize, hu: Arc<[i16]>) {

@@ -76,6 +76,7 @@ impl Workspace {
         let layers = document.case.layers.clone();
         let view = io::ViewState {
             window: Some(document.view.window),
+            table: document.view.table,
             crosshair: Some(document.view.crosshair.to_array()),
             active_layer: document.active_layer,
             active_segment: Some(document.active_segment),
@@ -132,6 +133,7 @@ impl Workspace {
                 document.set_volume(volume);
                 if let Some(window) = data.view.window {
                     document.view.window = window;
+                    document.view.table = data.view.table;
                 }
                 if let Some(crosshair) = data.view.crosshair {
                     document.set_crosshair(DVec3::from_array(crosshair));

@@ -26,10 +26,10 @@ impl Workspace {
                     self.set_window(preset.window);
                 }
             }
-            ViewCommand::HeaderWindow => {
-                let window = self.active_document().and_then(|d| d.case.volume.as_ref()).map(|v| v.first_window());
-                if let Some(window) = window {
-                    self.set_window(window);
+            ViewCommand::HeaderWindow => self.set_header_window(),
+            ViewCommand::HeaderTable => {
+                if let Some(d) = self.active_document_mut() {
+                    d.view.table = d.case.volume.as_ref().is_some_and(|v| v.header_lut.is_some());
                 }
             }
             ViewCommand::Invert => {
@@ -48,6 +48,16 @@ impl Workspace {
         window.window_center = window.window_center.clamp(-65_536.0, 65_536.0);
         if let Some(d) = self.active_document_mut() {
             d.view.window = window;
+            d.view.table = false;
+        }
+    }
+
+    /// What the header asks for: its window, else its table, else what suits the data.
+    fn set_header_window(&mut self) {
+        let Some(volume) = self.active_document().and_then(|d| d.case.volume.clone()) else { return };
+        self.set_window(volume.first_window());
+        if volume.header_window.is_none() {
+            self.apply_view(ViewCommand::HeaderTable);
         }
     }
 

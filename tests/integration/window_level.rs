@@ -2,7 +2,7 @@
 //! `pydicom.pixels.apply_voi_lut` 3.0.2 makes of them, with 12 bits stored and intercept -1024, so that its output
 //! runs from -1024 to 3071.
 
-use maskwright::core::{VoiFunction, Window};
+use maskwright::core::{VoiFunction, VoiLut, Window};
 use safetensors::SafeTensors;
 
 #[test]
@@ -36,4 +36,30 @@ fn window_functions_equal_pydicom() {
         }
     }
     assert_eq!(compared, 15 * 249);
+}
+
+/// `tests/data/oracle/voi_lut.safetensors`: three tables (wider and narrower than the data, and one of all
+/// 65,536 values) and
+/// the entry that `pydicom.pixels.apply_voi` 3.0.2 takes for each of many values.
+#[test]
+fn grey_tables_equal_pydicom() {
+    let file = SafeTensors::deserialize(include_bytes!("../data/oracle/voi_lut.safetensors")).unwrap();
+    let values = |name: &str| -> Vec<i32> {
+        let bytes = file.tensor(name).unwrap().data().to_vec();
+        bytes.chunks_exact(4).map(|c| i32::from_le_bytes(c.try_into().unwrap())).collect()
+    };
+    let hu = values("hu");
+    for name in ["wide", "narrow", "full"] {
+        let [first, bits] = ["first", "bits"].map(|part| values(&format!("{name}_{part}"))[0]);
+        let entries: Vec<u16> = match name {
+            "full" => (0..1u32 << 16).map(|n| (n * 40503) as u16).collect(),
+            _ => values(&format!("{name}_values")).into_iter().map(|v| v as u16).collect(),
+        };
+        let lut = VoiLut::new(first, entries, bits as u16).unwrap();
+        for (hu, want) in hu.iter().zip(values(&format!("{name}_out"))) {
+            assert_eq!(i32::from(lut.entry(f64::from(*hu))), want, "{name} at {hu} HU");
+            let grey = f64::from(want) / f64::from((1 << bits) - 1);
+            assert!((lut.grey(f64::from(*hu)) - grey).abs() < 1e-12);
+        }
+    }
 }

@@ -83,6 +83,7 @@ fn view(pane: &PaneView, geometry: &Geometry, window: Window) -> SliceView {
         placement: pane.voxel_from_pane(geometry),
         pane_size: [PANE; 2],
         window,
+        lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
         overlay: Overlay::Labels { colors: LabelColors::from_segments(&[Segment::new(1, "Ball")]) },

@@ -65,6 +65,11 @@ impl<'a> DataSet<'a> {
         })
     }
 
+    /// The VR as written, two spaces in implicit VR.
+    pub fn vr(&self, tag: Tag) -> Option<[u8; 2]> {
+        self.element(tag).map(|e| e.vr)
+    }
+
     /// Raw bytes of a value that is no sequence.
     pub fn bytes(&self, tag: Tag) -> Option<&'a [u8]> {
         match &self.element(tag)?.value {
@@ -190,6 +195,12 @@ impl<'a> DataSet<'a> {
         }
         let words = bytes.as_chunks().0.iter().take(most);
         Some(words.map(|&b| self.endian(b, u16::from_le_bytes, u16::from_be_bytes)).collect())
+    }
+
+    /// First value of UL.
+    pub fn u32(&self, tag: Tag) -> Option<u32> {
+        let bytes = *self.bytes(tag)?.first_chunk()?;
+        Some(self.endian(bytes, u32::from_le_bytes, u32::from_be_bytes))
     }
 
     fn endian<const N: usize, T>(&self, bytes: [u8; N], little: fn([u8; N]) -> T, big: fn([u8; N]) -> T) -> T {

@@ -4,11 +4,15 @@ use super::error::DicomError;
 use super::format::{PixelFormat, pixel_format};
 use super::guard::{Header, Syntax, stream_at, with_header};
 use super::header::{FramePlace, frame_places};
-use super::lut::{ModalityLut, to_hu};
+use super::lut::{ModalityLut, to_hu, voi_lut};
+use super::padding::{Fate, Padding, looks_signed};
+use super::resample::OUTSIDE_HU;
 use super::worker::decode_guarded;
+use crate::core::VoiLut;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most bytes of one compressed frame.
 const MAX_FRAME_BYTES: u64 = 256 << 20;
@@ -22,6 +26,13 @@ struct Fragment {
     length: u64,
 }
 
+/// What was noticed while a frame was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// The header calls the samples unsigned, and they are signed.
+    pub signed_in_unsigned: bool,
+}
+
 /// A file whose pixels can be read frame by frame. Holds no pixels.
 pub(super) struct FrameFile {
     path: PathBuf,
@@ -29,6 +40,9 @@ pub(super) struct FrameFile {
     pub format: PixelFormat,
     pub places: Vec<FramePlace>,
     table: Option<ModalityLut>,
+    padding: Option<Padding>,
+    /// The header's table of grey values.
+    pub voi_lut: Option<Arc<VoiLut>>,
     offset: u64,
     /// Byte ranges of each compressed frame's fragments; empty for native pixels.
     fragments: Vec<Vec<Fragment>>,
@@ -58,6 +72,8 @@ impl FrameFile {
             syntax: header.syntax.clone(),
             places: frame_places(header.set),
             table: ModalityLut::table(header.set, format.signed),
+            padding: Padding::of(header.set),
+            voi_lut: voi_lut(header.set).map(Arc::new),
             offset: header.pixels.map_or(0, |p| p.offset),
             format,
             fragments: Vec::new(),
@@ -83,7 +99,7 @@ impl FrameFile {
     ///
     /// # Errors
     /// [`DicomError::Read`] or [`DicomError::Decode`].
-    pub fn read_hu(&self, frame: usize, out: &mut [i16]) -> Result<(), DicomError> {
+    pub fn read_hu(&self, frame: usize, out: &mut [i16]) -> Result<Reading, DicomError> {
         if out.len() != self.format.frame_samples() {
             return Err(DicomError::decode(&self.path, "its size differs from the rest of the series"));
         }
@@ -97,15 +113,36 @@ impl FrameFile {
             let bytes = self.native_bytes(frame)?;
             let pairs = bytes.as_chunks().0.iter();
             // Two loops, so that each is a straight copy for the compiler.
-            if self.syntax.encoding.big_endian {
-                to_hu(pairs.map(|b| u16::from_be_bytes(*b)), &self.format, &lut, out);
+            Ok(if self.syntax.encoding.big_endian {
+                self.convert(pairs.map(|b| u16::from_be_bytes(*b)), &lut, out)
             } else {
-                to_hu(pairs.map(|b| u16::from_le_bytes(*b)), &self.format, &lut, out);
-            }
+                self.convert(pairs.map(|b| u16::from_le_bytes(*b)), &lut, out)
+            })
         } else {
-            to_hu(self.read_words(frame)?.into_iter(), &self.format, &lut, out);
+            Ok(self.convert(self.read_words(frame)?.iter().copied(), &lut, out))
         }
-        Ok(())
+    }
+
+    /// Words to HU, with what their header says of them set right.
+    fn convert(&self, words: impl Iterator<Item = u16> + Clone, lut: &ModalityLut, out: &mut [i16]) -> Reading {
+        let is_padding = |word: &u16| self.padding.is_some_and(|p| p.holds(*word, &self.format));
+        let signed = match self.padding {
+            None => looks_signed(words.clone(), &self.format),
+            Some(_) => !self.format.signed && looks_signed(words.clone().filter(|w| !is_padding(w)), &self.format),
+        };
+        if signed {
+            to_hu(words.clone(), &PixelFormat { signed: true, ..self.format.clone() }, lut, out);
+        } else {
+            to_hu(words.clone(), &self.format, lut, out);
+        }
+        if self.padding.is_some_and(|p| p.fate(&self.format, |stored| lut.value(stored)) == Fate::ToAir) {
+            for (hu, word) in out.iter_mut().zip(words) {
+                if is_padding(&word) {
+                    *hu = OUTSIDE_HU;
+                }
+            }
+        }
+        Reading { signed_in_unsigned: signed }
     }
 
     /// Decodes `frame` to raw words; 1-bit frames give 0 and 1.

@@ -4,10 +4,16 @@ use super::dataset::DataSet;
 use super::error::DicomError;
 use super::format::{MAX_FRAMES, PixelFormat, pixel_format};
 use super::guard::{Header, with_header};
+use super::lut::voi_lut;
+use super::padding::Padding;
 use crate::core::{VoiFunction, Window};
 use dicom_dictionary_std::{tags, uids};
 use glam::{DVec2, DVec3};
 use std::path::{Path, PathBuf};
+
+/// Storage classes of CT slices and volumes.
+const CT_CLASSES: [&str; 3] =
+    [uids::CT_IMAGE_STORAGE, uids::ENHANCED_CT_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE];
 
 /// What a file is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +43,10 @@ pub(super) struct FramePlace {
     pub rescale_intercept: f64,
     pub has_rescale: bool,
     pub image_type: Vec<String>,
+    /// Which of several stacks in one file; empty where there is one.
+    pub stack_id: String,
+    /// Position in time and number of the acquisition, as the frame itself says.
+    pub phase: [i64; 2],
 }
 
 impl FramePlace {
@@ -63,9 +73,16 @@ pub(super) struct FileHeader {
     pub sop_class_uid: String,
     pub sop_instance_uid: String,
     pub modality: String,
+    /// The header names no modality; it was told from the storage class.
+    pub assumed_modality: bool,
     pub acquisition: i64,
     pub instance: i64,
     pub window: Option<Window>,
+    /// A table of grey values in place of, or beside, the window.
+    pub has_grey_table: bool,
+    pub padding: Option<Padding>,
+    /// The samples are declared unsigned, and another attribute is written as a negative sample.
+    pub signed_hint: bool,
     /// Why the pixels cannot be used, or how they are stored.
     pub format: Result<PixelFormat, String>,
     pub rows: usize,
@@ -75,6 +92,8 @@ pub(super) struct FileHeader {
     pub frames: Vec<FramePlace>,
     /// Series that a segmentation or structure set says it belongs to.
     pub referenced_series: Vec<String>,
+    /// Files that a folder index lists, as the components of their names. Compared with names, never opened.
+    pub listed_files: Vec<Vec<String>>,
 }
 
 impl FileHeader {
@@ -92,7 +111,9 @@ impl FileHeader {
             uid if uid.is_empty() => header.media_class.clone(),
             uid => uid,
         };
-        let modality = set.text(tags::MODALITY);
+        let named = set.text(tags::MODALITY);
+        let assumed_modality = named.is_empty() && CT_CLASSES.contains(&sop_class_uid.as_str());
+        let modality = if assumed_modality { "CT".to_owned() } else { named };
         let kind = kind(&sop_class_uid, &modality, header);
         let format = match kind {
             Kind::Image => pixel_format(header),
@@ -113,14 +134,19 @@ impl FileHeader {
             sop_class_uid,
             sop_instance_uid: set.text(tags::SOP_INSTANCE_UID),
             modality,
+            assumed_modality,
             acquisition: set.integer(tags::ACQUISITION_NUMBER).unwrap_or(0),
             instance: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
             window: window(set),
+            has_grey_table: voi_lut(set).is_some(),
+            padding: Padding::of(set),
+            signed_hint: signed_hint(set),
             rows: usize::from(set.u16(tags::ROWS).unwrap_or(0)),
             columns: usize::from(set.u16(tags::COLUMNS).unwrap_or(0)),
             colour: set.u16(tags::SAMPLES_PER_PIXEL).is_some_and(|n| n > 1),
             frames: if kind == Kind::Image { frame_places(set) } else { Vec::new() },
             referenced_series: referenced_series(set),
+            listed_files: if kind == Kind::Directory { listed_files(set) } else { Vec::new() },
             format,
         }
     }
@@ -139,6 +165,19 @@ fn kind(sop_class: &str, modality: &str, header: &Header<'_>) -> Kind {
         uids::CT_IMAGE_STORAGE | uids::ENHANCED_CT_IMAGE_STORAGE => Kind::Image,
         _ => Kind::Other,
     }
+}
+
+/// Whether padding or the smallest sample is written as a negative number (VR SS) beside unsigned samples.
+fn signed_hint(set: &DataSet<'_>) -> bool {
+    let negative = |tag| set.vr(tag) == Some(*b"SS") && set.u16(tag).is_some_and(|v| v >= 0x8000);
+    set.u16(tags::PIXEL_REPRESENTATION) == Some(0)
+        && [tags::PIXEL_PADDING_VALUE, tags::SMALLEST_IMAGE_PIXEL_VALUE].into_iter().any(negative)
+}
+
+/// PS3.3 F.3.2.2 (Directory Information): the referenced file IDs of all records.
+fn listed_files(set: &DataSet<'_>) -> Vec<Vec<String>> {
+    let records = set.items(tags::DIRECTORY_RECORD_SEQUENCE).iter();
+    records.map(|record| record.texts(tags::REFERENCED_FILE_ID)).filter(|id| !id.is_empty()).collect()
 }
 
 fn frame_of_reference(set: &DataSet<'_>) -> String {
@@ -198,6 +237,7 @@ pub(super) fn frame_places(set: &DataSet<'_>) -> Vec<FramePlace> {
             let holder = |group| functional_group(set, frame, group).unwrap_or(set);
             let measures = holder(tags::PIXEL_MEASURES_SEQUENCE);
             let scale = holder(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+            let content = functional_group(set, frame, tags::FRAME_CONTENT_SEQUENCE);
             FramePlace {
                 frame,
                 position: holder(tags::PLANE_POSITION_SEQUENCE).vector(tags::IMAGE_POSITION_PATIENT),
@@ -211,6 +251,11 @@ pub(super) fn frame_places(set: &DataSet<'_>) -> Vec<FramePlace> {
                     Some(group) => group.texts(tags::FRAME_TYPE),
                     None => set.texts(tags::IMAGE_TYPE),
                 },
+                stack_id: content.map(|c| c.text(tags::STACK_ID)).unwrap_or_default(),
+                phase: content.map_or([0; 2], |c| {
+                    let acquisition = c.u16(tags::FRAME_ACQUISITION_NUMBER).unwrap_or(0);
+                    [i64::from(c.u32(tags::TEMPORAL_POSITION_INDEX).unwrap_or(0)), i64::from(acquisition)]
+                }),
             }
         })
         .collect()

@@ -4,6 +4,7 @@
 
 use super::dataset::DataSet;
 use super::format::PixelFormat;
+use crate::core::VoiLut;
 use dicom_dictionary_std::tags;
 
 /// How a stored value becomes HU.
@@ -18,32 +19,26 @@ pub(super) enum ModalityLut {
 impl ModalityLut {
     /// The data set's table, if it has one, else `None`: frames then carry slope and intercept.
     pub fn table(set: &DataSet<'_>, signed: bool) -> Option<Self> {
-        let item = set.item(tags::MODALITY_LUT_SEQUENCE)?;
-        let [count, first, bits] = *item.u16s(tags::LUT_DESCRIPTOR)?.first_chunk::<3>()?;
-        let count = if count == 0 { 1 << 16 } else { usize::from(count) };
-        // An 8-bit table may be packed two entries a word (C.11.1.1.1) or one entry a word.
-        let entries: Vec<f64> = match (item.u16s(tags::LUT_DATA), item.bytes(tags::LUT_DATA)) {
-            (Some(words), _) if words.len() >= count => words.iter().take(count).map(|v| f64::from(*v)).collect(),
-            (_, Some(bytes)) if bits == 8 && bytes.len() >= count => {
-                bytes.iter().take(count).map(|v| f64::from(*v)).collect()
-            }
-            _ => return None,
-        };
-        let first = if signed { i32::from(first as i16) } else { i32::from(first) };
-        Some(Self::Table { first, entries })
+        let raw = RawTable::of(set.item(tags::MODALITY_LUT_SEQUENCE)?)?;
+        let first = if signed { i32::from(raw.first as i16) } else { i32::from(raw.first) };
+        Some(Self::Table { first, entries: raw.entries.into_iter().map(f64::from).collect() })
     }
 
-    fn hu(&self, stored: i32) -> i16 {
-        let value = match self {
+    /// The value of a stored number, in HU and not rounded.
+    pub fn value(&self, stored: i32) -> f64 {
+        match self {
             Self::Linear { rescale_slope, rescale_intercept } => rescale_slope * f64::from(stored) + rescale_intercept,
             Self::Table { first, entries } => {
                 let at = i64::from(stored) - i64::from(*first);
                 let at = at.clamp(0, entries.len().saturating_sub(1) as i64) as usize;
                 entries.get(at).copied().unwrap_or(0.0)
             }
-        };
+        }
+    }
+
+    fn hu(&self, stored: i32) -> i16 {
         // `as` saturates; halves round away from zero.
-        value.round() as i16
+        self.value(stored).round() as i16
     }
 
     /// The intercept, when the whole LUT is the addition of a whole number.
@@ -59,8 +54,40 @@ impl ModalityLut {
     }
 }
 
+/// LUT Descriptor and LUT Data as they are written.
+struct RawTable {
+    first: u16,
+    bits: u16,
+    entries: Vec<u16>,
+}
+
+impl RawTable {
+    fn of(item: &DataSet<'_>) -> Option<Self> {
+        let [count, first, bits] = *item.u16s(tags::LUT_DESCRIPTOR)?.first_chunk::<3>()?;
+        let count = if count == 0 { 1 << 16 } else { usize::from(count) };
+        // An 8-bit table may be packed two entries a word (C.11.1.1.1) or one entry a word.
+        let entries: Vec<u16> = match (item.u16s(tags::LUT_DATA), item.bytes(tags::LUT_DATA)) {
+            (Some(words), _) if words.len() >= count => words.into_iter().take(count).collect(),
+            (_, Some(bytes)) if bits == 8 && bytes.len() >= count => {
+                bytes.iter().take(count).map(|v| u16::from(*v)).collect()
+            }
+            _ => return None,
+        };
+        Some(Self { first, bits, entries })
+    }
+}
+
+/// The header's first table of grey values (PS3.3 C.11.2.1.1), its entries counted in HU.
+///
+/// The first entry's number is signed when it is written so; files of implicit VR do not say, and files that say
+/// unsigned may be wrong: beyond 32,767 there are no Hounsfield units.
+pub(super) fn voi_lut(set: &DataSet<'_>) -> Option<VoiLut> {
+    let raw = RawTable::of(set.item(tags::VOILUT_SEQUENCE)?)?;
+    VoiLut::new(i32::from(raw.first as i16), raw.entries, raw.bits)
+}
+
 /// Stored value of a sample's bits: shifted down from the high bit, cut to bits stored, sign-extended.
-fn stored(raw: u16, format: &PixelFormat) -> i32 {
+pub(super) fn stored(raw: u16, format: &PixelFormat) -> i32 {
     let shift = format.high_bit + 1 - format.bits_stored;
     let value = i32::from(raw >> shift);
     let unused = 32 - u32::from(format.bits_stored);

@@ -26,11 +26,17 @@ mod lut;
 mod mask_series;
 #[cfg(test)]
 mod mask_tests;
+mod notes;
+mod padding;
 mod parse;
 mod placement;
 mod raster;
 #[cfg(test)]
 mod real_data;
+mod regular;
+mod resample;
+#[cfg(test)]
+mod resample_tests;
 mod rtstruct;
 #[cfg(test)]
 mod rtstruct_tests;
@@ -44,6 +50,7 @@ mod seg_plan;
 mod seg_tests;
 mod seg_write;
 mod series;
+mod source_grid;
 mod spacing;
 mod stack;
 #[cfg(test)]
@@ -60,5 +67,6 @@ pub use scan::{DicomScan, scan_files};
 pub use seg::load_seg;
 pub use seg_grid::seg_grid;
 pub use seg_write::save_seg;
-pub use series::load_stack;
+pub use series::{load_stack, load_stack_with_findings};
+pub use source_grid::{SourceFrames, SourceSlices};
 pub use worker::{DECODE_WORKER, serve_decode_worker, use_decode_worker};

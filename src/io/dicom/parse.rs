@@ -290,6 +290,9 @@ fn is_sequence(tag: Tag) -> bool {
             | tags::PIXEL_MEASURES_SEQUENCE
             | tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE
             | tags::FRAME_VOILUT_SEQUENCE
+            | tags::FRAME_CONTENT_SEQUENCE
+            | tags::VOILUT_SEQUENCE
+            | tags::DIRECTORY_RECORD_SEQUENCE
             | tags::CT_IMAGE_FRAME_TYPE_SEQUENCE
             | tags::MODALITY_LUT_SEQUENCE
             | tags::SEGMENT_SEQUENCE

@@ -108,6 +108,8 @@ mod tests {
             rescale_intercept: 0.0,
             has_rescale: true,
             image_type: Vec::new(),
+            stack_id: String::new(),
+            phase: [0; 2],
         }
     }
 

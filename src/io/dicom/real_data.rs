@@ -324,3 +324,14 @@ fn mutated_compressed_files_are_an_image_or_an_error() {
         }
     }
 }
+
+#[test]
+fn a_modality_table_gives_what_pydicom_gives() {
+    let Some(path) = data("pydicom-odd/mlut_18.dcm") else { return };
+    let file = frames::FrameFile::open(&path).unwrap();
+    let mut hu = vec![0; file.format.frame_samples()];
+    file.read_hu(0, &mut hu).unwrap();
+    // `apply_modality_lut` of pydicom 3.0.2 gives 0 to 65535, clipped here to what a volume holds.
+    let weighted: i64 = hu.iter().enumerate().map(|(n, v)| i64::from(*v) * (n as i64 % 65521 + 1)).sum();
+    assert_eq!((hu.iter().map(|v| i64::from(*v)).sum(), weighted), (6_999_188_468i64, 227_804_231_048_272));
+}

@@ -123,6 +123,7 @@ fn entry<'h>(group: &Group<'h>, header: &'h FileHeader, modality: &str, number: 
         source: listed.stack.map(VolumeSource::Dicom),
         masks: Vec::new(),
         findings: listed.findings,
+        resampled: listed.resampled,
     };
     Entry { header, patient: group.patient.clone(), study: group.study.clone(), series }
 }

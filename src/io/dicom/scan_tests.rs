@@ -22,6 +22,7 @@ fn order_is_by_position_not_by_name_or_number() {
     let mut slices: Vec<TestSlice> = [30.0, 10.0, 20.0, 0.0].map(TestSlice::at).to_vec();
     for (n, slice) in slices.iter_mut().enumerate() {
         slice.instance = 9 - n;
+        slice.spacing = [0.5, 0.7];
         slice.stored = [1024 + slice.position.unwrap()[2] as u16; 12];
     }
     let (scan, _dir) = scan_slices(&slices);
@@ -31,14 +32,14 @@ fn order_is_by_position_not_by_name_or_number() {
     assert_eq!((0..4).map(|k| volume.at([0, 0, k]).unwrap()).collect::<Vec<_>>(), [0, 10, 20, 30]);
     // PixelSpacing is row distance, column distance; i runs along a row, so its step is the column distance.
     assert!((volume.geometry().spacing() - DVec3::new(0.7, 0.5, 10.0)).length() < 1e-12);
-    assert!(all[0].findings.is_empty());
+    assert_eq!(codes(&scan), ["non-square-pixels"]);
 }
 
 #[test]
 fn rescale_is_each_slices_own_and_rounds_and_saturates() {
     let mut slices = [0.0, 1.0, 2.0].map(TestSlice::at);
     (slices[0].slope, slices[0].intercept, slices[0].stored) = (0.5, 0.0, [3; 12]);
-    (slices[1].slope, slices[1].intercept, slices[1].stored) = (2.0, 10.0, [60000; 12]);
+    (slices[1].slope, slices[1].intercept, slices[1].stored) = (2.0, 10.0, [50000; 12]);
     (slices[2].signed, slices[2].stored) = (true, [0xFFFE; 12]);
     let (scan, _dir) = scan_slices(&slices);
     let volume = load(stack(series(&scan)[0]));
@@ -54,7 +55,7 @@ fn a_missing_slice_splits_and_is_named() {
         [("CT 1 part 1", 3), ("CT 1 part 2", 2)]
     );
     assert!(all.iter().all(|s| s.can_open()));
-    assert_eq!(codes(&scan), ["missing-slices", "missing-slices"]);
+    assert_eq!(codes(&scan), ["missing-slices", "can-be-resampled"].repeat(2));
     assert!(all[0].findings[0].text.contains("1 slice(s) are missing"));
 }
 
@@ -62,6 +63,10 @@ fn a_missing_slice_splits_and_is_named() {
 fn hopeless_spacing_is_refused() {
     let (scan, _dir) = scan_slices(&[0.0, 1.0, 3.7, 5.1, 9.0].map(TestSlice::at));
     assert!(!series(&scan)[0].can_open());
+    assert_eq!(codes(&scan), ["uneven-spacing", "can-be-resampled"]);
+    // So far apart that nothing between them could be known.
+    let (scan, _dir) = scan_slices(&[0.0, 1.0, 37.0, 71.0, 1900.0].map(TestSlice::at));
+    assert!(!series(&scan)[0].can_open_somehow());
     assert_eq!(codes(&scan), ["uneven-spacing"]);
     assert_eq!(series(&scan)[0].findings[0].severity, Severity::Error);
 }
@@ -136,7 +141,7 @@ fn tilt_keeps_true_positions() {
         slice.position = Some([0.0, n as f64, n as f64 * 5.0]);
     }
     let (scan, _dir) = scan_slices(&slices);
-    assert_eq!(codes(&scan), ["gantry-tilt"]);
+    assert_eq!(codes(&scan), ["gantry-tilt", "can-be-resampled"]);
     assert!(series(&scan)[0].findings[0].text.contains("11.3 degrees"));
     let g = series(&scan)[0].geometry.unwrap();
     assert!(
@@ -149,7 +154,7 @@ fn tilt_keeps_true_positions() {
 fn sideways_shifts_and_missing_positions_are_refused() {
     let mut slices = [0.0, 5.0, 10.0].map(TestSlice::at);
     slices[1].position = Some([2.0, 0.0, 5.0]);
-    assert_eq!(codes(&scan_slices(&slices).0), ["shifted-slices"]);
+    assert_eq!(codes(&scan_slices(&slices).0), ["shifted-slices", "can-be-resampled"]);
     slices[1].position = None;
     let (scan, _dir) = scan_slices(&slices);
     assert_eq!(codes(&scan), ["no-position"]);

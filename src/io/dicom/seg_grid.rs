@@ -84,6 +84,8 @@ mod tests {
     fn frame(position: DVec3, row: DVec3, column: DVec3) -> FramePlace {
         FramePlace {
             frame: 0,
+            stack_id: String::new(),
+            phase: [0; 2],
             position: Some(position),
             orientation: Some([row, column]),
             spacing: Some(DVec2::new(0.5, 0.7)),

@@ -6,6 +6,7 @@ use super::error::DicomError;
 use super::guard::with_header;
 use super::lab::lab_from_srgb;
 use super::seg_plan::UNSPECIFIED;
+use super::source_grid::{SourceFrames, SourceSlices};
 use super::write::{Builder, clip, now, random_uid, vector};
 use crate::core::{LabelId, LabelMap, Segment, VoxelBox};
 use crate::io::{DicomStack, SliceFile};
@@ -43,6 +44,8 @@ struct FrameOf {
 
 /// Writes `labels` as a segmentation of `stack`.
 ///
+/// A mask of a resampled stack is written on the planes of the slices that the stack was resampled from.
+///
 /// Segments are numbered from 1 in the order of their labels, as the standard asks; only slices with voxels of a
 /// segment get a frame (an empty segment gets one empty frame, so that no reader misses it). Patient and study are
 /// those of the first source slice.
@@ -58,9 +61,11 @@ pub fn save_seg<E>(
     ctx: &JobContext<E>,
 ) -> Result<(), DicomError> {
     let refuse = |reason: String| DicomError::Write { file: path.into(), reason };
-    if !labels.geometry().same_grid(&stack.geometry, 0.01) || stack.slices.len() != stack.geometry.dims()[2] {
+    let Some(source) = SourceFrames::new(labels, stack) else {
         return Err(refuse("the mask is on another grid than the series it should refer to".into()));
-    }
+    };
+    // On the planes of the source slices from here on, k being the slice.
+    let labels = source.labels();
     let mut segments: Vec<&Segment> = segments.iter().filter(|s| s.id != 0).collect();
     segments.sort_by_key(|s| s.id);
     segments.dedup_by_key(|s| s.id);
@@ -78,7 +83,7 @@ pub fn save_seg<E>(
     ctx.progress.set(0, frames.len() as u64);
     let [nx, ny, _] = labels.geometry().dims();
     let bits = (nx * ny) as u64 * frames.len() as u64;
-    let builder = header(inherited, labels, &segments, &frames, stack);
+    let builder = header(inherited, source.slices(), &segments, &frames, stack);
     let saved = builder.save(path, VR::OB, bits.div_ceil(8), |w| {
         let mut packer = Packer { out: w, byte: 0, filled: 0 };
         let mut slice = vec![0; nx * ny];
@@ -156,12 +161,12 @@ fn inherited(slice: &SliceFile) -> Result<Vec<(Tag, VR, String)>, DicomError> {
 
 fn header(
     inherited: Vec<(Tag, VR, String)>,
-    labels: &LabelMap,
+    slices: &SourceSlices,
     segments: &[&Segment],
     frames: &[FrameOf],
     stack: &DicomStack,
 ) -> Builder {
-    let [nx, ny, _] = labels.geometry().dims();
+    let [nx, ny] = slices.size();
     let (date, time) = now();
     let dimension = random_uid();
     let dimension_index = |pointer, group, label| {
@@ -230,10 +235,10 @@ fn header(
             ],
         )
         .items(tags::REFERENCED_SERIES_SEQUENCE, referenced_series(stack))
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [shared_groups(labels)])
+        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [shared_groups(slices)])
         .items(
             tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-            frames.iter().map(|frame| frame_groups(frame, labels, stack)),
+            frames.iter().map(|frame| frame_groups(frame, slices, stack)),
         )
 }
 
@@ -280,27 +285,27 @@ fn instance_reference(slice: &SliceFile) -> Builder {
     )
 }
 
-fn shared_groups(labels: &LabelMap) -> Builder {
-    let geometry = labels.geometry();
-    let (direction, spacing) = (geometry.direction(), geometry.spacing());
+fn shared_groups(slices: &SourceSlices) -> Builder {
+    let (direction, spacing) = (slices.grid().direction(), slices.grid().spacing());
     let [row, column] = [vector(direction.x_axis), vector(direction.y_axis)];
     let orientation: Vec<f64> = row.into_iter().chain(column).collect();
+    let mut measures = Builder::new()
+        .decimals(tags::SLICE_THICKNESS, &[slices.thickness()])
+        .decimals(tags::PIXEL_SPACING, &[spacing.y, spacing.x]);
+    // Slices at varying distances have no such number.
+    if let Some(distance) = slices.spacing().or((slices.count() == 1).then_some(slices.thickness())) {
+        measures = measures.decimals(tags::SPACING_BETWEEN_SLICES, &[distance]);
+    }
     Builder::new()
         .items(
             tags::PLANE_ORIENTATION_SEQUENCE,
             [Builder::new().decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation)],
         )
-        .items(
-            tags::PIXEL_MEASURES_SEQUENCE,
-            [Builder::new()
-                .decimals(tags::SLICE_THICKNESS, &[spacing.z])
-                .decimals(tags::SPACING_BETWEEN_SLICES, &[spacing.z])
-                .decimals(tags::PIXEL_SPACING, &[spacing.y, spacing.x])],
-        )
+        .items(tags::PIXEL_MEASURES_SEQUENCE, [measures])
 }
 
-fn frame_groups(frame: &FrameOf, labels: &LabelMap, stack: &DicomStack) -> Builder {
-    let position = labels.geometry().world_from_voxel().transform_point3(glam::DVec3::new(0.0, 0.0, frame.k as f64));
+fn frame_groups(frame: &FrameOf, slices: &SourceSlices, stack: &DicomStack) -> Builder {
+    let position = slices.position(frame.k).unwrap_or(slices.grid().origin());
     let source = stack.slices.get(frame.k).filter(|s| !s.sop_instance_uid.is_empty()).map(|slice| {
         let mut item = instance_reference(slice)
             .code(

@@ -2,13 +2,16 @@
 
 use super::error::DicomError;
 use super::frames::FrameFile;
-use crate::core::Volume;
+use super::resample::fill_plane;
+use super::source_grid::SourceSlices;
+use crate::core::{VoiLut, Volume};
 use crate::io::bounds::is_plausible;
-use crate::io::{DicomStack, LoadEvent, SliceFile};
+use crate::io::{DicomStack, Finding, LoadEvent, Severity, SliceFile};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Most voxels of one volume (4 GiB of samples).
@@ -20,56 +23,139 @@ type Shared<'a> = HashMap<&'a Path, OnceLock<Result<Arc<FrameFile>, DicomError>>
 /// first, because that is what a viewer opens on.
 ///
 /// Values are the modality LUT's, rounded to whole HU and saturated to `i16`. Memory: the volume, and one file's
-/// frame for each worker; slices still queued as events are copies.
+/// frame for each worker; slices still queued as events are copies. A resampled stack is decoded whole before its
+/// first plane is sent, and both are in memory until the end.
 ///
 /// # Errors
 /// The first file's [`DicomError`] that could not be read or decoded, or [`DicomError::Cancelled`].
 pub fn load_stack(stack: &DicomStack, ctx: &JobContext<LoadEvent>) -> Result<Volume, DicomError> {
+    load_stack_with_findings(stack, ctx).map(|(volume, _)| volume)
+}
+
+/// [`load_stack`] with what was noticed in the samples.
+///
+/// # Errors
+/// As [`load_stack`].
+pub fn load_stack_with_findings(
+    stack: &DicomStack,
+    ctx: &JobContext<LoadEvent>,
+) -> Result<(Volume, Vec<Finding>), DicomError> {
     let geometry = stack.geometry;
     let [nx, ny, nz] = geometry.dims();
-    if stack.slices.len() != nz || geometry.voxel_count() > MAX_VOXELS {
-        return Err(DicomError::Series { reason: format!("its grid of {nx} x {ny} x {nz} voxels cannot be held") });
+    let unusable = || DicomError::Series { reason: format!("its grid of {nx} x {ny} x {nz} voxels cannot be held") };
+    if geometry.voxel_count() > MAX_VOXELS {
+        return Err(unusable());
     }
-    check_sizes(stack)?;
-    let mut hu = Vec::new();
-    hu.try_reserve_exact(geometry.voxel_count())
-        .map_err(|_| DicomError::Series { reason: format!("its {nx} x {ny} x {nz} voxels do not fit into memory") })?;
-    hu.resize(geometry.voxel_count(), 0i16);
+    let slices = SourceSlices::of(stack).ok_or_else(unusable)?;
+    check_sizes(stack, slices.size())?;
     ctx.progress.say("Reading slices");
-    ctx.progress.set(0, nz as u64);
     ctx.send(LoadEvent::Begin { geometry, window: stack.window });
+    let noticed = Noticed::default();
+    let hu = if slices.is_resampled() {
+        ctx.progress.set(0, (slices.count() + nz) as u64);
+        let samples = decode(stack, slices.size(), ctx, &noticed, &|_, _| {})?;
+        ctx.progress.say("Resampling");
+        let mut hu = room(geometry.voxel_count())?;
+        in_order_of_view(&mut hu, nx * ny, |k, out| {
+            if ctx.is_cancelled() {
+                return Err(DicomError::Cancelled);
+            }
+            fill_plane(&slices, &samples, k, out);
+            ctx.progress.step();
+            ctx.send(LoadEvent::Slice { k, hu: Arc::from(&*out) });
+            Ok(())
+        })?;
+        hu
+    } else {
+        ctx.progress.set(0, nz as u64);
+        decode(stack, [nx, ny], ctx, &noticed, &|k, hu| ctx.send(LoadEvent::Slice { k, hu: Arc::from(hu) }))?
+    };
+    let volume = Volume::new(geometry, hu).map_err(|e| DicomError::Series { reason: e.to_string() })?;
+    let findings = noticed.findings();
+    Ok((volume.with_window(stack.window).with_lut(noticed.voi_lut.into_inner().flatten()), findings))
+}
 
+/// What the files of a stack said while they were read.
+#[derive(Default)]
+struct Noticed {
+    /// Slices whose samples are signed where the header says unsigned.
+    signed: AtomicUsize,
+    /// The table of grey values of the slice that was opened first.
+    voi_lut: OnceLock<Option<Arc<VoiLut>>>,
+}
+
+impl Noticed {
+    fn findings(&self) -> Vec<Finding> {
+        let signed = self.signed.load(Ordering::Relaxed);
+        if signed == 0 {
+            return Vec::new();
+        }
+        let text = format!(
+            "The header calls the samples unsigned, yet in {signed} slice(s) they can only be signed; they were read so."
+        );
+        vec![Finding { severity: Severity::Warning, code: "signed-values", text, file: None }]
+    }
+}
+
+/// All samples of the stack's slices in HU, slice after slice; `ready` is told each slice as it is decoded.
+fn decode(
+    stack: &DicomStack,
+    [columns, rows]: [usize; 2],
+    ctx: &JobContext<LoadEvent>,
+    noticed: &Noticed,
+    ready: &(dyn Fn(usize, &[i16]) + Sync),
+) -> Result<Vec<i16>, DicomError> {
+    let mut hu = room(columns * rows * stack.slices.len())?;
     let shared = shared_files(&stack.slices);
-    let load = |k: usize, slice: &SliceFile, out: &mut [i16]| -> Result<(), DicomError> {
+    in_order_of_view(&mut hu, columns * rows, |k, out| {
         if ctx.is_cancelled() {
             return Err(DicomError::Cancelled);
         }
-        match shared.get(slice.path.as_path()) {
-            Some(cell) => {
-                cell.get_or_init(|| FrameFile::open(&slice.path).map(Arc::new)).clone()?.read_hu(slice.frame, out)?
-            }
-            None => FrameFile::open(&slice.path)?.read_hu(slice.frame, out)?,
-        }
+        let Some(slice) = stack.slices.get(k) else { return Ok(()) };
+        let file = match shared.get(slice.path.as_path()) {
+            Some(cell) => cell.get_or_init(|| FrameFile::open(&slice.path).map(Arc::new)).clone()?,
+            None => Arc::new(FrameFile::open(&slice.path)?),
+        };
+        noticed.voi_lut.get_or_init(|| file.voi_lut.clone());
+        let reading = file.read_hu(slice.frame, out)?;
+        noticed.signed.fetch_add(usize::from(reading.signed_in_unsigned), Ordering::Relaxed);
         ctx.progress.step();
-        ctx.send(LoadEvent::Slice { k, hu: Arc::from(&*out) });
+        ready(k, out);
         Ok(())
-    };
-    let mut parts: Vec<_> = hu.chunks_exact_mut(nx * ny).zip(&stack.slices).enumerate().collect();
-    // Nearest to the middle first; workers take small runs, so this is also the order of arrival.
-    parts.sort_by_key(|(k, _)| k.abs_diff(nz / 2));
-    let mut parts = parts.into_iter();
-    if let Some((k, (out, slice))) = parts.next() {
-        load(k, slice, out)?;
-    }
-    parts.par_bridge().try_for_each(|(k, (out, slice))| load(k, slice, out))?;
-    Volume::new(geometry, hu)
-        .map(|volume| volume.with_window(stack.window))
-        .map_err(|e| DicomError::Series { reason: e.to_string() })
+    })?;
+    Ok(hu)
 }
 
-/// Compares the volume with the files it comes from, before memory is set aside for it.
-fn check_sizes(stack: &DicomStack) -> Result<(), DicomError> {
-    let unpacked = stack.geometry.voxel_count() as u64 * size_of::<i16>() as u64;
+/// Zeros for so many samples.
+fn room(voxels: usize) -> Result<Vec<i16>, DicomError> {
+    let mut hu = Vec::new();
+    if voxels > MAX_VOXELS || hu.try_reserve_exact(voxels).is_err() {
+        return Err(DicomError::Series { reason: format!("its {voxels} voxels do not fit into memory") });
+    }
+    hu.resize(voxels, 0i16);
+    Ok(hu)
+}
+
+/// Fills slices in parallel, the middle one first: a viewer opens on it.
+fn in_order_of_view(
+    hu: &mut [i16],
+    slice: usize,
+    fill: impl Fn(usize, &mut [i16]) -> Result<(), DicomError> + Sync,
+) -> Result<(), DicomError> {
+    let middle = hu.len() / slice.max(1) / 2;
+    let mut parts: Vec<_> = hu.chunks_exact_mut(slice.max(1)).enumerate().collect();
+    // Workers take small runs, so this is also the order of arrival.
+    parts.sort_by_key(|(k, _)| k.abs_diff(middle));
+    let mut parts = parts.into_iter();
+    if let Some((k, out)) = parts.next() {
+        fill(k, out)?;
+    }
+    parts.par_bridge().try_for_each(|(k, out)| fill(k, out))
+}
+
+/// Compares the decoded slices with the files they come from, before memory is set aside for them.
+fn check_sizes(stack: &DicomStack, [columns, rows]: [usize; 2]) -> Result<(), DicomError> {
+    let unpacked = (columns * rows * stack.slices.len()) as u64 * size_of::<i16>() as u64;
     let files: HashSet<&Path> = stack.slices.iter().map(|s| s.path.as_path()).collect();
     let stored: u64 = files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
     if is_plausible(unpacked, stored) {

@@ -8,7 +8,7 @@ pub(super) const SAME_POSITION_MM: f64 = 0.01;
 pub(super) const MAX_PARTS: usize = 8;
 
 /// Whether `gap` equals `spacing` within 1 % or 0.01 mm, whichever is more.
-fn matches(gap: f64, spacing: f64) -> bool {
+pub(super) fn matches(gap: f64, spacing: f64) -> bool {
     (gap - spacing).abs() <= (0.01 * spacing).max(0.01)
 }
 

@@ -5,12 +5,15 @@
 //! third axis is the true vector from slice to slice, so that tilted and oblique stacks stay where they are.
 
 use super::group::{Group, Slice};
+use super::notes::notes;
+use super::regular::{Slices, regular_grid};
 use super::spacing::{MAX_PARTS, SAME_POSITION_MM, even_runs, gaps, median, missing, trusted_runs};
 use crate::core::Geometry;
-use crate::io::{DicomStack, Finding, Severity, SliceFile};
+use crate::io::{DicomStack, Finding, Resampling, Severity, SliceFile};
 use dicom_dictionary_std::uids;
-use glam::{DAffine3, DMat3, DVec3};
-use std::collections::{BTreeMap, HashSet};
+use glam::{DAffine3, DMat3, DVec2, DVec3};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One series as it will be listed.
 #[derive(Debug)]
@@ -19,12 +22,14 @@ pub(super) struct Listed {
     pub part: Option<usize>,
     pub slices: usize,
     pub stack: Option<DicomStack>,
+    /// All slices of the series on a regular grid, where the stack is none or not all of it.
+    pub resampled: Option<Arc<DicomStack>>,
     pub findings: Vec<Finding>,
 }
 
 impl Listed {
     fn closed(slices: usize, findings: Vec<Finding>) -> Vec<Self> {
-        vec![Self { part: None, slices, stack: None, findings }]
+        vec![Self { part: None, slices, stack: None, resampled: None, findings }]
     }
 }
 
@@ -70,16 +75,26 @@ pub(super) fn stacks(group: &Group<'_>) -> Vec<Listed> {
     let Some(mut placed) = placed_slices(&usable, &mut findings) else {
         return Listed::closed(n, findings);
     };
-    note_identifiers(&usable, &mut findings);
+    findings.extend(notes(&usable));
     placed.sort_by(|a, b| {
         let order = |p: &Placed<'_>| (p.slice.header.instance, p.slice.header.path.clone(), p.slice.place.frame);
         a.along.total_cmp(&b.along).then_with(|| order(a).cmp(&order(b)))
     });
+    if let Some(stacks) = split_stacks(&placed) {
+        let text = format!("The files hold {} stacks of slices; each is listed as a series of its own.", stacks.len());
+        findings.push(finding(Severity::Note, "several-stacks", text));
+        return number_parts(stacks.into_iter().flat_map(|stack| series(stack, findings.clone())).collect());
+    }
+    number_parts(series(placed, findings))
+}
+
+/// The series of slices in ascending order that belong to one stack.
+fn series(mut placed: Vec<Placed<'_>>, mut findings: Vec<Finding>) -> Vec<Listed> {
     if let Some(phases) = split_phases(&placed) {
         let text =
             format!("{} acquisitions share the same positions; each is listed as a series of its own.", phases.len());
         findings.push(finding(Severity::Note, "acquisitions", text));
-        return number_parts(phases.iter().flat_map(|phase| build(phase, findings.clone())).collect());
+        return phases.iter().flat_map(|phase| build(phase, findings.clone())).collect();
     }
     let before = placed.len();
     placed.dedup_by(|b, a| (b.along - a.along).abs() < SAME_POSITION_MM);
@@ -90,7 +105,7 @@ pub(super) fn stacks(group: &Group<'_>) -> Vec<Listed> {
         );
         findings.push(finding(Severity::Warning, "duplicate-slices", text));
     }
-    number_parts(build(&placed, findings))
+    build(&placed, findings)
 }
 
 fn number_parts(mut listed: Vec<Listed>) -> Vec<Listed> {
@@ -132,17 +147,6 @@ fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slic
         let file = slices.first().map(|s| s.header.path.clone());
         findings.push(Finding { severity: Severity::Error, code: "unreadable-slices", text, file });
     }
-    if let Some(first) = usable.first() {
-        if usable.iter().any(|s| !s.place.has_rescale) {
-            let text = "The header gives no rescale slope and intercept; stored values are taken as Hounsfield units.";
-            findings.push(finding(Severity::Warning, "no-rescale", text));
-        }
-        if matches!(&first.header.format, Ok(f) if f.photometric == "MONOCHROME1") {
-            let text =
-                "The header asks for low values in white (MONOCHROME1); Hounsfield units are shown as for every CT.";
-            findings.push(finding(Severity::Note, "monochrome1", text));
-        }
-    }
     usable
 }
 
@@ -179,25 +183,13 @@ fn placed_slices<'h>(usable: &[Slice<'h>], findings: &mut Vec<Finding>) -> Optio
     )
 }
 
-fn note_identifiers(usable: &[Slice<'_>], findings: &mut Vec<Finding>) {
-    let mut seen = HashSet::new();
-    let shared = usable
-        .iter()
-        .filter(|s| !s.header.sop_instance_uid.is_empty())
-        .filter(|s| !seen.insert((&s.header.sop_instance_uid, s.place.frame)))
-        .count();
-    if shared > 0 {
-        let text = format!("{shared} slice(s) carry the identifier of another one; they are told apart by position.");
-        findings.push(finding(Severity::Note, "duplicate-identifiers", text));
+/// The stacks that frames of multi-frame files say they belong to, when there are several of more than one slice.
+fn split_stacks<'h>(placed: &[Placed<'h>]) -> Option<Vec<Vec<Placed<'h>>>> {
+    let mut stacks: BTreeMap<&str, Vec<Placed<'h>>> = BTreeMap::new();
+    for p in placed {
+        stacks.entry(&p.slice.place.stack_id).or_default().push(*p);
     }
-    if usable.iter().any(|s| s.header.study_uid != usable[0].header.study_uid) {
-        let text = "The slices name different studies but one series; they are listed in the first one's study.";
-        findings.push(finding(Severity::Note, "several-studies", text));
-    }
-    if usable.iter().any(|s| s.header.series_uid.is_empty()) {
-        let text = "The files name no series; those in one folder with one geometry are taken together.";
-        findings.push(finding(Severity::Note, "no-series-identifier", text));
-    }
+    (stacks.len() > 1 && stacks.values().all(|s| s.len() > 1)).then(|| stacks.into_values().collect())
 }
 
 /// When positions repeat because several acquisitions or reconstructions share a series: the acquisitions.
@@ -215,40 +207,66 @@ fn split_phases<'h>(placed: &[Placed<'h>]) -> Option<Vec<Vec<Placed<'h>>>> {
         let whole = phases.len() > 1 && phases.iter().all(|p| p.len() > 1 && !repeats(p));
         whole.then_some(phases)
     };
-    by(&|p| format!("{:020}", p.slice.header.acquisition)).or_else(|| by(&|p| p.slice.place.image_type.join("\\")))
+    by(&|p| p.slice.place.phase.map(|n| format!("{n:020}")).join(" "))
+        .or_else(|| by(&|p| format!("{:020}", p.slice.header.acquisition)))
+        .or_else(|| by(&|p| p.slice.place.image_type.join("\\")))
 }
 
-/// Even parts of slices in ascending order, each a stack.
+/// Even parts of slices in ascending order, each a stack; and what all of them are when resampled.
 fn build(placed: &[Placed<'_>], mut findings: Vec<Finding>) -> Vec<Listed> {
+    let regular = resampled(placed).map(Arc::new);
+    let mut listed = even_parts(placed, &mut findings, regular.is_some());
+    let Some(regular) = regular else { return listed };
+    let (d, s) = (regular.geometry.dims(), regular.geometry.spacing());
+    let text = format!(
+        "It can be resampled to a regular grid of {} x {} x {} voxels of {:.3} x {:.3} x {:.3} mm: the window asks, on \
+         the command line it is --resample. DICOM masks drawn on it are written back onto the source slices.",
+        d[0], d[1], d[2], s.x, s.y, s.z
+    );
+    for one in &mut listed {
+        one.findings.push(finding(Severity::Note, "can-be-resampled", text.clone()));
+        one.resampled = Some(Arc::clone(&regular));
+    }
+    listed
+}
+
+fn even_parts(placed: &[Placed<'_>], findings: &mut Vec<Finding>, offered: bool) -> Vec<Listed> {
     let along: Vec<f64> = placed.iter().map(|p| p.along).collect();
     if even_runs(&along).len() <= 1 {
-        return vec![one(placed, findings)];
+        return vec![one(placed, findings.clone(), offered)];
     }
     let kept = trusted_runs(&along);
-    let spacings = distinct(&gaps(&along));
     let strays = placed.len() - kept.iter().map(|r| r.len()).sum::<usize>();
+    let (code, reason) = unevenness(&along);
     if kept.is_empty() || kept.len() > MAX_PARTS {
-        let text = format!(
-            "The distance between slices varies ({spacings}) and leaves no evenly spaced parts; the series is not opened."
-        );
-        findings.push(finding(Severity::Error, "uneven-spacing", text));
-        return Listed::closed(placed.len(), findings);
+        let text = format!("{reason} and leaves no evenly spaced parts; {}.", closed(offered));
+        let severity = if offered { Severity::Warning } else { Severity::Error };
+        findings.push(finding(severity, code, text));
+        return Listed::closed(placed.len(), findings.clone());
     }
     let opened = match kept.len() {
         1 => "only the evenly spaced part is opened".to_owned(),
         n => format!("it is opened as {n} parts, none of which spans a gap"),
     };
-    let (code, reason) = match missing(&along) {
-        Some(count) => {
-            let usual = median(&gaps(&along));
-            ("missing-slices", format!("{count} slice(s) are missing inside the series (usual distance {usual:.2} mm)"))
-        }
-        None => ("uneven-spacing", format!("The distance between slices varies ({spacings})")),
-    };
     let left_out =
         if strays > 0 { format!(", and {strays} slice(s) that fit no part are left out") } else { String::new() };
     findings.push(finding(Severity::Warning, code, format!("{reason}; {opened}{left_out}.")));
-    kept.into_iter().map(|run| one(&placed[run], findings.clone())).collect()
+    kept.into_iter().map(|run| one(&placed[run], findings.clone(), offered)).collect()
+}
+
+fn closed(offered: bool) -> &'static str {
+    if offered { "the series opens only when it is resampled" } else { "the series is not opened" }
+}
+
+/// Code and beginning of the sentence for slices whose distances differ.
+fn unevenness(along: &[f64]) -> (&'static str, String) {
+    match missing(along) {
+        Some(count) => {
+            let usual = median(&gaps(along));
+            ("missing-slices", format!("{count} slice(s) are missing inside the series (usual distance {usual:.2} mm)"))
+        }
+        None => ("uneven-spacing", format!("The distance between slices varies ({})", distinct(&gaps(along)))),
+    }
 }
 
 fn distinct(gaps: &[f64]) -> String {
@@ -265,23 +283,27 @@ fn distinct(gaps: &[f64]) -> String {
 }
 
 /// One stack of evenly spaced slices.
-fn one(placed: &[Placed<'_>], mut findings: Vec<Finding>) -> Listed {
-    let geometry = stack_geometry(placed, &mut findings);
-    let stack = geometry.zip(placed.first()).map(|(geometry, first)| {
-        let header = first.slice.header;
-        DicomStack {
-            geometry,
-            slices: placed.iter().map(|p| slice_file(&p.slice)).collect(),
-            window: header.window,
-            study_uid: header.study_uid.clone(),
-            series_uid: header.series_uid.clone(),
-            frame_of_reference_uid: header.frame_of_reference_uid.clone(),
-        }
-    });
-    Listed { part: None, slices: placed.len(), stack, findings }
+fn one(placed: &[Placed<'_>], mut findings: Vec<Finding>, offered: bool) -> Listed {
+    let geometry = stack_geometry(placed, &mut findings, offered);
+    let stack = geometry.and_then(|geometry| stack_of(placed, geometry, None));
+    Listed { part: None, slices: placed.len(), stack, resampled: None, findings }
 }
 
-fn slice_file(slice: &Slice<'_>) -> SliceFile {
+fn stack_of(placed: &[Placed<'_>], geometry: Geometry, resampling: Option<Resampling>) -> Option<DicomStack> {
+    let header = placed.first()?.slice.header;
+    Some(DicomStack {
+        geometry,
+        slices: placed.iter().map(slice_file).collect(),
+        resampling,
+        window: header.window,
+        study_uid: header.study_uid.clone(),
+        series_uid: header.series_uid.clone(),
+        frame_of_reference_uid: header.frame_of_reference_uid.clone(),
+    })
+}
+
+fn slice_file(placed: &Placed<'_>) -> SliceFile {
+    let slice = &placed.slice;
     SliceFile {
         path: slice.header.path.clone(),
         frame: slice.place.frame,
@@ -290,10 +312,57 @@ fn slice_file(slice: &Slice<'_>) -> SliceFile {
             uid => uid.to_owned(),
         },
         sop_instance_uid: slice.header.sop_instance_uid.clone(),
+        position: slice.place.position,
     }
 }
 
-fn stack_geometry(placed: &[Placed<'_>], findings: &mut Vec<Finding>) -> Option<Geometry> {
+/// All slices on a regular grid, when they form none themselves and one can be found.
+fn resampled(placed: &[Placed<'_>]) -> Option<DicomStack> {
+    let (first, last) = (placed.first()?, placed.last()?);
+    let place = first.slice.place;
+    let (orientation, spacing) = (place.orientation?, place.spacing?);
+    let along: Vec<f64> = placed.iter().map(|p| p.along).collect();
+    let mut reasons = Vec::new();
+    if let Some(degrees) = tilt(last.position - first.position, orientation) {
+        reasons.push(format!("The gantry was tilted by {degrees:.1} degrees."));
+    }
+    if even_runs(&along).len() > 1 {
+        reasons.push(format!("{}.", unevenness(&along).1));
+    } else if let Some(worst) = sideways(placed, spacing) {
+        reasons.push(format!("Slices are shifted sideways by up to {worst:.2} mm."));
+    }
+    if reasons.is_empty() {
+        return None;
+    }
+    let positions: Vec<DVec3> = placed.iter().map(|p| p.position).collect();
+    let size = [first.slice.header.columns, first.slice.header.rows];
+    let geometry = regular_grid(&Slices { positions: &positions, orientation, spacing, size })?;
+    let resampling = Resampling {
+        slice_size: size,
+        slice_thickness: place.thickness.unwrap_or(geometry.spacing().z),
+        reason: reasons.join(" "),
+    };
+    stack_of(placed, geometry, Some(resampling))
+}
+
+/// Degrees between the slices' normal and the way from slice to slice, unless there are none.
+fn tilt(way: DVec3, [row, column]: [DVec3; 2]) -> Option<f64> {
+    let normal = row.cross(column);
+    let degrees = (way.dot(normal) / way.length()).clamp(-1.0, 1.0).acos().to_degrees();
+    (degrees > 0.2).then_some(degrees)
+}
+
+/// Furthest that a slice lies from the even row between the first and the last, where that is too far for a stack.
+fn sideways(placed: &[Placed<'_>], spacing: DVec2) -> Option<f64> {
+    let (first, last) = (placed.first()?, placed.last()?);
+    let step = (last.position - first.position) / (placed.len().max(2) - 1) as f64;
+    let tolerance = 0.1 * spacing.min_element().min(step.length());
+    let off = |(k, p): (usize, &Placed<'_>)| (p.position - first.position - step * k as f64).length();
+    let worst = placed.iter().enumerate().map(off).fold(0.0, f64::max);
+    (worst > tolerance.max(0.01)).then_some(worst)
+}
+
+fn stack_geometry(placed: &[Placed<'_>], findings: &mut Vec<Finding>, offered: bool) -> Option<Geometry> {
     let (first, last) = (placed.first()?, placed.last()?);
     let place = first.slice.place;
     let [row, column] = place.orientation.unwrap_or([DVec3::X, DVec3::Y]);
@@ -309,23 +378,17 @@ fn stack_geometry(placed: &[Placed<'_>], findings: &mut Vec<Finding>) -> Option<
         });
         normal * thickness
     };
-    let tolerance = 0.1 * spacing.min_element().min(step.length());
-    let worst = placed
-        .iter()
-        .enumerate()
-        .map(|(k, p)| (p.position - first.position - step * k as f64).length())
-        .fold(0.0, f64::max);
-    if worst > tolerance.max(0.01) {
+    if let Some(worst) = sideways(placed, spacing) {
         let text =
-            format!("Slices are shifted sideways against each other by up to {worst:.2} mm; the series is not opened.");
-        findings.push(finding(Severity::Error, "shifted-slices", text));
+            format!("Slices are shifted sideways against each other by up to {worst:.2} mm; {}.", closed(offered));
+        let severity = if offered { Severity::Warning } else { Severity::Error };
+        findings.push(finding(severity, "shifted-slices", text));
         return None;
     }
-    let tilt = (step.dot(normal) / step.length()).clamp(-1.0, 1.0).acos().to_degrees();
-    if tilt > 0.2 {
+    if let Some(degrees) = tilt(step, [row, column]) {
         let text = format!(
-            "The gantry was tilted by {tilt:.1} degrees: slices are stacked at that angle. Places and distances are right; \
-             sagittal and coronal views are drawn along the tilt."
+            "The gantry was tilted by {degrees:.1} degrees: slices are stacked at that angle. Places and distances are \
+             right; sagittal and coronal views are drawn along the tilt."
         );
         findings.push(finding(Severity::Warning, "gantry-tilt", text));
     }

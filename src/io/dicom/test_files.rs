@@ -3,6 +3,7 @@
 use super::write::Builder;
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
+use glam::DVec3;
 use std::path::{Path, PathBuf};
 
 /// A CT slice of 4 x 3 pixels with plain values; tests change what they are about.
@@ -40,7 +41,7 @@ impl TestSlice {
             image_type: "ORIGINAL\\PRIMARY\\AXIAL",
             position: Some([0.0, 0.0, z]),
             orientation: [1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
-            spacing: [0.5, 0.7],
+            spacing: [0.7; 2],
             acquisition: 1,
             slope: 1.0,
             intercept: -1024.0,
@@ -48,6 +49,19 @@ impl TestSlice {
             stored: [1024; 12],
             signed: false,
         }
+    }
+
+    /// A slice at `position` whose pixels are `hu` of their place in the patient, rounded.
+    pub fn of(n: usize, position: DVec3, orientation: [f64; 6], hu: impl Fn(DVec3) -> f64) -> Self {
+        let mut slice = Self::at(n as f64);
+        let [a, b, c, d, e, f] = orientation;
+        let (across, down) = (DVec3::new(a, b, c) * slice.spacing[1], DVec3::new(d, e, f) * slice.spacing[0]);
+        (slice.position, slice.orientation, slice.instance) = (Some(position.to_array()), orientation, n + 1);
+        for (pixel, stored) in slice.stored.iter_mut().enumerate() {
+            let place = position + across * (pixel % 4) as f64 + down * (pixel / 4) as f64;
+            *stored = (hu(place).round() - slice.intercept) as u16;
+        }
+        slice
     }
 
     pub fn write(&self, dir: &Path) -> PathBuf {

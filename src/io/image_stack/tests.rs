@@ -116,10 +116,12 @@ fn series(names: &[&str]) -> DicomStack {
         frame: 0,
         sop_class_uid: String::new(),
         sop_instance_uid: String::new(),
+        position: None,
     };
     DicomStack {
         geometry: grid([2, 1, names.len()]),
         slices: names.iter().map(slice).collect(),
+        resampling: None,
         window: None,
         study_uid: String::new(),
         series_uid: String::new(),

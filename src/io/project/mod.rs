@@ -64,6 +64,8 @@ pub struct ProjectData {
 #[serde(default)]
 pub struct ViewState {
     pub window: Option<Window>,
+    /// The header's table of grey values is shown in place of the window.
+    pub table: bool,
     /// Continuous voxel coordinates.
     pub crosshair: Option<[f64; 3]>,
     pub active_layer: Option<LayerId>,

@@ -41,6 +41,7 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
         .collect();
     let view = ViewState {
         window: Some(Window { window_center: 0.1, window_width: 400.0, function: VoiFunction::Sigmoid }),
+        table: true,
         crosshair: Some([1.0 / 3.0, 2.0, -0.0]),
         active_layer: Some(LayerId(3)),
         active_segment: Some(2),
@@ -94,10 +95,12 @@ fn a_dicom_source_survives_a_move_of_both() {
         frame: 1,
         sop_class_uid: "1.2".into(),
         sop_instance_uid: "1.3".into(),
+        position: None,
     };
     saved.source = Some(VolumeSource::Dicom(DicomStack {
         geometry: saved.fingerprint.geometry,
         slices: vec![slice("1.dcm"), slice("2.dcm")],
+        resampling: None,
         window: None,
         study_uid: "1".into(),
         series_uid: "2".into(),

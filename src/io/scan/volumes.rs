@@ -136,5 +136,6 @@ fn series(file: &VolumeFile) -> Series {
         source: Some(source),
         masks: Vec::new(),
         findings,
+        resampled: None,
     }
 }

@@ -4,7 +4,7 @@ use crate::core::{PRESETS, VoiFunction, Window};
 use crate::tools::ToolKind;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::viewer::ToolBelt;
-use crate::workspace::{Command, EditCommand, ViewCommand, Workspace};
+use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
 use egui::{ComboBox, DragValue, Slider, Ui};
 
 /// Draws the bar; tools are chosen in `belt`.
@@ -22,7 +22,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
             brush(ui, workspace, out);
             ui.separator();
         }
-        window(ui, document.view.window, document.case.volume.as_ref().and_then(|v| v.header_window), out);
+        window(ui, document, out);
         ui.separator();
         overlay(ui, workspace, out);
     });
@@ -41,19 +41,31 @@ fn brush(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     }
 }
 
-fn window(ui: &mut Ui, now: Window, header: Option<Window>, out: &mut Vec<Command>) {
-    let name = PRESETS
-        .iter()
-        .find(|p| p.window == now)
-        .map_or_else(|| if header == Some(now) { "Header" } else { "Custom" }, |p| p.name);
+fn window(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
+    let now = document.view.window;
+    let volume = document.case.volume.as_ref();
+    let header = volume.and_then(|v| v.header_window);
+    let table = document.shown_table().is_some();
+    let chosen = |window: Window| !table && window == now;
+    let name = match PRESETS.iter().find(|p| p.window == now) {
+        _ if table => "Header table",
+        Some(preset) => preset.name,
+        None if header == Some(now) => "Header",
+        None => "Custom",
+    };
     let list = ComboBox::from_id_salt("window preset").selected_text(name).width(104.0).show_ui(ui, |ui| {
-        if header.is_some() && ui.selectable_label(header == Some(now), "Header").clicked() {
+        if let Some(header) = header
+            && ui.selectable_label(chosen(header), "Header").clicked()
+        {
             out.push(ViewCommand::HeaderWindow.into());
+        }
+        if volume.is_some_and(|v| v.header_lut.is_some()) && ui.selectable_label(table, "Header table").clicked() {
+            out.push(ViewCommand::HeaderTable.into());
         }
         for (n, preset) in PRESETS.iter().enumerate() {
             let text = format!("{}  {}/{}", preset.name, preset.window.window_width, preset.window.window_center);
             let keys = keys_of(Action::Preset(n));
-            if ui.selectable_label(preset.window == now, text).on_hover_text(keys).clicked() {
+            if ui.selectable_label(chosen(preset.window), text).on_hover_text(keys).clicked() {
                 out.push(ViewCommand::Preset(n).into());
             }
         }

@@ -263,6 +263,7 @@ impl Viewer {
             placement: view.voxel_from_pane(&document.case.geometry),
             pane_size: [view.size.x as u32, view.size.y as u32],
             window: document.view.window,
+            lut: document.shown_table().cloned(),
             invert: document.view.invert,
             interpolation: if overlay.smooth { Interpolation::Linear } else { Interpolation::Nearest },
             overlay: drawn,
@@ -370,7 +371,10 @@ fn annotate(
     let preset = PRESETS.iter().find(|p| p.window == window).map_or("", |p| p.name);
     // The preset's name where there is room beside the position.
     let preset = if rect.width() > 340.0 { preset } else { "" };
-    let text = format!("W {:.0}  L {:.0}  {preset}", window.window_width, window.window_center);
+    let text = match document.shown_table() {
+        Some(_) => "Header table".to_owned(),
+        None => format!("W {:.0}  L {:.0}  {preset}", window.window_width, window.window_center),
+    };
     // One line below the letter at the top, which it would meet in a narrow pane.
     let right = rect.right_top() + Vec2::new(-8.0, 24.0);
     annotations::text(&painter, right, Align2::RIGHT_TOP, text.trim_end(), 11.5, PANE_TEXT);
