@@ -11,6 +11,8 @@ mod jpeg;
 mod jpeg2000;
 mod jpegls;
 mod jpegxl;
+#[cfg(test)]
+mod real_data;
 mod rle;
 mod segments;
 #[cfg(test)]

@@ -10,9 +10,7 @@ use super::{Quantisation, Scan};
 pub(super) fn decode(scan: &Scan<'_>) -> Result<Vec<u16>, StreamError> {
     let (header, tables, columns) = (&scan.header, scan.tables, scan.columns);
     let (dc, ac, steps) = (tables.dc(header.dc)?, tables.ac(header.ac)?, tables.steps(&scan.frame)?);
-    if (header.start, header.end, header.high, header.low) != (0, 63, 0, 0) {
-        return Err(StreamError::Damaged("a scan of some coefficients"));
-    }
+    // Some encoders write nonsense for the range of coefficients, which in a sequential scan is always all of them.
     let transform = Transform::new(scan.frame.bits);
     let mut bits = Bits::<StuffedByte>::new(scan.data, scan.at);
     let mut out = vec![0; scan.rows * columns];
