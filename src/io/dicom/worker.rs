@@ -44,13 +44,14 @@ const MAX_REASON: usize = 400;
 /// # Errors
 /// The reason, as the end of a sentence.
 pub(super) fn decode_guarded(syntax: &str, data: Vec<u8>, format: &PixelFormat) -> Result<Vec<u16>, String> {
-    if !own_decoder(syntax)
+    let own = own_decoder(syntax, &data);
+    if !own
         && let Some(stream) = jpeg2000_codestream(&data)
     {
         j2k_guard::check(stream)?;
     }
     match WORKERS.get() {
-        Some(workers) if !own_decoder(syntax) => decode_with(workers, syntax, data, format),
+        Some(workers) if !own => decode_with(workers, syntax, data, format),
         _ => decode_here(syntax, &data, format),
     }
 }
