@@ -19,6 +19,7 @@ use clap::ValueEnum;
 use sampling::{Figure, Sampler};
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 /// What can be timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,6 +49,10 @@ pub(super) struct BenchArgs {
     /// Small data and few repetitions: whether it works, not how fast it is.
     #[arg(long)]
     quick: bool,
+    /// What `load` reads instead of slices of its own: a folder of folders `raw`, `rle`, `jls`, `j2k` with one DICOM
+    /// series in each, the same volume in each.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 /// A group that could not be timed.
@@ -81,8 +86,8 @@ struct Document {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let (groups, quick) = (chosen(&args.groups), args.quick);
-    let document = foreground("Timing", |(), _| {}, move |ctx| measure(&groups, quick, ctx))?;
+    let (groups, quick, data) = (chosen(&args.groups), args.quick, args.data.clone());
+    let document = foreground("Timing", |(), _| {}, move |ctx| measure(&groups, quick, data.as_deref(), ctx))?;
     if args.json {
         print_json(&document)
     } else {
@@ -97,14 +102,17 @@ fn chosen(named: &[Group]) -> Vec<Group> {
     Group::value_variants().iter().copied().filter(wanted).collect()
 }
 
-fn measure(groups: &[Group], quick: bool, ctx: &JobContext<()>) -> Result<Document, CliError> {
+fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<()>) -> Result<Document, CliError> {
     let gpu = SharedGpu::create();
     let mut skipped = Vec::new();
     let mut sampler = Sampler::new(quick, ctx);
     for (done, group) in groups.iter().enumerate() {
         ctx.progress.set(done as u64, groups.len() as u64);
         match group {
-            Group::Load => load::measure(&mut sampler)?,
+            Group::Load => match data {
+                Some(data) => load::measure_folders(&mut sampler, data)?,
+                None => load::measure(&mut sampler)?,
+            },
             Group::Redraw => match &gpu {
                 Ok(gpu) => redraw::measure(&mut sampler, gpu)?,
                 Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
@@ -187,7 +195,7 @@ mod tests {
     #[test]
     fn quick_figures_are_complete_and_read_back_as_json() {
         let ctx = JobContext::<()>::detached();
-        let document = measure(&[Group::Stroke, Group::Metrics], true, &ctx).unwrap();
+        let document = measure(&[Group::Stroke, Group::Metrics], true, None, &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -205,6 +213,6 @@ mod tests {
     fn a_cancelled_measurement_stops() {
         let ctx = JobContext::<()>::detached();
         ctx.cancel.cancel();
-        assert!(measure(&[Group::Stroke], true, &ctx).is_err());
+        assert!(measure(&[Group::Stroke], true, None, &ctx).is_err());
     }
 }

@@ -45,9 +45,7 @@ const MAX_REASON: usize = 400;
 /// The reason, as the end of a sentence.
 pub(super) fn decode_guarded(syntax: &str, data: Vec<u8>, format: &PixelFormat) -> Result<Vec<u16>, String> {
     let own = own_decoder(syntax, &data);
-    if !own
-        && let Some(stream) = jpeg2000_codestream(&data)
-    {
+    if !own && let Some(stream) = jpeg2000_codestream(&data) {
         j2k_guard::check(stream)?;
     }
     match WORKERS.get() {

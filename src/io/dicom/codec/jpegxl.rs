@@ -9,8 +9,8 @@ use jxl_oxide::{AllocTracker, JxlImage, PixelFormat};
 pub(super) const START: [u8; 2] = [0xFF, 0x0A];
 /// Start of a file of boxes.
 pub(super) const FILE_START: [u8; 8] = [0, 0, 0, 12, b'J', b'X', b'L', b' '];
-/// Bytes that the decoder may hold for each sample, besides [`MEMORY`]: several planes of 4 bytes.
-const MEMORY_PER_SAMPLE: usize = 64;
+/// Bytes that the decoder may hold for each sample, besides [`MEMORY`]: four planes of 4 bytes.
+const MEMORY_PER_SAMPLE: usize = 16;
 /// Bytes that the decoder may hold for any image.
 const MEMORY: usize = 32 << 20;
 
