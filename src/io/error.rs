@@ -36,6 +36,9 @@ pub enum IoError {
     /// Files, but none of a kind that is read here.
     #[error("nothing in {} can be opened: no DICOM, NIfTI or NRRD image and no mask was found", .0.display())]
     NothingFound(PathBuf),
+    /// Files of a kind that is read here, but nothing in them that can be shown.
+    #[error("{} holds nothing that can be opened: {reason}", path.display())]
+    NothingUsable { path: PathBuf, reason: String },
     /// A single file of no known kind.
     #[error("{} is of no kind that can be opened; choose DICOM, NIfTI (.nii, .nii.gz), NRRD, PNG or a project", .0.display())]
     UnknownKind(PathBuf),

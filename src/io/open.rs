@@ -160,7 +160,9 @@ fn choose<'s>(found: &'s Scan, path: &Path, label: Option<&str>) -> Result<&'s S
         return named.ok_or_else(|| IoError::UnknownSeries { path, asked: asked.into(), known: labels() });
     }
     let Some(first) = all.iter().copied().find(|s| s.may_be_ct()).or(all.first().copied()) else {
-        let reason = found.series().flat_map(|s| &s.findings).chain(&found.findings).max_by_key(|f| f.severity);
+        // What is said of a series is why it cannot be opened; what is said of the folder is only said where there is none.
+        let own = found.series().flat_map(|s| &s.findings).max_by_key(|f| f.severity);
+        let reason = own.or_else(|| found.findings.iter().max_by_key(|f| f.severity));
         return Err(IoError::NoSeries { path, reason: reason.map(|f| f.text.clone()) });
     };
     if let Some(finding) = first.findings.iter().find(|f| LEFT_OUT.contains(&f.code)) {

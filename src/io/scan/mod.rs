@@ -21,8 +21,8 @@ use std::path::Path;
 /// are findings, unless nothing else was asked for.
 ///
 /// # Errors
-/// [`IoError::Missing`], [`IoError::EmptyFolder`], [`IoError::NothingFound`], [`IoError::UnknownKind`], the format's
-/// own error for a single broken file, [`IoError::Cancelled`].
+/// [`IoError::Missing`], [`IoError::EmptyFolder`], [`IoError::NothingFound`], [`IoError::NothingUsable`],
+/// [`IoError::UnknownKind`], the format's own error for a single broken file, [`IoError::Cancelled`].
 pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     ctx.progress.set(0, 0);
     ctx.progress.say("Looking through the folders");
@@ -60,7 +60,12 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     let useful =
         result.findings.iter().any(|f| f.code == "project" || (f.severity == Severity::Error && f.file.is_some()));
     if result.series().next().is_none() && result.masks.is_empty() && !useful {
-        return Err(IoError::NothingFound(path.to_owned()));
+        let path = path.to_owned();
+        let reason = result.findings.iter().filter(|f| f.code != "other-files").max_by_key(|f| f.severity);
+        return Err(match reason {
+            Some(finding) => IoError::NothingUsable { path, reason: finding.text.clone() },
+            None => IoError::NothingFound(path),
+        });
     }
     Ok(result)
 }
