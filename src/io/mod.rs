@@ -4,10 +4,12 @@
 //! that is written is complete or absent. Names and identifiers of patients never leave the values that are meant for
 //! the window alone.
 
+pub mod archive;
 pub mod atomic;
 mod bricks;
 pub mod dicom;
 mod error;
+mod fold;
 mod image_stack;
 pub mod journal;
 mod labels;

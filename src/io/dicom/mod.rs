@@ -19,6 +19,9 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod header;
+mod index;
+#[cfg(test)]
+mod index_tests;
 mod lab;
 mod labels;
 mod lut;
@@ -53,6 +56,7 @@ mod write;
 pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
 pub use error::DicomError;
 pub use guard::is_dicom;
+pub use index::is_index;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
 pub use scan::{DicomScan, scan_files};
