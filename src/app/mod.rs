@@ -45,6 +45,8 @@ fn open_with(commands: Vec<OpenCommand>) -> Result<(), AppError> {
     if !has_display() {
         return Err(AppError::NoDisplay);
     }
+    // Of a session that ended in the middle.
+    crate::io::archive::remove_stale();
     let gpu = Arc::new(SharedGpu::create()?);
     let setup = WgpuSetup::Existing(WgpuSetupExisting {
         instance: gpu.instance.clone(),

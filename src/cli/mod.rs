@@ -121,6 +121,7 @@ pub fn main() -> ExitCode {
         Some(Command::Evaluate(a)) => evaluate::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),
     };
+    crate::io::archive::clean_up();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

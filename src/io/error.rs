@@ -1,5 +1,6 @@
 //! The one error of reading and writing: every format's own error, and what concerns paths and grids.
 
+use crate::io::archive::ArchiveError;
 use crate::io::atomic::plain_reason;
 use crate::io::dicom::DicomError;
 use crate::io::image_stack::ImageStackError;
@@ -22,6 +23,8 @@ pub enum IoError {
     ImageStack(#[from] ImageStackError),
     #[error(transparent)]
     Project(#[from] ProjectError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error(transparent)]
     Journal(#[from] crate::io::journal::JournalError),
     /// The path names nothing.
@@ -94,7 +97,7 @@ impl IoError {
     /// Whether the caller's own request to stop is the cause.
     pub fn is_cancelled(&self) -> bool {
         match self {
-            Self::Cancelled | Self::Dicom(DicomError::Cancelled) => true,
+            Self::Cancelled | Self::Dicom(DicomError::Cancelled) | Self::Archive(ArchiveError::Cancelled) => true,
             Self::Nifti(e) => e.is_cancelled(),
             Self::Nrrd(e) => e.is_cancelled(),
             Self::ImageStack(e) => matches!(e, ImageStackError::Cancelled),

@@ -4,12 +4,14 @@
 //! that is written is complete or absent. Names and identifiers of patients never leave the values that are meant for
 //! the window alone.
 
+pub mod archive;
 pub mod atomic;
 pub mod bounds;
 mod bricks;
 pub mod dicom;
 mod error;
 mod flip_check;
+mod fold;
 mod image_stack;
 pub mod journal;
 mod labels;

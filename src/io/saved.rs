@@ -1,8 +1,10 @@
 //! Where a volume is, in a form that can be stored: shared by the project file and the crash journal.
 
 use crate::core::{Geometry, Layer, LayerId, Origin, Segment, Volume, Window};
+use crate::io::archive;
 use crate::io::bricks::checked_geometry;
 use crate::io::types::{DicomStack, Resampling, SliceFile, VolumeSource};
+use crate::jobs::JobContext;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,18 +17,35 @@ pub struct SavedPath {
     absolute: PathBuf,
     /// From the folder that holds the stored file.
     relative: Option<PathBuf>,
+    /// Both lead to a ZIP archive, and this from there to the file.
+    #[serde(default)]
+    inside: Option<PathBuf>,
 }
 
 impl SavedPath {
     fn new(path: &Path, base: &Path) -> Self {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let (path, inside) = match archive::origin(path) {
+            Some((archive, inside)) => (archive, Some(inside)),
+            None => (path.to_owned(), None),
+        };
+        let absolute = std::path::absolute(&path).unwrap_or(path);
         let relative = std::path::absolute(base).ok().and_then(|base| relative_to(&absolute, &base));
-        Self { absolute, relative }
+        Self { absolute, relative, inside }
     }
 
     fn resolve(&self, base: &Path) -> PathBuf {
         let beside = self.relative.as_ref().map(|r| base.join(r)).filter(|p| p.exists());
-        beside.unwrap_or_else(|| self.absolute.clone())
+        let path = beside.unwrap_or_else(|| self.absolute.clone());
+        let Some(inside) = &self.inside else { return path };
+        match archive::file_in(&path, inside, &JobContext::detached()) {
+            Ok(Some(file)) => file,
+            // Whoever reads the image says that it is not there.
+            Ok(None) => path,
+            Err(error) => {
+                tracing::warn!("{error}");
+                path
+            }
+        }
     }
 }
 

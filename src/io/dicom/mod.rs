@@ -20,6 +20,9 @@ mod guard;
 #[cfg(test)]
 mod guard_tests;
 mod header;
+mod index;
+#[cfg(test)]
+mod index_tests;
 mod j2k_guard;
 mod lab;
 mod lut;
@@ -61,6 +64,7 @@ mod write;
 pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
 pub use error::DicomError;
 pub use guard::is_dicom;
+pub use index::is_index;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
 pub use scan::{DicomScan, scan_files};

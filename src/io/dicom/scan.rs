@@ -3,6 +3,7 @@
 use super::error::DicomError;
 use super::group::{Group, groups};
 use super::header::{FileHeader, Kind};
+use super::index::absent_files;
 use super::stack::{Listed, stacks};
 use crate::io::{Finding, MaskKind, MaskSource, Patient, Series, Severity, Study, VolumeSource};
 use crate::jobs::JobContext;
@@ -57,6 +58,7 @@ pub fn scan_files(files: &[PathBuf], ctx: &JobContext<()>) -> DicomScan {
         }
     }
     note_skipped(&headers, &mut scan.findings);
+    scan.findings.extend(absent_files(&headers, files));
     let mut listed = list(&headers);
     attach_masks(&headers, &mut listed, &mut scan);
     scan.patients = nest(listed);

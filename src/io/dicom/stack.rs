@@ -9,6 +9,7 @@ use super::notes::notes;
 use super::regular::{Slices, regular_grid};
 use super::spacing::{MAX_PARTS, SAME_POSITION_MM, even_runs, gaps, median, missing, trusted_runs};
 use crate::core::Geometry;
+use crate::io::fold::gist;
 use crate::io::{DicomStack, Finding, Resampling, Severity, SliceFile};
 use dicom_dictionary_std::uids;
 use glam::{DAffine3, DMat3, DVec2, DVec3};
@@ -118,7 +119,7 @@ fn number_parts(mut listed: Vec<Listed>) -> Vec<Listed> {
 
 /// Frames whose pixels can be read; the rest is reported by reason.
 fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slice<'h>> {
-    let mut refused: BTreeMap<String, Vec<Slice<'h>>> = BTreeMap::new();
+    let mut refused: BTreeMap<String, (String, Vec<Slice<'h>>)> = BTreeMap::new();
     let mut usable = Vec::new();
     for &slice in &group.slices {
         let reason = match &slice.header.format {
@@ -135,14 +136,14 @@ fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slic
             Ok(_) => None,
         };
         match reason {
-            Some(reason) => refused.entry(reason).or_default().push(slice),
+            Some(reason) => refused.entry(gist(&reason)).or_insert((reason, Vec::new())).1.push(slice),
             None => usable.push(slice),
         }
     }
-    for (reason, slices) in refused {
+    for (reason, slices) in refused.into_values() {
         let text = match slices.len() {
             1 => format!("A slice is left out: {reason}."),
-            n => format!("{n} slices are left out: for each, {reason}."),
+            n => format!("{n} slices are left out; of the first: {reason}."),
         };
         let file = slices.first().map(|s| s.header.path.clone());
         findings.push(Finding { severity: Severity::Error, code: "unreadable-slices", text, file });

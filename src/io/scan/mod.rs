@@ -9,23 +9,38 @@ mod stems;
 mod volumes;
 mod walk;
 
+use crate::io::archive;
 use crate::io::dicom;
 use crate::io::error::IoError;
+use crate::io::fold::fold;
 use crate::io::types::{Finding, Scan, Severity};
 use crate::jobs::JobContext;
 use std::path::Path;
 
+/// What names say, for whoever gives files names of his own.
+pub(in crate::io) mod names {
+    pub use super::stems::{case_name, role_words};
+    pub use super::walk::is_never_image;
+}
+
 /// Lists what can be opened under `path`, a file or a folder.
 ///
-/// A project's folder is not looked into; it is named by a finding with the code `project`. Files that cannot be read
+/// A ZIP archive is unpacked into a temporary folder first. The index of a disc (DICOMDIR) stands for the folder it lies in. A project's folder is not looked into; it is named by a finding with the code `project`. Files that cannot be read
 /// are findings, unless nothing else was asked for.
 ///
 /// # Errors
 /// [`IoError::Missing`], [`IoError::EmptyFolder`], [`IoError::NothingFound`], [`IoError::NothingUsable`],
-/// [`IoError::UnknownKind`], the format's own error for a single broken file, [`IoError::Cancelled`].
+/// [`IoError::UnknownKind`], the format's own error for a single broken file, [`IoError::Archive`],
+/// [`IoError::Cancelled`].
 pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     ctx.progress.set(0, 0);
     ctx.progress.say("Looking through the folders");
+    if path.is_file() && archive::is_archive(path) {
+        return scan_archive(path, ctx);
+    }
+    // The index of a disc stands for all that is on it.
+    let folder = path.parent().filter(|_| path.is_file() && dicom::is_index(path));
+    let path = folder.map_or(path, |f| if f.as_os_str().is_empty() { Path::new(".") } else { f });
     let walked = walk::walk(path, ctx)?;
     if walked.files == 0 && walked.findings.is_empty() {
         return Err(IoError::EmptyFolder(path.to_owned()));
@@ -57,8 +72,14 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     if !found.not_dicom.is_empty() {
         result.findings.push(others(&found.not_dicom));
     }
-    let useful =
-        result.findings.iter().any(|f| f.code == "project" || (f.severity == Severity::Error && f.file.is_some()));
+    if !walked.archives.is_empty() {
+        result.findings.push(archives(&walked.archives));
+    }
+    result.findings = fold(result.findings);
+    let useful = result
+        .findings
+        .iter()
+        .any(|f| matches!(f.code, "project" | "archives") || (f.severity == Severity::Error && f.file.is_some()));
     if result.series().next().is_none() && result.masks.is_empty() && !useful {
         let path = path.to_owned();
         let reason = result.findings.iter().filter(|f| f.code != "other-files").max_by_key(|f| f.severity);
@@ -68,6 +89,31 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
         });
     }
     Ok(result)
+}
+
+/// What is in a ZIP archive, unpacked for as long as the program runs.
+fn scan_archive(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
+    let content = archive::unpack(path, ctx)?;
+    let mut found = match scan(&content.folder, ctx) {
+        Ok(found) => found,
+        // The temporary folder means nothing to the user.
+        Err(IoError::EmptyFolder(_) | IoError::NothingFound(_)) => return Err(IoError::NothingFound(path.to_owned())),
+        Err(e) => return Err(e),
+    };
+    found.root = path.to_owned();
+    // Nothing in there has the name that a disc's index knows it by.
+    found.findings.retain(|f| f.code != "index-names-absent-files");
+    found.findings.splice(0..0, content.findings);
+    Ok(found)
+}
+
+fn archives(files: &[std::path::PathBuf]) -> Finding {
+    let text = match files.len() {
+        1 => "1 ZIP archive was not looked into; open it by its own name".to_owned(),
+        n => format!("{n} ZIP archives were not looked into; open each by its own name"),
+    };
+    let file = files.first().filter(|_| files.len() == 1).cloned();
+    Finding { severity: Severity::Note, code: "archives", text, file }
 }
 
 fn stop(ctx: &JobContext<()>) -> Result<(), IoError> {

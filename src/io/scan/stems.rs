@@ -82,6 +82,15 @@ pub fn case_name(path: &Path) -> String {
     case_names(path).1
 }
 
+/// The words of a name that say what a file is, in their order: image or mask, modality, channel.
+pub fn role_words(path: &Path) -> Vec<String> {
+    let known = |w: &String| {
+        let w = w.as_str();
+        MASK_WORDS.contains(&w) || IMAGE_WORDS.contains(&w) || MODALITY_WORDS.contains(&w) || is_channel(w)
+    };
+    words(&stem(path)).into_iter().filter(known).collect()
+}
+
 /// How well a mask's name fits an image's: 2 equal, 1 equal but for the modality, 0 nothing in common.
 pub fn name_score(mask: &Path, image: &Path) -> u32 {
     let (m, i) = (case_names(mask), case_names(image));

@@ -31,7 +31,6 @@ const NOT_DICOM: &[&str] = &[
     "toml",
     "yml",
     "yaml",
-    "zip",
     "gz",
     "xz",
     "bz2",
@@ -76,6 +75,8 @@ pub struct Walked {
     pub volumes: Vec<PathBuf>,
     pub pictures: BTreeMap<PathBuf, Vec<PathBuf>>,
     pub organs: Vec<Organs>,
+    /// ZIP archives, which are not looked into.
+    pub archives: Vec<PathBuf>,
     pub findings: Vec<Finding>,
     /// All files seen, of whatever kind.
     pub files: usize,
@@ -85,6 +86,11 @@ pub struct Walked {
 pub struct Organs {
     pub folder: PathBuf,
     pub organs: Vec<(String, Vec<PathBuf>)>,
+}
+
+/// Whether a file is certainly no image, by its name.
+pub fn is_never_image(path: &Path) -> bool {
+    path.extension().is_some_and(|e| NOT_DICOM.iter().any(|n| e.eq_ignore_ascii_case(n)))
 }
 
 /// Lists everything under `root`, which may be a file.
@@ -193,7 +199,9 @@ impl Walk<'_> {
         } else if is_picture(&path) {
             let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             self.out.pictures.entry(folder).or_default().push(path);
-        } else if !path.extension().is_some_and(|e| NOT_DICOM.iter().any(|n| e.eq_ignore_ascii_case(n))) {
+        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) {
+            self.out.archives.push(path);
+        } else if !is_never_image(&path) {
             self.out.dicom.push(path);
         }
     }
