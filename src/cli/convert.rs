@@ -23,6 +23,9 @@ pub(super) struct ConvertArgs {
     /// example "CT 2".
     #[arg(long)]
     series: Option<String>,
+    /// Open a tilted or unevenly spaced series on a regular grid.
+    #[arg(long)]
+    resample: bool,
     /// Take the input as a mask even if it could be an image.
     #[arg(long)]
     mask: bool,
@@ -77,7 +80,7 @@ fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
             args.input.display()
         )));
     }
-    let (volume, _) = read_volume(&args.input, args.series.as_deref())?;
+    let (volume, _) = read_volume(&args.input, args.series.as_deref(), args.resample)?;
     let output = args.output.clone();
     foreground("Writing", |(), _| {}, move |_| io::save_volume(&output, &volume))?;
     print(&format!("Wrote {}", args.output.display()));
@@ -85,7 +88,7 @@ fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
 }
 
 fn convert_mask(args: &ConvertArgs) -> Result<(), CliError> {
-    let image = args.reference.as_deref().map(|r| reference_image(r, args.series.as_deref())).transpose()?;
+    let image = args.reference.as_deref().map(|r| reference_image(r, args.series.as_deref(), args.resample)).transpose()?;
     let mut mask = read_mask(&args.input, args.mask_name.as_deref(), image.as_ref())?;
     let known: Vec<String> = mask.all_segments().map(|s| s.name.clone()).collect();
     if !args.segment.is_empty() && !mask.keep(&args.segment) {
@@ -133,9 +136,12 @@ impl ReferenceImage {
 }
 
 /// The image under a path: the one of this label, or else the CT with most slices.
-pub(super) fn reference_image(path: &Path, label: Option<&str>) -> Result<ReferenceImage, CliError> {
+pub(super) fn reference_image(path: &Path, label: Option<&str>, resample: bool) -> Result<ReferenceImage, CliError> {
     let place = path.to_owned();
-    let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&place, ctx))?;
+    let mut scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&place, ctx))?;
+    if resample {
+        io::resample_all(&mut scan);
+    }
     let can_open = scan.series().filter(|s| s.can_open());
     let chosen = match label {
         Some(label) => can_open.filter(|s| s.label.eq_ignore_ascii_case(label)).next(),
@@ -182,12 +188,12 @@ fn open_mask(
 }
 
 /// The volume under a path and its series; what was noticed is told.
-pub(super) fn read_volume(path: &Path, label: Option<&str>) -> Result<(Volume, Series), CliError> {
+pub(super) fn read_volume(path: &Path, label: Option<&str>, resample: bool) -> Result<(Volume, Series), CliError> {
     let (place, label) = (path.to_owned(), label.map(str::to_owned));
     let (volume, series) = foreground(
         "Reading the image",
         |_, _| {},
-        move |ctx: &JobContext<LoadEvent>| io::open_volume(&place, label.as_deref(), ctx),
+        move |ctx: &JobContext<LoadEvent>| io::open_volume_as(&place, label.as_deref(), resample, ctx),
     )?;
     for finding in &series.findings {
         eprintln!("{}", finding.text);

@@ -23,6 +23,9 @@ pub(super) struct EvaluateArgs {
     /// Image of the masks; needed for DICOM SEG, RTSTRUCT and picture stacks.
     #[arg(long)]
     reference: Option<PathBuf>,
+    /// Compare on the regular grid of a tilted or unevenly spaced reference.
+    #[arg(long, requires = "reference")]
+    resample: bool,
     /// Folder for evaluation.json, segments.csv, slices.csv and report.html.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -81,7 +84,7 @@ pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), Cli
 }
 
 fn compare_files(args: &EvaluateArgs, truth: &Path, prediction: &Path) -> Result<MetricReport, CliError> {
-    let image = args.reference.as_deref().map(|r| reference_image(r, None)).transpose()?;
+    let image = args.reference.as_deref().map(|r| reference_image(r, None, args.resample)).transpose()?;
     let a = told(read_mask(truth, None, image.as_ref())?);
     let grid = *a.labels.geometry();
     let b = told(match &image {

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::run::{foreground, print, print_json};
+use crate::core::Geometry;
 use crate::io::{self, Finding, Scan, Series, Severity};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -64,7 +65,11 @@ fn series_text(t: &mut String, series: &Series) {
         let (d, s) = (g.dims(), g.spacing());
         let _ = write!(t, ", {} x {} x {} voxels of {:.3} x {:.3} x {:.3} mm", d[0], d[1], d[2], s.x, s.y, s.z);
     }
-    t.push_str(if series.can_open() { "\n" } else { ", cannot be opened as CT\n" });
+    t.push_str(match (series.can_open(), series.can_open_somehow()) {
+        (true, _) => "\n",
+        (false, true) => ", opens resampled only\n",
+        (false, false) => ", cannot be opened as CT\n",
+    });
     for mask in &series.masks {
         let _ = writeln!(t, "      mask: {}", mask.name);
     }
@@ -121,12 +126,12 @@ fn as_json(scan: &Scan, identity: bool) -> Value {
 }
 
 fn series_json(series: &Series) -> Value {
-    let geometry = series.geometry.as_ref().map(|g| {
+    let geometry = series.geometry.as_ref().map(geometry_json);
+    let resampled = series.resampled.as_ref().map(|stack| {
         json!({
-            "dims": g.dims(),
-            "spacing_mm": g.spacing().to_array(),
-            "origin_lps_mm": g.origin().to_array(),
-            "direction": g.direction().to_cols_array_2d(),
+            "geometry": geometry_json(&stack.geometry),
+            "slices": stack.slices.len(),
+            "reason": stack.resampling.as_ref().map(|r| r.reason.clone()),
         })
     });
     json!({
@@ -135,8 +140,18 @@ fn series_json(series: &Series) -> Value {
         "slices": series.slices,
         "can_open": series.can_open(),
         "geometry": geometry,
+        "resampled": resampled,
         "masks": series.masks.iter().map(|m| m.name.clone()).collect::<Vec<_>>(),
         "findings": series.findings.iter().map(finding_json).collect::<Vec<_>>(),
+    })
+}
+
+fn geometry_json(g: &Geometry) -> Value {
+    json!({
+        "dims": g.dims(),
+        "spacing_mm": g.spacing().to_array(),
+        "origin_lps_mm": g.origin().to_array(),
+        "direction": g.direction().to_cols_array_2d(),
     })
 }
 

@@ -26,6 +26,9 @@ pub(super) struct PredictArgs {
     /// Which image to take where the input holds several: its label as `info` shows it, for example "CT 2".
     #[arg(long)]
     series: Option<String>,
+    /// Open a tilted or unevenly spaced series on a regular grid. A DICOM mask is written onto its source slices.
+    #[arg(long)]
+    resample: bool,
     /// Mask to write; the kind follows the ending.
     #[arg(long)]
     output: PathBuf,
@@ -44,7 +47,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
         _ => return Err(CliError("Give a run folder with --run, or --weights and --recipe.".into())),
     };
     let device = PredictDevice::Choice(args.device);
-    let (volume, series) = read_volume(&args.input, args.series.as_deref())?;
+    let (volume, series) = read_volume(&args.input, args.series.as_deref(), args.resample)?;
     let prediction = foreground(
         "Predicting",
         |event, _| {

@@ -41,7 +41,10 @@ pub use mask::{LoadedMask, MaskLayer};
 pub use natural::{last_number, natural_cmp, natural_path_cmp};
 pub use nifti::{NiftiError, load_nifti_labels, load_nifti_volume, save_nifti_labels, save_nifti_volume};
 pub use nrrd::{NrrdError, load_nrrd_labels, load_nrrd_volume, save_nrrd_labels, save_nrrd_volume};
-pub use open::{MaskRequest, find_mask, load_mask, load_volume, load_volume_with_findings, open_mask, open_volume};
+pub use open::{
+    MaskRequest, find_mask, load_mask, load_volume, load_volume_with_findings, open_mask, open_volume, open_volume_as,
+    resample_all,
+};
 pub use orient::Placement;
 pub use project::{PROJECT_ENDING, ProjectData, ProjectError, ViewState, is_project, load_project, save_project};
 pub use samples::SampleError;

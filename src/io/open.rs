@@ -15,6 +15,7 @@ use crate::io::types::{DicomStack, Finding, LoadEvent, MaskKind, MaskSource, Sca
 use crate::io::volume_file::{FileSegment, VolumeKind};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads a volume; sends its grid first, then each slice as it is decoded.
 ///
@@ -134,7 +135,24 @@ fn apply_names<'a>(segments: &mut Vec<Segment>, named: impl Iterator<Item = &'a 
 /// [`IoError::NoSeries`] when nothing can be opened, [`IoError::SeveralSeries`], [`IoError::PartOnly`],
 /// [`IoError::UnknownSeries`], and those of scanning and reading.
 pub fn open_volume(path: &Path, label: Option<&str>, ctx: &JobContext<LoadEvent>) -> Result<(Volume, Series), IoError> {
-    let found = scan(path, &quiet(ctx))?;
+    open_volume_as(path, label, false, ctx)
+}
+
+/// [`open_volume`]; with `resample`, a tilted or unevenly spaced series opens on a regular grid and none of its slices
+/// is left out.
+///
+/// # Errors
+/// As [`open_volume`].
+pub fn open_volume_as(
+    path: &Path,
+    label: Option<&str>,
+    resample: bool,
+    ctx: &JobContext<LoadEvent>,
+) -> Result<(Volume, Series), IoError> {
+    let mut found = scan(path, &quiet(ctx))?;
+    if resample {
+        resample_all(&mut found);
+    }
     let series = choose(&found, path, label)?;
     let Some(source) = &series.source else { return Err(IoError::NoSeries { path: path.to_owned(), reason: None }) };
     let (volume, findings) = load_volume_with_findings(source, ctx)?;
@@ -145,6 +163,20 @@ pub fn open_volume(path: &Path, label: Option<&str>, ctx: &JobContext<LoadEvent>
         }
     }
     Ok((volume, series))
+}
+
+/// Puts the regular grid in the place of every series that offers one; parts of one series become one.
+pub fn resample_all(scan: &mut Scan) {
+    let mut seen: Vec<Arc<DicomStack>> = Vec::new();
+    for study in scan.patients.iter_mut().flat_map(|p| &mut p.studies) {
+        study.series.retain_mut(|series| {
+            let (Some(stack), Some(whole)) = (series.resampled.clone(), series.resample()) else { return true };
+            *series = whole;
+            let first = !seen.iter().any(|s| Arc::ptr_eq(s, &stack));
+            seen.push(stack);
+            first
+        });
+    }
 }
 
 /// Codes of findings that say that slices of a series were left out.
@@ -163,10 +195,13 @@ fn choose<'s>(found: &'s Scan, path: &Path, label: Option<&str>) -> Result<&'s S
         // What is said of a series is why it cannot be opened; what is said of the folder is only said where there is none.
         let own = found.series().flat_map(|s| &s.findings).max_by_key(|f| f.severity);
         let reason = own.or_else(|| found.findings.iter().max_by_key(|f| f.severity));
-        return Err(IoError::NoSeries { path, reason: reason.map(|f| f.text.clone()) });
+        let offered = found.series().any(|s| s.resampled.is_some());
+        let reason = reason.map(|f| if offered { format!("{} Add --resample.", f.text) } else { f.text.clone() });
+        return Err(IoError::NoSeries { path, reason });
     };
     if let Some(finding) = first.findings.iter().find(|f| LEFT_OUT.contains(&f.code)) {
-        return Err(IoError::PartOnly { path, reason: finding.text.clone(), known: labels() });
+        let all_of_it = if first.resampled.is_some() { " All of it opens with --resample." } else { "" };
+        return Err(IoError::PartOnly { path, reason: format!("{}{all_of_it}", finding.text), known: labels() });
     }
     // What is certainly no CT does not compete.
     if all.iter().filter(|s| s.may_be_ct() == first.may_be_ct()).count() > 1 {

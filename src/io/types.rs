@@ -102,6 +102,28 @@ impl Series {
         self.geometry.is_some() && self.source.is_some()
     }
 
+    /// The series as it opens on its regular grid; `None` when none is offered.
+    pub fn resample(&self) -> Option<Self> {
+        let stack = self.resampled.as_deref()?;
+        let reason = stack.resampling.as_ref()?.reason.clone();
+        // What is wrong with the parts is wrong no more.
+        let mended =
+            ["missing-slices", "uneven-spacing", "shifted-slices", "gantry-tilt", "can-be-resampled"];
+        let mut findings: Vec<Finding> =
+            self.findings.iter().filter(|f| !mended.contains(&f.code)).cloned().collect();
+        let text = format!("{reason} It was resampled to a regular grid.");
+        findings.push(Finding { severity: Severity::Note, code: "resampled", text, file: None });
+        Some(Self {
+            label: self.label.split(" part ").next().unwrap_or_default().to_owned(),
+            slices: stack.geometry.dims()[2],
+            geometry: Some(stack.geometry),
+            source: Some(VolumeSource::Dicom(stack.clone())),
+            findings,
+            resampled: None,
+            ..self.clone()
+        })
+    }
+
     /// CT that opens, at least once it is resampled.
     pub fn can_open_somehow(&self) -> bool {
         self.can_open() || self.resampled.is_some()

@@ -93,7 +93,7 @@ impl MainWindow {
         let mut requests = Vec::new();
 
         // Asked before anything is drawn: a dialog that closes in this frame has still eaten this frame's keys.
-        let typing = self.dialog.is_open() || self.palette.is_open() || self.question.is_some();
+        let typing = self.dialog.is_open() || self.palette.is_open() || self.question.is_some() || workspace.question().is_some();
         if !typing {
             actions.extend(shortcuts::pressed(&ctx));
         }
@@ -221,6 +221,7 @@ impl MainWindow {
             });
         });
         self.ask(ctx, workspace);
+        panels::resample::show(ctx, workspace, out);
     }
 
     /// The question before unsaved work would be lost.

@@ -33,6 +33,8 @@ pub enum OpenCommand {
         study: usize,
         series: usize,
     },
+    /// Answers the question that stands before a tilted or unevenly spaced series.
+    Answer(ResampleAnswer),
     /// A generated chest patient.
     DemoPatient,
     Activate(CaseId),
@@ -40,6 +42,17 @@ pub enum OpenCommand {
     /// Unsaved work of an earlier session that ended without saving.
     Recover(PathBuf),
     DiscardRecovery(PathBuf),
+}
+
+/// How a series whose slices form no regular grid is to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResampleAnswer {
+    /// On a regular grid.
+    Resample,
+    /// Along the tilt, or the evenly spaced part.
+    AsItIs,
+    /// Not at all.
+    Cancel,
 }
 
 /// What is seen of the active case.

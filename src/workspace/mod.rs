@@ -10,6 +10,7 @@ mod layers;
 mod modelling;
 mod notice;
 mod opening;
+mod question;
 mod reviewing;
 mod saving;
 mod settings;
@@ -21,12 +22,13 @@ mod volumes;
 mod tests;
 
 pub use command::{
-    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ReviewCommand, SegmentCommand,
+    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand, SegmentCommand,
     SettingsCommand, TrainForm, TrainSource, ViewCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
 pub use notice::{Level, Notice};
+pub use question::ResampleQuestion;
 pub use reviewing::ReviewRoom;
 pub use saving::Recoverable;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
@@ -75,6 +77,8 @@ pub struct Workspace {
     pub recoverable: Vec<Recoverable>,
     /// The last thing done, for the status bar.
     pub status: String,
+    /// What is asked before a series opens.
+    question: Option<ResampleQuestion>,
     documents: Vec<Document>,
     active: Option<CaseId>,
     tasks: Vec<(u64, Box<dyn Task>)>,
@@ -100,6 +104,7 @@ impl Workspace {
             review: ReviewRoom::default(),
             recoverable: Vec::new(),
             status: String::new(),
+            question: None,
             documents: Vec::new(),
             active: None,
             tasks: Vec::new(),

@@ -2,8 +2,13 @@
 
 use super::task::JobTask;
 use super::{Document, Notice, OpenCommand, Workspace};
+<<<<<<< HEAD
 use crate::core::{CaseId, Layer, LayerId, Origin, Segment, Volume};
 use crate::io::{LoadEvent, LoadedMask, MaskLayer, MaskRequest, MaskSource, Scan, Series, VolumeSource};
+=======
+use crate::core::{CaseId, Layer, LayerId, Origin};
+use crate::io::{LoadEvent, LoadedMask, MaskSource, Scan, Series, Severity, VolumeSource};
+>>>>>>> 71d966b (Ask before a tilted or unevenly spaced series opens; --resample on convert, predict and evaluate)
 use crate::jobs::{self, JobContext};
 use crate::phantom::{self, PhantomSpec};
 use std::path::{Path, PathBuf};
@@ -14,6 +19,7 @@ impl Workspace {
         match command {
             OpenCommand::Path(path) => self.open_path(path),
             OpenCommand::Series { patient, study, series } => self.open_scanned(patient, study, series),
+            OpenCommand::Answer(answer) => self.answer(answer),
             OpenCommand::DemoPatient => self.open_demo(),
             OpenCommand::Activate(id) => self.activate(id),
             OpenCommand::Close(id) => self.close(id),
@@ -49,7 +55,7 @@ impl Workspace {
             .enumerate()
             .flat_map(|(p, patient)| {
                 patient.studies.iter().enumerate().flat_map(move |(s, study)| {
-                    study.series.iter().enumerate().filter(|(_, x)| x.can_open()).map(move |(n, _)| (p, s, n))
+                    study.series.iter().enumerate().filter(|(_, x)| x.can_open_somehow()).map(move |(n, _)| (p, s, n))
                 })
             })
             .collect();
@@ -60,7 +66,12 @@ impl Workspace {
             return;
         }
         self.remember(path);
+        let parts = parts_of_one(&scan);
         self.scan = Some(scan);
+        if let Some(whole) = parts {
+            self.open_series(whole);
+            return;
+        }
         match openable.as_slice() {
             // One possibility is no choice: open it.
             [(p, s, n)] => self.open_scanned(*p, *s, *n),
@@ -81,8 +92,8 @@ impl Workspace {
         let found =
             self.scan.as_ref().and_then(|s| s.patients.get(patient)?.studies.get(study)?.series.get(series)).cloned();
         let Some(series) = found else { return };
-        if let Some(source) = series.source.clone() {
-            self.load_series(series, source);
+        if series.can_open_somehow() {
+            self.open_series(series);
         } else {
             self.notify(Notice::warning(format!(
                 "{} cannot be opened as CT; the patient panel says why.",
@@ -91,15 +102,21 @@ impl Workspace {
         }
     }
 
-    fn load_series(&mut self, series: Series, source: VolumeSource) {
+    pub(super) fn load_series(&mut self, series: Series) {
+        let Some(source) = series.source.clone() else { return };
         let id = self.next_case_id();
         let reader = source.clone();
         let handle = jobs::spawn("Reading the series", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
-            crate::io::load_volume(&reader, ctx)
+            crate::io::load_volume_with_findings(&reader, ctx)
         });
         let on_event = move |w: &mut Self, event| w.take_load_event(id, &series, &source, event);
         self.start(JobTask::new(handle, on_event, move |w, volume| match (w.document_mut(id), volume) {
-            (Some(document), Some(volume)) => document.set_volume(volume),
+            (Some(document), Some((volume, findings))) => {
+                document.set_volume(volume);
+                for finding in findings.into_iter().filter(|f| f.severity > Severity::Note) {
+                    w.notify(Notice::warning(finding.text));
+                }
+            }
             (Some(document), None) if document.is_unsaved() => w.notify(Notice::warning(
                 "The image could not be read to its end. What you drew on it is kept: export the layer.",
             )),
@@ -241,6 +258,7 @@ impl Workspace {
     }
 }
 
+<<<<<<< HEAD
 /// A mask's name for its first layer; those of overlapping segments are called after what is on them.
 fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
     match segments {
@@ -248,6 +266,14 @@ fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
         [first, others @ ..] if n > 0 => format!("{mask}: {} and {} more", first.name, others.len()),
         _ => mask.to_owned(),
     }
+=======
+/// When all that can be opened are parts of one series: its largest part, which brings the offer to open the whole.
+fn parts_of_one(scan: &Scan) -> Option<Series> {
+    let parts: Vec<&Series> = scan.series().filter(|s| s.can_open_somehow()).collect();
+    let whole = parts.first()?.resampled.as_ref()?;
+    let same = |s: &&Series| s.resampled.as_ref().is_some_and(|r| Arc::ptr_eq(r, whole));
+    parts.iter().all(same).then(|| parts.into_iter().max_by_key(|s| s.slices).cloned())?
+>>>>>>> 71d966b (Ask before a tilted or unevenly spaced series opens; --resample on convert, predict and evaluate)
 }
 
 /// The last part of a path, for names; never the folders above it.

@@ -5,6 +5,7 @@ mod layers;
 mod models;
 mod opening;
 mod picture;
+mod resample;
 mod review;
 mod screen;
 mod window;

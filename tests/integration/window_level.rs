@@ -40,7 +40,7 @@ fn window_functions_equal_pydicom() {
 
 /// `tests/data/oracle/voi_lut.safetensors`: three tables (wider and narrower than the data, and one of all
 /// 65,536 values) and
-/// the entry that `pydicom.pixels.apply_voi` 3.0.2 takes for each of many values.
+/// the entry that `pydicom.pixels.apply_voi` 3.0.2 takes for each of many values. (Its index wraps in tables of 8 bits.)
 #[test]
 fn grey_tables_equal_pydicom() {
     let file = SafeTensors::deserialize(include_bytes!("../data/oracle/voi_lut.safetensors")).unwrap();

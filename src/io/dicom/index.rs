@@ -5,7 +5,7 @@
 
 use super::header::{FileHeader, Kind};
 use crate::io::{Finding, Severity};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Whether a file is a folder index.
@@ -16,16 +16,22 @@ pub fn is_index(path: &Path) -> bool {
 /// A finding for each index among `headers` that lists files which are not among `files`.
 pub(super) fn absent_files(headers: &[FileHeader], files: &[PathBuf]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    // File IDs count from the disc's root, which may lie above the index: the end of the path decides.
+    let mut present: HashMap<String, Vec<Vec<String>>> = HashMap::new();
+    for file in files {
+        let path: Vec<String> = file.components().map(|c| plain(&c.as_os_str().to_string_lossy())).collect();
+        if let Some(name) = path.last() {
+            present.entry(name.clone()).or_default().push(path);
+        }
+    }
     for header in headers.iter().filter(|h| h.kind == Kind::Directory && !h.listed_files.is_empty()) {
-        let Some(folder) = header.path.parent() else { continue };
-        let present: HashSet<Vec<String>> = files
-            .iter()
-            .filter_map(|file| file.strip_prefix(folder).ok())
-            .map(|rest| rest.components().map(|c| plain(&c.as_os_str().to_string_lossy())).collect())
-            .collect();
         let listed: HashSet<Vec<String>> =
             header.listed_files.iter().map(|id| id.iter().map(|c| plain(c)).collect()).collect();
-        let absent = listed.difference(&present).count();
+        let there = |id: &&Vec<String>| {
+            let alike = id.last().and_then(|name| present.get(name));
+            alike.is_some_and(|paths| paths.iter().any(|path| path.ends_with(id)))
+        };
+        let absent = listed.len() - listed.iter().filter(there).count();
         if absent == 0 {
             continue;
         }

@@ -4,8 +4,10 @@ use super::source_grid::SourceSlices;
 
 /// What lies outside every slice, in HU: air, as dark as windows and networks take it to be.
 pub(super) const OUTSIDE_HU: i16 = -1024;
-/// Offsets closer to a whole number than this (in pixels or slices) are whole: headers round, and values should stay.
-const WHOLE: f64 = 0.01;
+/// A slice this close to a plane of the grid, in planes, lies on it: no more than evenly spaced slices may be off.
+const ON_PLANE: f64 = 0.01;
+/// A shift this close to a whole number of pixels is whole: headers round, and values should stay.
+const WHOLE: f64 = 0.001;
 
 /// Fills plane `k` of the grid from all slices' samples, slice after slice, i fastest.
 ///
@@ -51,15 +53,15 @@ fn neighbours(slices: &SourceSlices, z: f64) -> [Option<(usize, f32)>; 2] {
     let at = |n: usize| Some((n, offsets.get(n)?.z));
     let (before, next) = (after.checked_sub(1).and_then(at), at(after));
     match (before, next) {
-        (Some((n, w)), _) if z - w <= WHOLE => [Some((n, 1.0)), None],
-        (_, Some((n, w))) if w - z <= WHOLE => [Some((n, 1.0)), None],
+        (Some((n, w)), _) if z - w <= ON_PLANE => [Some((n, 1.0)), None],
+        (_, Some((n, w))) if w - z <= ON_PLANE => [Some((n, 1.0)), None],
         (Some((a, wa)), Some((b, wb))) => {
             let t = ((z - wa) / (wb - wa)) as f32;
             [Some((a, 1.0 - t)), Some((b, t))]
         }
         // Half a plane beyond the ends still belongs to the last slice.
-        (Some((n, w)), None) if z - w <= 0.5 + WHOLE => [Some((n, 1.0)), None],
-        (None, Some((n, w))) if w - z <= 0.5 + WHOLE => [Some((n, 1.0)), None],
+        (Some((n, w)), None) if z - w <= 0.5 + ON_PLANE => [Some((n, 1.0)), None],
+        (None, Some((n, w))) if w - z <= 0.5 + ON_PLANE => [Some((n, 1.0)), None],
         _ => [None, None],
     }
 }
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn taps_hold_the_edge_for_half_a_sample() {
         assert_eq!(taps(0.0, 3, 3), [0, 1, 2].map(|n| Some(Tap { first: n, second: (n + 1).min(2), part: 0.0 })));
-        assert_eq!(taps(-1.004, 2, 3)[0], None);
+        assert_eq!(taps(-1.0004, 2, 3)[0], None);
         let taps = taps(-0.75, 2, 4);
         assert_eq!((taps[0], taps[1]), (None, Some(Tap { first: 0, second: 1, part: 0.25 })));
         assert_eq!((taps[2], taps[3]), (Some(Tap { first: 1, second: 1, part: 0.0 }), None));

@@ -387,6 +387,8 @@ fn stack_geometry(placed: &[Placed<'_>], findings: &mut Vec<Finding>, offered: b
         return None;
     }
     if let Some(degrees) = tilt(step, [row, column]) {
+        // The tilt says it all.
+        findings.retain(|f| f.code != "oblique");
         let text = format!(
             "The gantry was tilted by {degrees:.1} degrees: slices are stacked at that angle. Places and distances are \
              right; sagittal and coronal views are drawn along the tilt."

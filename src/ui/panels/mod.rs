@@ -7,6 +7,7 @@ pub mod menu;
 pub mod palette;
 pub mod path_dialog;
 pub mod patients;
+pub mod resample;
 pub mod review;
 pub mod settings;
 pub mod start;

@@ -83,7 +83,7 @@ fn series_card(ui: &mut Ui, series: &Series, open: OpenCommand, out: &mut Vec<Co
         ui.horizontal(|ui| {
             ui.label(RichText::new(&series.label).strong());
             ui.label(RichText::new(&series.modality).small().weak());
-            if series.can_open() && ui.button("Open").clicked() {
+            if series.can_open_somehow() && ui.button("Open").clicked() {
                 out.push(open.into());
             }
         });
