@@ -107,10 +107,8 @@ impl Series {
         let stack = self.resampled.as_deref()?;
         let reason = stack.resampling.as_ref()?.reason.clone();
         // What is wrong with the parts is wrong no more.
-        let mended =
-            ["missing-slices", "uneven-spacing", "shifted-slices", "gantry-tilt", "can-be-resampled"];
-        let mut findings: Vec<Finding> =
-            self.findings.iter().filter(|f| !mended.contains(&f.code)).cloned().collect();
+        let mended = ["missing-slices", "uneven-spacing", "shifted-slices", "gantry-tilt", "can-be-resampled"];
+        let mut findings: Vec<Finding> = self.findings.iter().filter(|f| !mended.contains(&f.code)).cloned().collect();
         let text = format!("{reason} It was resampled to a regular grid.");
         findings.push(Finding { severity: Severity::Note, code: "resampled", text, file: None });
         Some(Self {

@@ -93,7 +93,10 @@ impl MainWindow {
         let mut requests = Vec::new();
 
         // Asked before anything is drawn: a dialog that closes in this frame has still eaten this frame's keys.
-        let typing = self.dialog.is_open() || self.palette.is_open() || self.question.is_some() || workspace.question().is_some();
+        let typing = self.dialog.is_open()
+            || self.palette.is_open()
+            || self.question.is_some()
+            || workspace.question().is_some();
         if !typing {
             actions.extend(shortcuts::pressed(&ctx));
         }

@@ -22,8 +22,8 @@ mod volumes;
 mod tests;
 
 pub use command::{
-    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand, SegmentCommand,
-    SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
+    SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};

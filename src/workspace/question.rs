@@ -23,7 +23,8 @@ impl ResampleQuestion {
         let reason = stack.resampling.as_ref()?.reason.clone();
         let told = |code: &str| series.findings.iter().find(|f| f.code == code).map(|f| f.text.clone());
         let consequence = ["missing-slices", "uneven-spacing", "gantry-tilt"].into_iter().find_map(told);
-        let as_it_is = series.can_open().then(|| consequence.unwrap_or_else(|| "the slices are stacked as they are.".into()));
+        let as_it_is =
+            series.can_open().then(|| consequence.unwrap_or_else(|| "the slices are stacked as they are.".into()));
         Some(Self { series: series.clone(), reason, grid: stack.geometry, as_it_is })
     }
 }

@@ -29,7 +29,11 @@ mod lut;
 mod mask_series;
 #[cfg(test)]
 mod mask_tests;
+#[cfg(test)]
+mod multiframe_tests;
 mod notes;
+#[cfg(test)]
+mod notes_tests;
 mod padding;
 mod parse;
 mod placement;

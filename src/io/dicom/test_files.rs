@@ -26,6 +26,8 @@ pub(super) struct TestSlice {
     pub samples: u16,
     pub stored: [u16; 12],
     pub signed: bool,
+    /// What else the header holds, or holds instead.
+    pub more: fn(Builder) -> Builder,
 }
 
 impl TestSlice {
@@ -48,6 +50,7 @@ impl TestSlice {
             samples: 1,
             stored: [1024; 12],
             signed: false,
+            more: |builder| builder,
         }
     }
 
@@ -93,10 +96,76 @@ impl TestSlice {
         if let Some(position) = self.position {
             builder = builder.decimals(tags::IMAGE_POSITION_PATIENT, &position);
         }
+        builder = (self.more)(builder);
         let bytes: Vec<u8> = self.stored.iter().flat_map(|v| v.to_le_bytes()).collect();
         builder.save(&path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes)).unwrap();
         path
     }
+}
+
+/// A frame of an enhanced CT of 4 x 3 pixels.
+#[derive(Clone, Copy)]
+pub(super) struct TestFrame {
+    pub position: [f64; 3],
+    pub stack: &'static str,
+    pub time: u32,
+    pub slope: f64,
+    pub intercept: f64,
+    pub stored: u16,
+}
+
+impl TestFrame {
+    pub fn at(z: f64, stored: u16) -> Self {
+        Self { position: [0.0, 0.0, z], stack: "1", time: 1, slope: 1.0, intercept: -1024.0, stored }
+    }
+
+    fn groups(&self) -> Builder {
+        let content =
+            Builder::new().text(tags::STACK_ID, VR::SH, self.stack).longs(tags::TEMPORAL_POSITION_INDEX, &[self.time]);
+        let place = Builder::new().decimals(tags::IMAGE_POSITION_PATIENT, &self.position);
+        let scale = Builder::new()
+            .decimals(tags::RESCALE_SLOPE, &[self.slope])
+            .decimals(tags::RESCALE_INTERCEPT, &[self.intercept]);
+        Builder::new()
+            .items(tags::FRAME_CONTENT_SEQUENCE, [content])
+            .items(tags::PLANE_POSITION_SEQUENCE, [place])
+            .items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, [scale])
+    }
+}
+
+/// Writes the frames, in this order, as one enhanced CT.
+pub(super) fn write_enhanced(path: &Path, frames: &[TestFrame]) {
+    let shared = Builder::new()
+        .items(
+            tags::PLANE_ORIENTATION_SEQUENCE,
+            [Builder::new().decimals(tags::IMAGE_ORIENTATION_PATIENT, &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0])],
+        )
+        .items(
+            tags::PIXEL_MEASURES_SEQUENCE,
+            [Builder::new().decimals(tags::PIXEL_SPACING, &[0.7, 0.7]).decimals(tags::SLICE_THICKNESS, &[2.5])],
+        );
+    let bytes: Vec<u8> = frames.iter().flat_map(|f| [f.stored; 12]).flat_map(u16::to_le_bytes).collect();
+    Builder::new()
+        .text(tags::SOP_CLASS_UID, VR::UI, uids::ENHANCED_CT_IMAGE_STORAGE)
+        .text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3")
+        .text(tags::PATIENT_ID, VR::LO, "P")
+        .text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.1")
+        .text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.2")
+        .text(tags::MODALITY, VR::CS, "CT")
+        .text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\VOLUME\\NONE")
+        .words(tags::SAMPLES_PER_PIXEL, &[1])
+        .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
+        .text(tags::NUMBER_OF_FRAMES, VR::IS, frames.len().to_string())
+        .words(tags::ROWS, &[3])
+        .words(tags::COLUMNS, &[4])
+        .words(tags::BITS_ALLOCATED, &[16])
+        .words(tags::BITS_STORED, &[16])
+        .words(tags::HIGH_BIT, &[15])
+        .words(tags::PIXEL_REPRESENTATION, &[0])
+        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [shared])
+        .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames.iter().map(TestFrame::groups))
+        .save(path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes))
+        .unwrap();
 }
 
 /// One element in explicit VR little endian with a short length.

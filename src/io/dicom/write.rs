@@ -46,6 +46,14 @@ impl Builder {
         self
     }
 
+    /// Signed 16-bit values.
+    #[cfg(test)]
+    #[must_use]
+    pub fn shorts(mut self, tag: Tag, values: &[i16]) -> Self {
+        self.0.put(DataElement::new(tag, VR::SS, PrimitiveValue::I16(values.iter().copied().collect())));
+        self
+    }
+
     /// Unsigned 32-bit values.
     #[must_use]
     pub fn longs(mut self, tag: Tag, values: &[u32]) -> Self {
