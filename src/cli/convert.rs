@@ -88,7 +88,8 @@ fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
 }
 
 fn convert_mask(args: &ConvertArgs) -> Result<(), CliError> {
-    let image = args.reference.as_deref().map(|r| reference_image(r, args.series.as_deref(), args.resample)).transpose()?;
+    let image =
+        args.reference.as_deref().map(|r| reference_image(r, args.series.as_deref(), args.resample)).transpose()?;
     let mut mask = read_mask(&args.input, args.mask_name.as_deref(), image.as_ref())?;
     let known: Vec<String> = mask.all_segments().map(|s| s.name.clone()).collect();
     if !args.segment.is_empty() && !mask.keep(&args.segment) {

@@ -2,13 +2,8 @@
 
 use super::task::JobTask;
 use super::{Document, Notice, OpenCommand, Workspace};
-<<<<<<< HEAD
 use crate::core::{CaseId, Layer, LayerId, Origin, Segment, Volume};
-use crate::io::{LoadEvent, LoadedMask, MaskLayer, MaskRequest, MaskSource, Scan, Series, VolumeSource};
-=======
-use crate::core::{CaseId, Layer, LayerId, Origin};
-use crate::io::{LoadEvent, LoadedMask, MaskSource, Scan, Series, Severity, VolumeSource};
->>>>>>> 71d966b (Ask before a tilted or unevenly spaced series opens; --resample on convert, predict and evaluate)
+use crate::io::{LoadEvent, LoadedMask, MaskLayer, MaskRequest, MaskSource, Scan, Series, Severity, VolumeSource};
 use crate::jobs::{self, JobContext};
 use crate::phantom::{self, PhantomSpec};
 use std::path::{Path, PathBuf};
@@ -258,7 +253,6 @@ impl Workspace {
     }
 }
 
-<<<<<<< HEAD
 /// A mask's name for its first layer; those of overlapping segments are called after what is on them.
 fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
     match segments {
@@ -266,14 +260,14 @@ fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
         [first, others @ ..] if n > 0 => format!("{mask}: {} and {} more", first.name, others.len()),
         _ => mask.to_owned(),
     }
-=======
+}
+
 /// When all that can be opened are parts of one series: its largest part, which brings the offer to open the whole.
 fn parts_of_one(scan: &Scan) -> Option<Series> {
     let parts: Vec<&Series> = scan.series().filter(|s| s.can_open_somehow()).collect();
     let whole = parts.first()?.resampled.as_ref()?;
     let same = |s: &&Series| s.resampled.as_ref().is_some_and(|r| Arc::ptr_eq(r, whole));
     parts.iter().all(same).then(|| parts.into_iter().max_by_key(|s| s.slices).cloned())?
->>>>>>> 71d966b (Ask before a tilted or unevenly spaced series opens; --resample on convert, predict and evaluate)
 }
 
 /// The last part of a path, for names; never the folders above it.
