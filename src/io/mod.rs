@@ -15,6 +15,7 @@ pub mod journal;
 mod labels;
 pub mod layouts;
 mod mask;
+pub mod mesh;
 mod natural;
 mod nifti;
 mod nrrd;
