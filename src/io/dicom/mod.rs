@@ -66,7 +66,7 @@ mod write;
 mod write_tests;
 
 pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
-pub use deid::{BurnedIn, DeidKey, burned_in, deidentify_file};
+pub use deid::{DeidKey, DeidReport, deidentify_files};
 pub use error::DicomError;
 pub use guard::is_dicom;
 pub use mask_series::load_dicom_masks;

@@ -2,7 +2,7 @@
 
 use super::{MeshError, Surface, surface_of};
 use crate::core::{LabelMap, Segment};
-use crate::io::atomic::write_atomic;
+use crate::io::atomic::{remove_leftovers, write_atomic};
 use crate::jobs::JobContext;
 use std::io::{self, Write};
 use std::path::Path;
@@ -14,6 +14,18 @@ pub enum SurfaceKind {
     Stl,
     /// Wavefront OBJ: one object a segment.
     Obj,
+}
+
+impl SurfaceKind {
+    /// From a path's ending.
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_string_lossy().to_ascii_lowercase();
+        match ending.as_str() {
+            "stl" => Some(Self::Stl),
+            "obj" => Some(Self::Obj),
+            _ => None,
+        }
+    }
 }
 
 /// What both kinds say of their coordinates; 3D Slicer looks for these words in an STL or OBJ file.
@@ -45,6 +57,7 @@ pub fn save_surfaces<E>(
     for segment in painted {
         surfaces.push((segment, surface_of(labels, segment.id, rounds, ctx)?));
     }
+    remove_leftovers(path);
     let written = write_atomic(path, |w| match kind {
         SurfaceKind::Stl => surfaces.iter().try_for_each(|(_, surface)| write_stl(w, surface)),
         SurfaceKind::Obj => write_obj(w, &surfaces),

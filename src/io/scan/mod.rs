@@ -11,9 +11,10 @@ mod walk;
 
 use crate::io::dicom;
 use crate::io::error::IoError;
+use crate::io::natural::natural_path_cmp;
 use crate::io::types::{Finding, Scan, Severity};
 use crate::jobs::JobContext;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Lists what can be opened under `path`, a file or a folder.
 ///
@@ -70,11 +71,23 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     Ok(result)
 }
 
+/// All files under `path`, a file or a folder, that may be DICOM, in natural order.
+///
+/// # Errors
+/// [`IoError::Missing`], [`IoError::Unreadable`], [`IoError::Cancelled`].
+pub fn dicom_files(path: &Path, ctx: &JobContext<()>) -> Result<Vec<PathBuf>, IoError> {
+    let walked = walk::walk(path, ctx)?;
+    let organs = walked.organs.into_iter().flat_map(|o| o.organs).flat_map(|(_, files)| files);
+    let mut files: Vec<PathBuf> = walked.dicom.into_iter().chain(organs).collect();
+    files.sort_by(|a, b| natural_path_cmp(a, b));
+    Ok(files)
+}
+
 fn stop(ctx: &JobContext<()>) -> Result<(), IoError> {
     if ctx.is_cancelled() { Err(IoError::Cancelled) } else { Ok(()) }
 }
 
-fn others(files: &[std::path::PathBuf]) -> Finding {
+fn others(files: &[PathBuf]) -> Finding {
     let what = if files.len() == 1 {
         "1 file is no image and was".to_owned()
     } else {

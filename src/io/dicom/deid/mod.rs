@@ -4,12 +4,14 @@
 //! attribute says `profile`; new identifiers come from `remap`; `rewrite` writes the data set. Only
 //! `io::export` calls this.
 
+mod files;
 mod profile;
 mod remap;
 mod rewrite;
 #[cfg(test)]
 mod tests;
 
+pub use files::{DeidReport, deidentify_files};
 pub use remap::DeidKey;
 
 use super::error::DicomError;
@@ -25,7 +27,7 @@ use std::path::Path;
 
 /// What a file says of names in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BurnedIn {
+pub(super) enum BurnedIn {
     No,
     /// A screen capture that does not say.
     Perhaps,
@@ -37,7 +39,7 @@ pub enum BurnedIn {
 /// # Errors
 /// As the guard for a file that it does not vouch for; [`DicomError::Decode`] when the pixels end too early;
 /// [`DicomError::Write`]. Nothing is left of a copy that failed.
-pub fn deidentify_file(source: &Path, target: &Path, key: &DeidKey) -> Result<(), DicomError> {
+fn deidentify_file(source: &Path, target: &Path, key: &DeidKey) -> Result<(), DicomError> {
     with_header(source, |header| {
         let copy = Copy::of(source, header, key)?;
         let mut failed = None;
@@ -66,7 +68,7 @@ pub fn deidentify_file(source: &Path, target: &Path, key: &DeidKey) -> Result<()
 ///
 /// # Errors
 /// As the guard.
-pub fn burned_in(path: &Path) -> Result<BurnedIn, DicomError> {
+fn burned_in(path: &Path) -> Result<BurnedIn, DicomError> {
     with_header(path, |header| {
         let set = header.set;
         let capture = set.text(tags::SOP_CLASS_UID).starts_with(uids::SECONDARY_CAPTURE_IMAGE_STORAGE);
