@@ -7,6 +7,7 @@ mod convert;
 mod demo;
 mod doctor;
 mod evaluate;
+mod export;
 mod info;
 mod phantom;
 mod predict;
@@ -57,6 +58,8 @@ enum Command {
     Phantom(phantom::PhantomArgs),
     /// Convert images and masks among the supported kinds.
     Convert(convert::ConvertArgs),
+    /// Masks, data sets and de-identified copies from projects and DICOM folders.
+    Export(export::ExportArgs),
     /// Train a network from a recipe.
     Train(train::TrainArgs),
     /// Predict a mask with a trained network.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Some(Command::Info(a)) => info::run(&a),
         Some(Command::Phantom(a)) => phantom::run(&a),
         Some(Command::Convert(a)) => convert::run(&a),
+        Some(Command::Export(a)) => export::run(&a),
         Some(Command::Train(a)) => train::run(&a),
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),

@@ -32,6 +32,8 @@ pub struct Layer {
     pub segments: Vec<Segment>,
     pub origin: Origin,
     pub visible: bool,
+    /// A person looked at it as it is now and found it right. Any change of its voxels takes the mark away.
+    pub reviewed: bool,
 }
 
 impl Layer {

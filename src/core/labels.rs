@@ -219,6 +219,27 @@ impl LabelMap {
         counts
     }
 
+    /// The box of voxels of each label; an empty one for a label that is not there.
+    pub fn label_boxes(&self) -> [VoxelBox; 256] {
+        let mut boxes = [VoxelBox { min: [usize::MAX; 3], max: [0; 3] }; 256];
+        for index in 0..self.brick_count() as BrickIndex {
+            let Some(brick) = self.brick(index) else { continue };
+            let area = self.brick_box(index);
+            for k in area.min[2]..area.max[2] {
+                for j in area.min[1]..area.max[1] {
+                    for i in area.min[0]..area.max[0] {
+                        let b = &mut boxes[usize::from(brick[offset([i, j, k])])];
+                        for (a, v) in [i, j, k].into_iter().enumerate() {
+                            b.min[a] = b.min[a].min(v);
+                            b.max[a] = b.max[a].max(v + 1);
+                        }
+                    }
+                }
+            }
+        }
+        boxes
+    }
+
     /// Bricks that differ from `other` (same grid), by pointer first and content second.
     pub fn changed_bricks(&self, other: &Self) -> Vec<BrickIndex> {
         (0..self.bricks.len().max(other.bricks.len()) as BrickIndex)
@@ -265,6 +286,14 @@ mod tests {
             let mut counts = [0u64; 256];
             for v in &dense { counts[usize::from(*v)] += 1; }
             prop_assert_eq!(map.counts(), counts);
+            let boxes = map.label_boxes();
+            for label in 1..=255u8 {
+                let places = (0..dense.len()).filter(|&n| dense[n] == label);
+                let places = places.map(|n| [n % dims[0], n / dims[0] % dims[1], n / (dims[0] * dims[1])]);
+                let exact = places.map(|p| VoxelBox { min: p, max: p.map(|v| v + 1) }).reduce(|a, b| a.union(&b));
+                let found = boxes[usize::from(label)];
+                prop_assert_eq!(exact, (!found.is_empty()).then_some(found));
+            }
         }
     }
 

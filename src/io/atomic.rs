@@ -1,13 +1,19 @@
-//! Files that are complete or absent: written to a temporary name beside the target, synced, then renamed.
+//! Files and folders that are complete or absent: written under a temporary name beside the target, synced, renamed.
 //!
-//! Every module that writes a user's file goes through here.
+//! Every module that writes a user's file goes through here. What is being written is locked, and the system frees the
+//! lock when the program ends: so the next export tells what a killed program left behind from what another one is
+//! still writing, and [`remove_leftovers`] takes it away.
 
+mod folder;
+mod hidden;
+
+pub use folder::FolderWrite;
+pub use hidden::remove_leftovers;
+
+use hidden::{Purpose, hidden_name, lock};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// Removes the temporary file unless it was renamed.
 struct Scratch {
@@ -29,19 +35,18 @@ impl Drop for Scratch {
 /// # Errors
 /// Whatever the operating system reported, unchanged, so that callers can tell a full disk from a missing folder.
 pub fn write_atomic(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
-    let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(format!(".{}-{serial}.tmp", std::process::id()));
-    let mut scratch = Scratch { path: path.with_file_name(hidden), keep: false };
+    let mut scratch = Scratch { path: hidden_name(path, Purpose::New)?, keep: false };
     let file = File::options().write(true).create_new(true).open(&scratch.path)?;
+    lock(&file)?;
     let mut writer = BufWriter::with_capacity(1 << 18, file);
     write(&mut writer)?;
     writer.flush()?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    // Held, and with it the lock, until the file has its name.
+    let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.sync_all()?;
     fs::rename(&scratch.path, path)?;
     scratch.keep = true;
+    drop(file);
     sync_folder(path);
     Ok(())
 }

@@ -49,7 +49,7 @@ pub enum IoError {
     #[error("{} was not saved: {what} can be written as {kinds}; choose one of these endings", path.display())]
     UnknownTarget { path: PathBuf, what: &'static str, kinds: &'static str },
     /// DICOM SEG needs the series it refers to.
-    #[error("{} was not saved: a DICOM segmentation refers to the DICOM series it was drawn on; open that series first", .0.display())]
+    #[error("{} was not saved: a DICOM mask refers to the DICOM series it was drawn on; open that series first", .0.display())]
     NeedsSeries(PathBuf),
     /// This kind of mask says too little about its place without the image.
     #[error("{} needs the image it belongs to; name the series as reference", .0.display())]

@@ -1,6 +1,7 @@
 //! Saving masks and volumes: the kind of file is told by the name's ending.
 
 use crate::core::{LabelMap, Segment, Volume};
+use crate::io::atomic::remove_leftovers;
 use crate::io::dicom;
 use crate::io::error::IoError;
 use crate::io::image_stack::save_image_stack;
@@ -18,6 +19,8 @@ pub enum FileKind {
     Nrrd,
     /// DICOM: a segmentation for masks.
     Dicom,
+    /// DICOM: a structure set of contours.
+    RtStruct,
     /// A folder of one PNG a slice.
     Png,
 }
@@ -30,6 +33,8 @@ impl FileKind {
             Some(Self::Nifti)
         } else if name.ends_with(".nrrd") {
             Some(Self::Nrrd)
+        } else if name.ends_with(".rtstruct.dcm") {
+            Some(Self::RtStruct)
         } else if name.ends_with(".dcm") {
             Some(Self::Dicom)
         } else if !name.contains('.') {
@@ -40,8 +45,8 @@ impl FileKind {
     }
 }
 
-/// Saves a mask as the kind that `path` ends in: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.dcm` (DICOM SEG, needs the
-/// series as `stack`), or a folder name for one PNG a slice. Numbers in the file are the segments' `file_value`.
+/// Saves a mask as the kind that `path` ends in: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.dcm` (DICOM SEG),
+/// `.rtstruct.dcm` (RTSTRUCT; both need the series as `stack`), or a folder name for one PNG a slice. Numbers in the file are the segments' `file_value`.
 ///
 /// # Errors
 /// [`IoError::UnknownTarget`], [`IoError::NeedsSeries`], or the format's own; an older file is untouched then.
@@ -54,7 +59,7 @@ pub fn save_mask(
     let kind = FileKind::of(path).ok_or_else(|| IoError::UnknownTarget {
         path: path.to_owned(),
         what: "a mask",
-        kinds: ".nii.gz, .nii, .seg.nrrd, .nrrd, .dcm or a folder of PNGs",
+        kinds: ".nii.gz, .nii, .seg.nrrd, .nrrd, .dcm (segmentation), .rtstruct.dcm or a folder of PNGs",
     })?;
     save_mask_as(kind, path, labels, segments, stack)
 }
@@ -70,14 +75,15 @@ pub fn save_mask_as(
     segments: &[Segment],
     stack: Option<&DicomStack>,
 ) -> Result<(), IoError> {
+    remove_leftovers(path);
+    let series = || stack.ok_or_else(|| IoError::NeedsSeries(path.to_owned()));
+    let ctx = JobContext::<()>::detached();
     match kind {
         FileKind::Nifti => Ok(save_nifti_labels(path, labels, segments)?),
         FileKind::Nrrd => Ok(save_nrrd_labels(path, labels, segments)?),
         FileKind::Png => Ok(save_image_stack(path, labels, segments)?),
-        FileKind::Dicom => {
-            let stack = stack.ok_or_else(|| IoError::NeedsSeries(path.to_owned()))?;
-            Ok(dicom::save_seg(path, labels, segments, stack, &JobContext::<()>::detached())?)
-        }
+        FileKind::Dicom => Ok(dicom::save_seg(path, labels, segments, series()?, &ctx)?),
+        FileKind::RtStruct => Ok(dicom::save_rtstruct(path, labels, segments, series()?, &ctx)?),
     }
 }
 
@@ -112,6 +118,7 @@ pub fn save_loaded_mask(
 /// # Errors
 /// [`IoError::UnknownTarget`] for any other ending, or the format's own; an older file is untouched then.
 pub fn save_volume(path: &Path, volume: &Volume) -> Result<(), IoError> {
+    remove_leftovers(path);
     match FileKind::of(path) {
         Some(FileKind::Nifti) => Ok(save_nifti_volume(path, volume)?),
         Some(FileKind::Nrrd) => Ok(save_nrrd_volume(path, volume)?),

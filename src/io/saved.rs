@@ -212,6 +212,9 @@ pub struct LayerMeta {
     pub segments: Vec<Segment>,
     pub origin: Origin,
     pub visible: bool,
+    /// Absent in what older programs stored.
+    #[serde(default)]
+    pub reviewed: bool,
 }
 
 impl From<&Layer> for LayerMeta {
@@ -222,6 +225,7 @@ impl From<&Layer> for LayerMeta {
             segments: layer.segments.clone(),
             origin: layer.origin.clone(),
             visible: layer.visible,
+            reviewed: layer.reviewed,
         }
     }
 }
@@ -229,8 +233,8 @@ impl From<&Layer> for LayerMeta {
 impl LayerMeta {
     /// The layer with these voxels.
     pub fn with_labels(self, labels: crate::core::LabelMap) -> Layer {
-        let Self { id, name, segments, origin, visible } = self;
-        Layer { id, name, labels, segments, origin, visible }
+        let Self { id, name, segments, origin, visible, reviewed } = self;
+        Layer { id, name, labels, segments, origin, visible, reviewed }
     }
 
     /// Whether labels are 1 or above and occur once.

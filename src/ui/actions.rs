@@ -29,6 +29,16 @@ impl MainWindow {
             Action::ImportMask => self.dialog.ask(Purpose::ImportMask, ""),
             Action::SaveProject => self.save_project(workspace, out),
             Action::ExportMask => self.export_mask(workspace),
+            Action::ExportSurface => self.export_surface(workspace),
+            Action::ExportReviewed => {
+                self.dialog.ask(Purpose::ExportReviewed, folder_suggestion("Dataset001_Maskwright"));
+            }
+            Action::ExportDeidentified => self.dialog.ask(Purpose::ExportDeidentified, folder_suggestion("copies")),
+            Action::ToggleReviewed => {
+                if let Some(layer) = workspace.active_document().and_then(|d| d.layer()) {
+                    out.push(LayerCommand::Reviewed(layer.id, !layer.reviewed).into());
+                }
+            }
             Action::Undo => out.push(EditCommand::Undo.into()),
             Action::Redo => out.push(EditCommand::Redo.into()),
             Action::Tool(tool) => self.belt.choose(tool),
@@ -108,6 +118,17 @@ impl MainWindow {
             self.dialog.ask(Purpose::ExportMask, suggestion(&layer.name, "nii.gz"));
         }
     }
+
+    fn export_surface(&mut self, workspace: &Workspace) {
+        if let Some(segment) = workspace.active_document().and_then(|d| d.segment()) {
+            self.dialog.ask(Purpose::ExportSurface, suggestion(&segment.name, "stl"));
+        }
+    }
+}
+
+/// A folder in the user's home.
+fn folder_suggestion(name: &str) -> String {
+    std::env::home_dir().unwrap_or_default().join(name).to_string_lossy().into_owned()
 }
 
 /// A file in the user's documents folder, named after what is saved.

@@ -112,7 +112,7 @@ impl Behavior<Pane> for Panes<'_> {
         }
         Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8)).show(ui, |ui| match *pane {
             Pane::Patients => super::panels::patients::show(ui, self.workspace, self.out),
-            Pane::Layers => self.layers.show(ui, self.workspace, self.out),
+            Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
             Pane::Train => self.train.show(ui, self.workspace, self.dialog, self.out),
             Pane::Review => self.review.show(ui, self.workspace, self.dialog, self.out),
             Pane::Slices(_) => {}

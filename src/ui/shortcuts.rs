@@ -10,6 +10,10 @@ pub enum Action {
     ImportMask,
     SaveProject,
     ExportMask,
+    ExportSurface,
+    ExportReviewed,
+    ExportDeidentified,
+    ToggleReviewed,
     Undo,
     Redo,
     Tool(ToolKind),
@@ -74,6 +78,9 @@ pub const BINDINGS: &[Binding] = &[
     bind("File", "Import a mask into a new layer", Action::ImportMask, CTRL, Some(Key::I)),
     bind("File", "Save project", Action::SaveProject, CTRL, Some(Key::S)),
     bind("File", "Export the active layer", Action::ExportMask, CTRL, Some(Key::E)),
+    bind("File", "Export the surface of the active segment", Action::ExportSurface, NONE, None),
+    bind("File", "Export all reviewed cases as a data set", Action::ExportReviewed, NONE, None),
+    bind("File", "Export without the patient's identity", Action::ExportDeidentified, NONE, None),
     bind("Edit", "Undo", Action::Undo, CTRL, Some(Key::Z)),
     bind("Edit", "Redo", Action::Redo, CTRL, Some(Key::Y)),
     bind("Edit", "Redo", Action::Redo, CTRL_SHIFT, Some(Key::Z)),
@@ -90,6 +97,7 @@ pub const BINDINGS: &[Binding] = &[
     bind("Segments", "Next segment", Action::SegmentBy(1), NONE, Some(Key::W)),
     bind("Segments", "Add a segment", Action::AddSegment, CTRL_SHIFT, Some(Key::A)),
     bind("Segments", "New layer", Action::NewLayer, CTRL_SHIFT, Some(Key::N)),
+    bind("Segments", "Mark the active layer as reviewed, or not", Action::ToggleReviewed, NONE, None),
     bind("Mask", "Mask on or off", Action::ToggleMask, NONE, Some(Key::S)),
     bind("Mask", "Less opacity", Action::OpacityBy(-0.1), NONE, Some(Key::A)),
     bind("Mask", "More opacity", Action::OpacityBy(0.1), NONE, Some(Key::D)),
@@ -220,7 +228,7 @@ mod tests {
     #[test]
     fn no_key_is_bound_twice() {
         let mut seen = HashSet::new();
-        for b in BINDINGS {
+        for b in BINDINGS.iter().filter(|b| b.key.is_some()) {
             assert!(seen.insert(b.keys()), "{} is bound twice", b.keys());
         }
     }

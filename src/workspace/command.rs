@@ -119,6 +119,8 @@ pub enum LayerCommand {
     /// Mirrors its voxels within the grid.
     Mirror(LayerId, Flips),
     Visible(LayerId, bool),
+    /// Marks a layer as looked at and found right, or takes the mark back.
+    Reviewed(LayerId, bool),
 }
 
 /// The segments of the active layer.
@@ -147,6 +149,12 @@ pub enum FileCommand {
     /// Writes the active layer; the kind follows the extension.
     ExportMask(PathBuf),
     ExportVolume(PathBuf),
+    /// Writes the surface of the active segment as .stl or .obj.
+    ExportSurface(PathBuf),
+    /// Writes all open cases with a reviewed layer as a data set for nnU-Net.
+    ExportReviewed(PathBuf),
+    /// Writes de-identified copies of the active case's series and layers.
+    ExportDeidentified(PathBuf),
 }
 
 /// Where training samples come from.

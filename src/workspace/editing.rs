@@ -3,6 +3,7 @@
 use super::{Document, EditCommand, Notice, Workspace};
 use crate::core::{CaseId, LabelId, Layer, LayerId};
 use crate::edit::{Brush, BrushShape, Delta, HistoryEntry, PaintRule, Stroke};
+use crate::io::journal::JournalEntry;
 use glam::DVec3;
 use std::time::{Duration, Instant};
 
@@ -207,6 +208,7 @@ impl Workspace {
         }
         let before = LayerState::of(document);
         change(document);
+        document.unmark_changed(&before.layers);
         document.repair_selection();
         let after = LayerState::of(document);
         document.follow_layers(&before.layers);
@@ -249,7 +251,27 @@ impl Document {
         self.journal_delta(layer, &delta);
         self.counts.get_mut().follow(layer, &delta, false);
         self.history.push(Entry { name, change: Change::Labels { layer, delta } });
+        self.unmark(layer);
         self.touch();
+    }
+
+    /// Takes the review mark from a layer whose voxels changed. Undo does not bring it back: only a person does.
+    fn unmark(&mut self, layer: LayerId) {
+        if let Some(layer) = self.case.layer_mut(layer).filter(|l| l.reviewed) {
+            layer.reviewed = false;
+            let entry = JournalEntry::describe(layer);
+            self.journal(entry);
+        }
+    }
+
+    /// [`Document::unmark`] for every layer whose voxels differ from before; the caller tells the journal.
+    fn unmark_changed(&mut self, before: &[Layer]) {
+        for layer in self.case.layers.iter_mut().filter(|l| l.reviewed) {
+            let old = before.iter().find(|l| l.id == layer.id);
+            if old.is_some_and(|old| !layer.labels.changed_bricks(&old.labels).is_empty()) {
+                layer.reviewed = false;
+            }
+        }
     }
 
     fn undo(&mut self) -> Option<String> {
@@ -286,6 +308,7 @@ impl Document {
                 let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
                 self.mark_bricks(*layer, bricks);
                 self.journal_delta(*layer, delta);
+                self.unmark(*layer);
             }
             Change::Layers { before, after } => {
                 let old = std::mem::take(&mut self.case.layers);

@@ -23,6 +23,14 @@ impl Workspace {
                 }
             }),
             LayerCommand::Mirror(layer, flips) => self.mirror_layer(id, layer, flips),
+            LayerCommand::Reviewed(layer, reviewed) => {
+                let step = if reviewed { "Mark as reviewed" } else { "Take back the review mark" };
+                self.change_layers(id, step, |d| {
+                    if let Some(layer) = d.case.layer_mut(layer) {
+                        layer.reviewed = reviewed;
+                    }
+                });
+            }
             LayerCommand::Visible(layer, visible) => {
                 // What is shown is not work: no undo step.
                 if let Some(layer) = self.active_document_mut().and_then(|d| d.case.layer_mut(layer)) {
@@ -42,6 +50,7 @@ impl Workspace {
             segments: vec![Segment::new(1, "Segment 1")],
             origin: Origin::Human,
             visible: true,
+            reviewed: false,
         };
         self.insert_layer(id, "New layer", layer);
     }
@@ -51,6 +60,7 @@ impl Workspace {
         let mut copy = source.clone();
         copy.name = format!("{} (copy)", copy.name);
         copy.origin = Origin::Human;
+        copy.reviewed = false;
         self.insert_layer(id, "Duplicate layer", copy);
     }
 

@@ -6,6 +6,7 @@
 mod command;
 mod document;
 mod editing;
+mod exporting;
 mod layers;
 mod modelling;
 mod notice;

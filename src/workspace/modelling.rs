@@ -291,6 +291,7 @@ impl Workspace {
                     segments: prediction.segments,
                     origin: Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
                     visible: true,
+                    reviewed: false,
                 };
                 if w.insert_layer(id, "Predict", layer) {
                     w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));

@@ -172,6 +172,7 @@ impl Workspace {
                     segments: made.segments,
                     origin: Origin::Imported { file: "phantom".into() },
                     visible: true,
+                    reviewed: false,
                 };
                 w.add_layer(id, layer);
             },
@@ -241,6 +242,7 @@ impl Workspace {
                     segments: layer.segments,
                     origin: Origin::Imported { file: name.clone() },
                     visible: true,
+                    reviewed: false,
                 });
                 w.insert_layers(id, "Import mask", layers.collect());
             },

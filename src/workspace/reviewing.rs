@@ -142,6 +142,7 @@ mod tests {
             segments: names.iter().map(|(id, n)| Segment::new(*id, *n)).collect(),
             origin: Origin::Human,
             visible: true,
+            reviewed: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Projects, exports and the crash journal: what a person made is on disk within a second and never lost.
+//! Projects and the crash journal: what a person made is on disk within a second and never lost.
 
 use super::opening::file_label;
 use super::task::JobTask;
@@ -50,6 +50,9 @@ impl Workspace {
             FileCommand::ImportFound(index) => self.import_found(index),
             FileCommand::ExportMask(path) => self.export_mask(path),
             FileCommand::ExportVolume(path) => self.export_volume(path),
+            FileCommand::ExportSurface(path) => self.export_surface(path),
+            FileCommand::ExportReviewed(path) => self.export_reviewed(path),
+            FileCommand::ExportDeidentified(path) => self.export_deidentified(path),
         }
     }
 
@@ -157,38 +160,6 @@ impl Workspace {
             document.case.layers.push(layer);
         }
         document.repair_selection();
-    }
-
-    fn export_mask(&mut self, path: PathBuf) {
-        let Some(document) = self.active_document() else { return };
-        let Some(layer) = document.layer().cloned() else {
-            self.notify(Notice::warning("There is no layer to export."));
-            return;
-        };
-        let stack = match &document.source {
-            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
-            _ => None,
-        };
-        let target = path.clone();
-        let handle = jobs::spawn("Exporting the layer", self.waker.clone(), move |_: &JobContext<()>| {
-            io::save_mask(&target, &layer.labels, &layer.segments, stack.as_ref())
-        });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
-    }
-
-    fn export_volume(&mut self, path: PathBuf) {
-        let Some(volume) = self.active_document().and_then(|d| d.case.volume.clone()) else { return };
-        let target = path.clone();
-        let handle = jobs::spawn("Exporting the image", self.waker.clone(), move |_: &JobContext<()>| {
-            io::save_volume(&target, &volume)
-        });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
-    }
-
-    pub(super) fn exported(&mut self, path: &Path, done: Option<()>) {
-        if done.is_some() {
-            self.notify(Notice::info(format!("Exported {}.", file_label(path))));
-        }
     }
 
     /// Lists work that earlier sessions left behind, in the background.
@@ -348,6 +319,13 @@ impl Workspace {
 }
 
 impl Document {
+    /// Writes an entry to the journal, where one runs.
+    pub(super) fn journal(&self, entry: JournalEntry) {
+        if let Protection::Running { journal, .. } = &self.protection {
+            journal.record(entry);
+        }
+    }
+
     /// Writes a change of labels to the journal.
     pub(super) fn journal_delta(&self, layer: LayerId, delta: &Delta) {
         if let (Protection::Running { journal, .. }, Some(target)) = (&self.protection, self.case.layer(layer)) {

@@ -77,6 +77,7 @@ mod tests {
             segments: vec![Segment::new(1, "Segment 1")],
             origin: Origin::Human,
             visible: true,
+            reviewed: false,
         }
     }
 

@@ -3,8 +3,9 @@
 //! PS3.3 A.3 (CT Image IOD), A.8.1 (Secondary Capture). Every file is marked as a phantom (Quality Control Subject,
 //! PS3.3 C.7.1.1); dates stay empty, so equal input gives equal files.
 
+use super::attributes::{grey_pixels, matrix};
 use super::error::DicomError;
-use super::write::{Builder, clip, derived_uid, vector};
+use super::write::{Builder, clip, derived_uid};
 use crate::core::{Geometry, LabelId, LabelMap, Volume, VoxelBox, Window};
 use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
@@ -42,22 +43,19 @@ impl CtSeriesInfo {
 /// [`DicomError::Write`] for the first file that cannot be written, or a grid beyond 65535 rows or columns.
 pub fn write_ct_series(dir: &Path, volume: &Volume, info: &CtSeriesInfo) -> Result<Vec<PathBuf>, DicomError> {
     let geometry = volume.geometry();
+    let [nx, ny, nz] = geometry.dims();
     let offset: i32 = if volume.range()[0] >= -1024 { 1024 } else { 0 };
     let series = info.uid(&["ct", &info.series_number.to_string()]);
     let mut paths = Vec::new();
-    for k in 0..geometry.dims()[2] {
+    for k in 0..nz {
         let path = dir.join(file_name(k));
         let slice = volume.slice(k).unwrap_or_default();
-        let mut builder = slice_header(&path, geometry, k, info, &series)?
+        let mut builder = slice_header(geometry, k, info, &series)
             .text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE)
             .text(tags::MODALITY, VR::CS, "CT")
             .text(tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\AXIAL")
             .text(tags::ACQUISITION_NUMBER, VR::IS, "1")
             .text(tags::KVP, VR::DS, "120")
-            .words(tags::BITS_ALLOCATED, &[16])
-            .words(tags::BITS_STORED, &[16])
-            .words(tags::HIGH_BIT, &[15])
-            .words(tags::PIXEL_REPRESENTATION, &[u16::from(offset == 0)])
             .decimals(tags::RESCALE_INTERCEPT, &[f64::from(-offset)])
             .decimals(tags::RESCALE_SLOPE, &[1.0])
             .text(tags::RESCALE_TYPE, VR::LO, "HU");
@@ -66,6 +64,7 @@ pub fn write_ct_series(dir: &Path, volume: &Volume, info: &CtSeriesInfo) -> Resu
                 .decimals(tags::WINDOW_CENTER, &[window.window_center])
                 .decimals(tags::WINDOW_WIDTH, &[window.window_width]);
         }
+        let builder = grey_pixels(builder, matrix(&path, nx, ny)?, 16, offset == 0);
         let bytes: Vec<u8> = slice.iter().flat_map(|hu| ((i32::from(*hu) + offset) as u16).to_le_bytes()).collect();
         builder.save(&path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes))?;
         paths.push(path);
@@ -93,15 +92,12 @@ pub fn write_mask_series(
         let path = dir.join(file_name(k));
         labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
         let bytes: Vec<u8> = slice.iter().map(|l| if *l == label { 255 } else { 0 }).collect();
-        slice_header(&path, geometry, k, info, &series)?
+        let builder = slice_header(geometry, k, info, &series)
             .text(tags::SOP_CLASS_UID, VR::UI, uids::SECONDARY_CAPTURE_IMAGE_STORAGE)
             .text(tags::MODALITY, VR::CS, "OT")
             .text(tags::CONVERSION_TYPE, VR::CS, "WSD")
-            .text(tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY")
-            .words(tags::BITS_ALLOCATED, &[8])
-            .words(tags::BITS_STORED, &[8])
-            .words(tags::HIGH_BIT, &[7])
-            .words(tags::PIXEL_REPRESENTATION, &[0])
+            .text(tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY");
+        grey_pixels(builder, matrix(&path, nx, ny)?, 8, false)
             .save(&path, VR::OB, bytes.len() as u64, |w| w.write_all(&bytes))?;
         paths.push(path);
     }
@@ -112,23 +108,11 @@ fn file_name(k: usize) -> String {
     format!("IM_{:04}.dcm", k + 1)
 }
 
-fn slice_header(
-    path: &Path,
-    geometry: &Geometry,
-    k: usize,
-    info: &CtSeriesInfo,
-    series: &str,
-) -> Result<Builder, DicomError> {
-    let [nx, ny, _] = geometry.dims();
-    let (Ok(columns), Ok(rows)) = (u16::try_from(nx), u16::try_from(ny)) else {
-        let reason = format!("a slice of {nx} x {ny} pixels is larger than DICOM allows");
-        return Err(DicomError::Write { file: path.into(), reason });
-    };
+fn slice_header(geometry: &Geometry, k: usize, info: &CtSeriesInfo, series: &str) -> Builder {
     let (direction, spacing) = (geometry.direction(), geometry.spacing());
     let position = geometry.world_from_voxel().transform_point3(DVec3::new(0.0, 0.0, k as f64));
-    let orientation: Vec<f64> = vector(direction.x_axis).into_iter().chain(vector(direction.y_axis)).collect();
     let number = (k + 1).to_string();
-    Ok(Builder::new()
+    Builder::new()
         .text(tags::SOP_INSTANCE_UID, VR::UI, derived_uid(&[series, &number]))
         .text(tags::STUDY_INSTANCE_UID, VR::UI, info.uid(&["study"]))
         .text(tags::SERIES_INSTANCE_UID, VR::UI, series)
@@ -153,13 +137,9 @@ fn slice_header(
         .text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "Phantom generator")
         .text(tags::IMAGE_COMMENTS, VR::LT, "Synthetic: generated, not a patient")
         .text(tags::INSTANCE_NUMBER, VR::IS, &number)
-        .decimals(tags::IMAGE_POSITION_PATIENT, &vector(position))
-        .decimals(tags::IMAGE_ORIENTATION_PATIENT, &orientation)
+        .vector(tags::IMAGE_POSITION_PATIENT, position)
+        .directions(tags::IMAGE_ORIENTATION_PATIENT, [direction.x_axis, direction.y_axis])
         .text(tags::PATIENT_ORIENTATION, VR::CS, format!("{}\\{}", geometry.letter(0, true), geometry.letter(1, true)))
         .decimals(tags::PIXEL_SPACING, &[spacing.y, spacing.x])
         .decimals(tags::SLICE_THICKNESS, &[spacing.z])
-        .words(tags::SAMPLES_PER_PIXEL, &[1])
-        .text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
-        .words(tags::ROWS, &[rows])
-        .words(tags::COLUMNS, &[columns]))
 }

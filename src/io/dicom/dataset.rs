@@ -52,6 +52,11 @@ impl<'a> DataSet<'a> {
         Self { elements, big_endian }
     }
 
+    /// All elements, in the order of their tags.
+    pub fn elements(&self) -> &[Element<'a>] {
+        &self.elements
+    }
+
     fn element(&self, tag: Tag) -> Option<&Element<'a>> {
         let at = self.elements.partition_point(|e| e.tag < tag);
         self.elements.get(at).filter(|e| e.tag == tag)

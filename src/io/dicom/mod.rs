@@ -9,9 +9,12 @@
 //! decode compressed frames after `codec` has compared their own size with the header, and do so in the process that
 //! `worker` starts; its object writer writes.
 
+mod attributes;
 mod codec;
+mod contours;
 mod ct_write;
 mod dataset;
+mod deid;
 mod error;
 mod format;
 mod frames;
@@ -47,6 +50,7 @@ mod resample_tests;
 mod rtstruct;
 #[cfg(test)]
 mod rtstruct_tests;
+mod rtstruct_write;
 mod scan;
 #[cfg(test)]
 mod scan_tests;
@@ -58,19 +62,24 @@ mod seg_tests;
 mod seg_write;
 mod series;
 mod source_grid;
+mod source_planes;
 mod spacing;
 mod stack;
 #[cfg(test)]
 mod test_files;
 mod worker;
 mod write;
+#[cfg(test)]
+mod write_tests;
 
 pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
+pub use deid::{DeidKey, DeidReport, deidentify_files};
 pub use error::DicomError;
 pub use guard::is_dicom;
 pub use index::is_index;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
+pub use rtstruct_write::save_rtstruct;
 pub use scan::{DicomScan, scan_files};
 pub use seg::load_seg;
 pub use seg_grid::seg_grid;

@@ -114,6 +114,12 @@ impl<'a> Parser<'a> {
         Ok((DataSet::new(elements, encoding.big_endian), None))
     }
 
+    /// The items of a sequence that fills all the bytes to parse, where only the caller knows that it is one.
+    pub fn items(&mut self, encoding: Encoding) -> Result<Vec<DataSet<'a>>, Halt> {
+        let end = Some(self.data.len());
+        self.sequence(0, end, end, encoding, 1).map(|(items, _)| items)
+    }
+
     fn count(&mut self) -> Result<(), Halt> {
         self.elements += 1;
         if self.elements > MAX_ELEMENTS {

@@ -7,7 +7,7 @@ use crate::io::atomic::write_atomic;
 use dicom_core::value::{DataSetSequence, PrimitiveValue};
 use dicom_core::{DataElement, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_object::{DefaultDicomObject, FileMetaTableBuilder, InMemDicomObject};
 use glam::DVec3;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
@@ -37,6 +37,18 @@ impl Builder {
     pub fn decimals(self, tag: Tag, values: &[f64]) -> Self {
         let texts: Vec<String> = values.iter().map(|v| decimal(*v)).collect();
         self.text(tag, VR::DS, texts.join("\\"))
+    }
+
+    /// A point in LPS mm, or a direction.
+    #[must_use]
+    pub fn vector(self, tag: Tag, value: DVec3) -> Self {
+        self.decimals(tag, &value.to_array())
+    }
+
+    /// Unit directions of a row and a column (PS3.3 C.7.6.2.1.1).
+    #[must_use]
+    pub fn directions(self, tag: Tag, [row, column]: [DVec3; 2]) -> Self {
+        self.decimals(tag, &[row.to_array(), column.to_array()].concat())
     }
 
     /// Unsigned 16-bit values.
@@ -94,7 +106,7 @@ impl Builder {
     /// # Errors
     /// [`DicomError::Write`]; the target is then as it was.
     pub fn save(
-        mut self,
+        self,
         path: &Path,
         vr: VR,
         length: u64,
@@ -106,13 +118,7 @@ impl Builder {
                 format!("its pixels take {length} bytes and a DICOM file holds 4 GiB; export fewer segments at once");
             return Err(DicomError::Write { file: path.into(), reason });
         };
-        self.0.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, PrimitiveValue::from("ISO_IR 192")));
-        let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-            .implementation_class_uid(derived_uid(&["maskwright", "implementation"]))
-            .implementation_version_name("MASKWRIGHT");
-        let object =
-            self.0.with_meta(meta).map_err(|e| DicomError::Write { file: path.into(), reason: e.to_string() })?;
+        let object = self.object(path, uids::EXPLICIT_VR_LITTLE_ENDIAN)?;
         write_atomic(path, |w| {
             object.write_all(&mut *w).map_err(io::Error::other)?;
             // Pixel Data has the highest tag of the file, so it may follow the rest without passing through memory.
@@ -127,6 +133,33 @@ impl Builder {
         })
         .map_err(|e| DicomError::write(path, &e))
     }
+
+    /// Writes a file without pixels, in implicit VR little endian: explicit VR has room for 64 KiB of decimal strings in
+    /// one element, and contours need more.
+    ///
+    /// # Errors
+    /// As [`Builder::save`].
+    pub fn save_without_pixels(self, path: &Path) -> Result<(), DicomError> {
+        let object = self.object(path, uids::IMPLICIT_VR_LITTLE_ENDIAN)?;
+        write_atomic(path, |w| object.write_all(w).map_err(io::Error::other)).map_err(|e| DicomError::write(path, &e))
+    }
+
+    fn object(mut self, path: &Path, transfer_syntax: &str) -> Result<DefaultDicomObject, DicomError> {
+        self.0.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, PrimitiveValue::from("ISO_IR 192")));
+        let meta = FileMetaTableBuilder::new()
+            .transfer_syntax(transfer_syntax)
+            .implementation_class_uid(implementation_uid())
+            .implementation_version_name(IMPLEMENTATION);
+        self.0.with_meta(meta).map_err(|e| DicomError::Write { file: path.into(), reason: e.to_string() })
+    }
+}
+
+/// Implementation version name of the files we write.
+pub(super) const IMPLEMENTATION: &str = "MASKWRIGHT";
+
+/// Implementation class UID of the files we write.
+pub(super) fn implementation_uid() -> String {
+    derived_uid(&["maskwright", "implementation"])
 }
 
 /// Cuts a text to the characters that its VR allows, without the separator of values.
@@ -147,11 +180,6 @@ pub(super) fn decimal(value: f64) -> String {
         t.as_ref().and_then(|t| t.parse::<f64>().ok()).map_or(f64::INFINITY, |v| (v - value).abs())
     };
     if error(&fixed) <= error(&exponent) { fixed } else { exponent }.unwrap_or(shortest)
-}
-
-/// Decimal strings of a point or direction.
-pub(super) fn vector(v: DVec3) -> [f64; 3] {
-    v.to_array()
 }
 
 /// A UID under 2.25 from 128 bits (PS3.5 annex B.2), with the version and variant that make them a UUID.

@@ -8,7 +8,7 @@ mod matching;
 pub use matching::{MatchedBy, Pictures};
 
 use crate::core::{Geometry, LabelMap, Segment, VoxelBox, segments_for_values};
-use crate::io::atomic::{plain_reason, write_atomic};
+use crate::io::atomic::{FolderWrite, plain_reason, write_atomic};
 use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
 use crate::io::samples::file_values;
@@ -272,31 +272,12 @@ impl Pixels {
 /// # Errors
 /// [`ImageStackError::Occupied`] when the folder holds anything else, [`ImageStackError::Write`].
 pub fn save_image_stack(folder: &Path, labels: &LabelMap, segments: &[Segment]) -> Result<(), ImageStackError> {
-    let failed = |source| ImageStackError::Write { path: folder.to_owned(), source };
-    let name = folder.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-    if folder.exists() && !replaceable(folder) {
-        return Err(ImageStackError::Occupied { folder: folder.to_owned() });
-    }
-    let sibling = |what: &str| {
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{what}.tmp", std::process::id()));
-        folder.with_file_name(hidden)
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => ImageStackError::Occupied { folder: folder.to_owned() },
+        _ => ImageStackError::Write { path: folder.to_owned(), source },
     };
-    let (fresh, old) = (sibling("new"), sibling("old"));
-    fs::create_dir(&fresh).map_err(failed)?;
-    let done = write_slices(&fresh, labels, segments).and_then(|()| {
-        if folder.exists() {
-            fs::rename(folder, &old)?;
-        }
-        fs::rename(&fresh, folder)
-    });
-    if done.is_err() {
-        // Already being reported; what cannot be cleaned up is hidden and named as temporary.
-        let _ = fs::remove_dir_all(&fresh);
-    }
-    let _ = fs::remove_dir_all(&old);
-    done.map_err(failed)
+    let fresh = FolderWrite::replacing(folder, replaceable).map_err(failed)?;
+    write_slices(fresh.path(), labels, segments).and_then(|()| fresh.finish()).map_err(failed)
 }
 
 fn replaceable(folder: &Path) -> bool {

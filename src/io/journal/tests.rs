@@ -23,7 +23,15 @@ fn layer(g: Geometry, id: u64) -> Layer {
     let mut labels = LabelMap::empty(g);
     labels.set([id as usize, 1, 1], 7);
     let segments = vec![Segment::new(7, "liver")];
-    Layer { id: LayerId(id), name: format!("L{id}"), labels, segments, origin: Origin::Human, visible: true }
+    Layer {
+        id: LayerId(id),
+        name: format!("L{id}"),
+        labels,
+        segments,
+        origin: Origin::Human,
+        visible: true,
+        reviewed: false,
+    }
 }
 
 fn same(a: &[Layer], b: &[Layer]) -> bool {

@@ -108,7 +108,7 @@ fn name_in(folder: &str, path: &str) -> Option<String> {
 ///
 /// # Errors
 /// [`LayoutError::Write`].
-pub(super) fn write(root: &Path, segments: &[Segment], cases: usize) -> Result<(), LayoutError> {
+pub(in crate::io) fn write(root: &Path, segments: &[Segment], cases: usize) -> Result<(), LayoutError> {
     let mut labels = Map::new();
     labels.insert("background".into(), json!(0));
     for segment in segments {

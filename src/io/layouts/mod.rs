@@ -23,6 +23,7 @@ mod write;
 mod tests;
 
 pub(in crate::io) use declared::declared_names;
+pub(in crate::io) use declared::write as write_declaration;
 pub use write::{PatientInfo, write_patient};
 
 use crate::io::IoError;

@@ -62,7 +62,7 @@ pub fn save_nrrd_layers(path: &Path, layers: &[(&LabelMap, &[Segment])]) -> Resu
     };
     let mut listed = Vec::new();
     for (layer, (labels, segments)) in layers.iter().enumerate() {
-        let boxes = label_boxes(labels);
+        let boxes = labels.label_boxes();
         listed.extend(segments.iter().map(|segment| Listed { segment, layer, extent: boxes[usize::from(segment.id)] }));
     }
     let header = header(grid, kind, layers.len(), &segment_lines(&listed));
@@ -86,27 +86,6 @@ pub fn save_nrrd_layers(path: &Path, layers: &[(&LabelMap, &[Segment])]) -> Resu
         gz.finish().map(drop)
     })
     .map_err(failed)
-}
-
-/// The box of voxels of each label.
-fn label_boxes(labels: &LabelMap) -> Vec<VoxelBox> {
-    let mut boxes = vec![VoxelBox { min: [usize::MAX; 3], max: [0; 3] }; 256];
-    for index in 0..labels.brick_count() as u32 {
-        let Some(brick) = labels.brick(index) else { continue };
-        let area = labels.brick_box(index);
-        for k in area.min[2]..area.max[2] {
-            for j in area.min[1]..area.max[1] {
-                for i in area.min[0]..area.max[0] {
-                    let b = &mut boxes[usize::from(brick[LabelMap::offset_in_brick([i, j, k])])];
-                    for (a, v) in [i, j, k].into_iter().enumerate() {
-                        b.min[a] = b.min[a].min(v);
-                        b.max[a] = b.max[a].max(v + 1);
-                    }
-                }
-            }
-        }
-    }
-    boxes
 }
 
 /// Header up to and with the empty line. Numbers are written with as many digits as bring the same number back.

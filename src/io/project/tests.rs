@@ -37,6 +37,7 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
             ],
             origin: [Origin::Human, Origin::Model { run: "a".into(), checkpoint: "b".into() }][n % 2].clone(),
             visible: n == 0,
+            reviewed: n == 1,
         })
         .collect();
     let view = ViewState {

@@ -13,9 +13,10 @@ use crate::io::archive;
 use crate::io::dicom;
 use crate::io::error::IoError;
 use crate::io::fold::fold;
+use crate::io::natural::natural_path_cmp;
 use crate::io::types::{Finding, Scan, Severity};
 use crate::jobs::JobContext;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What names say, for whoever gives files names of his own.
 pub(in crate::io) mod names {
@@ -25,8 +26,9 @@ pub(in crate::io) mod names {
 
 /// Lists what can be opened under `path`, a file or a folder.
 ///
-/// A ZIP archive is unpacked into a temporary folder first. The index of a disc (DICOMDIR) stands for the folder it lies in. A project's folder is not looked into; it is named by a finding with the code `project`. Files that cannot be read
-/// are findings, unless nothing else was asked for.
+/// A ZIP archive is unpacked into a temporary folder first. The index of a disc (DICOMDIR) stands for the folder it
+/// lies in. A project's folder is not looked into; it is named by a finding with the code `project`. Files that cannot
+/// be read are findings, unless nothing else was asked for.
 ///
 /// # Errors
 /// [`IoError::Missing`], [`IoError::EmptyFolder`], [`IoError::NothingFound`], [`IoError::NothingUsable`],
@@ -116,11 +118,23 @@ fn archives(files: &[std::path::PathBuf]) -> Finding {
     Finding { severity: Severity::Note, code: "archives", text, file }
 }
 
+/// All files under `path`, a file or a folder, that may be DICOM, in natural order.
+///
+/// # Errors
+/// [`IoError::Missing`], [`IoError::Unreadable`], [`IoError::Cancelled`].
+pub fn dicom_files(path: &Path, ctx: &JobContext<()>) -> Result<Vec<PathBuf>, IoError> {
+    let walked = walk::walk(path, ctx)?;
+    let organs = walked.organs.into_iter().flat_map(|o| o.organs).flat_map(|(_, files)| files);
+    let mut files: Vec<PathBuf> = walked.dicom.into_iter().chain(organs).collect();
+    files.sort_by(|a, b| natural_path_cmp(a, b));
+    Ok(files)
+}
+
 fn stop(ctx: &JobContext<()>) -> Result<(), IoError> {
     if ctx.is_cancelled() { Err(IoError::Cancelled) } else { Ok(()) }
 }
 
-fn others(files: &[std::path::PathBuf]) -> Finding {
+fn others(files: &[PathBuf]) -> Finding {
     let what = if files.len() == 1 {
         "1 file is no image and was".to_owned()
     } else {

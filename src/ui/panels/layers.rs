@@ -1,6 +1,8 @@
 //! Layers of the case and segments of the active layer.
 
+use super::path_dialog::{PathDialog, Purpose};
 use crate::core::{Flips, Layer, Origin, Segment};
+use crate::ui::actions::suggestion;
 use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, Workspace};
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
@@ -18,7 +20,7 @@ enum Renamed {
 
 impl LayersPanel {
     /// The panel.
-    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         let Some(document) = workspace.active_document() else {
             ui.weak("Open a case to see its layers.");
             return;
@@ -31,7 +33,7 @@ impl LayersPanel {
                 }
             });
             for layer in &document.case.layers {
-                self.layer(ui, document, layer, out);
+                self.layer(ui, document, layer, dialog, out);
             }
             if document.case.layers.is_empty() {
                 ui.weak("No mask yet. Painting starts one; File > Import mask reads one.");
@@ -46,13 +48,20 @@ impl LayersPanel {
                 });
                 let counts = document.segment_volumes();
                 for segment in &layer.segments {
-                    self.segment(ui, document, segment, counts[usize::from(segment.id)], out);
+                    self.segment(ui, document, segment, counts[usize::from(segment.id)], dialog, out);
                 }
             }
         });
     }
 
-    fn layer(&mut self, ui: &mut Ui, document: &Document, layer: &Layer, out: &mut Vec<Command>) {
+    fn layer(
+        &mut self,
+        ui: &mut Ui,
+        document: &Document,
+        layer: &Layer,
+        dialog: &mut PathDialog,
+        out: &mut Vec<Command>,
+    ) {
         let active = document.active_layer == Some(layer.id);
         ui.horizontal(|ui| {
             let mut visible = layer.visible;
@@ -67,9 +76,19 @@ impl LayersPanel {
                     Named::Renamed(name) => out.push(LayerCommand::Rename(layer.id, name).into()),
                 }
             }
-            ui.menu_button("…", |ui| {
+            let more = ui.menu_button("…", |ui| {
                 if ui.button("Rename").clicked() {
                     self.renaming = Some((Renamed::Layer(layer.id), layer.name.clone()));
+                    ui.close();
+                }
+                let mark = if layer.reviewed { "Take back the review mark" } else { "Mark as reviewed" };
+                if ui.button(mark).clicked() {
+                    out.push(LayerCommand::Reviewed(layer.id, !layer.reviewed).into());
+                    ui.close();
+                }
+                if ui.button("Export…").clicked() {
+                    out.push(LayerCommand::Select(layer.id).into());
+                    dialog.ask(Purpose::ExportMask, suggestion(&layer.name, "nii.gz"));
                     ui.close();
                 }
                 if ui.button("Duplicate").clicked() {
@@ -89,23 +108,34 @@ impl LayersPanel {
                     out.push(LayerCommand::Delete(layer.id).into());
                     ui.close();
                 }
-            })
-            .response
-            .on_hover_text(format!("More for {}", layer.name));
+            });
+            named_menu(&more.response, format!("More for layer {}", layer.name));
         });
         let origin = match &layer.origin {
             Origin::Human => "drawn here".to_owned(),
             Origin::Model { run, checkpoint } => format!("predicted by {run}, {checkpoint} checkpoint"),
             Origin::Imported { file } => format!("from {file}"),
         };
+        let origin = if layer.reviewed { format!("reviewed, {origin}") } else { origin };
         ui.indent(("origin", layer.id.0), |ui| ui.label(RichText::new(origin).small().weak()));
     }
 
-    fn segment(&mut self, ui: &mut Ui, document: &Document, segment: &Segment, ml: f64, out: &mut Vec<Command>) {
+    fn segment(
+        &mut self,
+        ui: &mut Ui,
+        document: &Document,
+        segment: &Segment,
+        ml: f64,
+        dialog: &mut PathDialog,
+        out: &mut Vec<Command>,
+    ) {
         let active = document.active_segment == segment.id;
         ui.horizontal(|ui| {
             let mut color = segment.color;
             let picker = ui.color_edit_button_srgb(&mut color).on_hover_text("Colour");
+            picker.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::ColorWell, true, format!("Colour of {}", segment.name))
+            });
             if picker.changed() {
                 out.push(SegmentCommand::Color(segment.id, color).into());
             }
@@ -134,18 +164,22 @@ impl LayersPanel {
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.menu_button("…", |ui| {
+                let more = ui.menu_button("…", |ui| {
                     if ui.button("Rename").clicked() {
                         self.renaming = Some((Renamed::Segment(segment.id), segment.name.clone()));
+                        ui.close();
+                    }
+                    if ui.button("Export surface…").clicked() {
+                        out.push(SegmentCommand::Select(segment.id).into());
+                        dialog.ask(Purpose::ExportSurface, suggestion(&segment.name, "stl"));
                         ui.close();
                     }
                     if ui.button("Delete segment").clicked() {
                         out.push(SegmentCommand::Delete(segment.id).into());
                         ui.close();
                     }
-                })
-                .response
-                .on_hover_text(format!("More for {}", segment.name));
+                });
+                named_menu(&more.response, format!("More for segment {}", segment.name));
                 ui.label(RichText::new(format!("{ml:.1} ml")).small().weak());
             });
         });
@@ -173,6 +207,12 @@ impl LayersPanel {
         }
         label.clicked().then_some(Named::Chosen)
     }
+}
+
+/// Gives a menu whose button shows no word a name, for the pointer and for those who hear the window.
+fn named_menu(button: &egui::Response, name: String) {
+    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.as_str()));
+    button.clone().on_hover_text(name);
 }
 
 enum Named {

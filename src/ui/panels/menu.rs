@@ -48,6 +48,15 @@ pub fn show(
                 if document.layer().is_some() {
                     entry(ui, "Export layer…", Action::ExportMask, actions);
                 }
+                if document.segment().is_some() {
+                    entry(ui, "Export surface…", Action::ExportSurface, actions);
+                }
+                if document.stack().is_some() {
+                    entry(ui, "Export without identity…", Action::ExportDeidentified, actions);
+                }
+                if workspace.documents().iter().any(|d| d.case.layers.iter().any(|l| l.reviewed)) {
+                    entry(ui, "Export reviewed cases…", Action::ExportReviewed, actions);
+                }
                 if document.case.volume.is_some() && ui.button("Export image…").clicked() {
                     requests.push(MenuRequest::ExportVolume);
                     ui.close();

@@ -11,6 +11,9 @@ pub enum Purpose {
     ImportMask,
     ExportMask,
     ExportVolume,
+    ExportSurface,
+    ExportReviewed,
+    ExportDeidentified,
     SaveProject,
     ExportReport,
     TrainingData,
@@ -24,6 +27,9 @@ impl Purpose {
             Self::ImportMask => "Import mask",
             Self::ExportMask => "Export layer",
             Self::ExportVolume => "Export image",
+            Self::ExportSurface => "Export surface",
+            Self::ExportReviewed => "Export reviewed cases",
+            Self::ExportDeidentified => "Export without identity",
             Self::SaveProject => "Save project",
             Self::ExportReport => "Export report",
             Self::TrainingData => "Training data",
@@ -35,8 +41,13 @@ impl Purpose {
         match self {
             Self::Open => "A patient folder, a DICOM, NIfTI or NRRD file, or a project folder",
             Self::ImportMask => "NIfTI, NRRD, DICOM SEG, RTSTRUCT, or a folder of mask images",
-            Self::ExportMask => "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), or a folder for PNG slices",
+            Self::ExportMask => "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, or a folder for PNG slices",
             Self::ExportVolume => "Ends in .nii.gz, .nii or .nrrd",
+            Self::ExportSurface => "Ends in .stl or .obj; millimetres, smoothed without loss of volume",
+            Self::ExportReviewed => "A new folder: all open cases with a reviewed layer, as nnU-Net reads them",
+            Self::ExportDeidentified => {
+                "A new folder: copies of the series and its mask without names, dates and numbers"
+            }
             Self::SaveProject => "A folder; .maskwright is added",
             Self::ExportReport => "Ends in .html, .csv or .json",
             Self::TrainingData => "A data set folder with images and masks",
@@ -45,7 +56,16 @@ impl Purpose {
     }
 
     fn is_save(self) -> bool {
-        matches!(self, Self::ExportMask | Self::ExportVolume | Self::SaveProject | Self::ExportReport)
+        matches!(
+            self,
+            Self::ExportMask
+                | Self::ExportVolume
+                | Self::ExportSurface
+                | Self::ExportReviewed
+                | Self::ExportDeidentified
+                | Self::SaveProject
+                | Self::ExportReport
+        )
     }
 
     fn wants_folder(self) -> bool {

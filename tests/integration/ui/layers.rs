@@ -2,7 +2,6 @@
 
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::NodeT;
 use maskwright::core::Plane;
 
 #[test]
@@ -14,16 +13,7 @@ fn segments_are_added_renamed_locked_and_hidden() {
     screen.key(Modifiers::NONE, Key::B);
     screen.paint(Plane::Axial, Modifiers::NONE);
     assert!(screen.count(2) > 0 && screen.count(1) == 0);
-    // The third menu of this kind: the layer's comes first, then one for each segment.
-    let more = screen
-        .all("…")
-        .iter()
-        .filter(|n| n.accesskit_node().label().as_deref() == Some("…"))
-        .nth(2)
-        .expect("a menu")
-        .rect()
-        .center();
-    screen.click_at(more);
+    screen.click("More for segment Segment 2");
     screen.click("Rename");
     screen.steps(3);
     screen.key(Modifiers::COMMAND, Key::A);
