@@ -144,9 +144,9 @@ pub(super) fn reference_image(path: &Path, label: Option<&str>, resample: bool) 
     if resample {
         io::resample_all(&mut scan);
     }
-    let can_open = scan.series().filter(|s| s.can_open());
+    let mut can_open = scan.series().filter(|s| s.can_open());
     let chosen = match label {
-        Some(label) => can_open.filter(|s| s.label.eq_ignore_ascii_case(label)).next(),
+        Some(label) => can_open.find(|s| s.label.eq_ignore_ascii_case(label)),
         None => can_open.max_by_key(|s| (s.may_be_ct(), s.slices)),
     };
     let found = chosen.and_then(|s| Some(ReferenceImage { geometry: s.geometry?, source: s.source.clone()? }));

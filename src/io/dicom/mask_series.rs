@@ -36,6 +36,7 @@ pub fn load_dicom_masks<E: Send>(
     let mut painter = Painter::new(*reference);
     let mut segments = Vec::new();
     let mut findings = Vec::new();
+    let mut outside = 0usize;
     // Only masks without positions need the volume's own headers.
     let volume = LazyCell::new(|| VolumeFiles::of(stack));
     ctx.progress.say("Reading mask series");
@@ -54,13 +55,20 @@ pub fn load_dicom_masks<E: Send>(
             }
             let file = FrameFile::open(&header.path)?;
             let columns = file.format.columns;
+            let mut beyond = false;
             for (n, _) in file.read_words(0)?.iter().enumerate().filter(|(_, value)| **value != 0) {
-                if let Some(voxel) = grid.voxel(n % columns, n / columns, reference) {
-                    painter.paint(voxel, id);
+                match grid.voxel(n % columns, n / columns, reference) {
+                    Some(voxel) => painter.paint(voxel, id),
+                    None => beyond = true,
                 }
             }
+            outside += usize::from(beyond);
             ctx.progress.step();
         }
+    }
+    if outside > 0 {
+        let text = format!("{outside} slice(s) reach outside this volume; what lies there is left out.");
+        findings.push(Finding::new(Severity::Warning, "outside-volume", text));
     }
     let unplaced = findings.iter().any(|f| f.code == BY_ORDER);
     Ok(LoadedMask { unplaced, ..painter.finish(segments, Severity::Note, findings) })

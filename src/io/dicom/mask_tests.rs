@@ -188,6 +188,22 @@ fn ircadb_masks_come_back_by_position_and_by_order() {
     let wrong = grid([7, 5, 4], [0.0; 3], 0.4);
     assert!(matches!(load_dicom_masks(&organs, &wrong, None, &ctx), Err(DicomError::Mismatch { .. })));
 
+    // A body that holds both organs: each stays whole, on a layer of its own where it must.
+    let both: Vec<u8> = labels.to_dense().iter().map(|l| u8::from(*l > 0)).collect();
+    let folder = dir.path().join("skin");
+    std::fs::create_dir(&folder).unwrap();
+    let body = LabelMap::from_dense(stack.geometry, &both).unwrap();
+    let mut organs = organs;
+    organs.push(("skin".into(), write_mask_series(&folder, &body, 1, &info()).unwrap()));
+    let mask = load_dicom_masks(&organs, &stack.geometry, Some(&stack), &ctx).unwrap();
+    assert_eq!((mask.labels.to_dense(), mask.unplaced), (labels.to_dense(), false));
+    assert_eq!(mask.further[0].labels.to_dense(), both.iter().map(|v| v * 3).collect::<Vec<_>>());
+    // A part of the series gets its part of the masks, and says so.
+    let part = Geometry::new([7, 5, 2], stack.geometry.world_from_voxel()).unwrap();
+    let mask = load_dicom_masks(&organs[..1], &part, None, &ctx).unwrap();
+    assert_eq!(mask.labels.to_dense(), labels.to_dense()[..70].iter().map(|l| u8::from(*l == 1)).collect::<Vec<_>>());
+    assert!(mask.findings[0].code == "outside-volume" && mask.findings[0].text.starts_with("2 slice(s)"));
+
     // The same without positions: by order, which needs every slice.
     let slices: Vec<TestSlice> = (0..3)
         .map(|n| TestSlice {

@@ -40,7 +40,7 @@ pub fn samples(path: &Path, header: &Header, reader: BufReader<File>) -> Result<
         DataFiles::Attached => stored.source(reader).map_err(|e| NrrdError::data(path, e))?,
         DataFiles::Beside(names) => {
             let parts = names.len() as u64;
-            if count % parts != 0 {
+            if !count.is_multiple_of(parts) {
                 return Err(NrrdError::header(path, HeaderFault::Parts(names.len())));
             }
             stored.samples = count / parts;

@@ -3,6 +3,7 @@
 mod closing;
 mod history;
 mod journal;
+mod masks;
 mod models;
 
 use super::*;
