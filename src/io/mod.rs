@@ -20,6 +20,7 @@ mod mask;
 mod natural;
 mod nifti;
 mod nrrd;
+mod on_slices;
 mod open;
 mod orient;
 mod project;

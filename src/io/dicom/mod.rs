@@ -25,6 +25,7 @@ mod index;
 mod index_tests;
 mod j2k_guard;
 mod lab;
+mod lattice;
 mod lut;
 mod mask_series;
 #[cfg(test)]
@@ -58,6 +59,8 @@ mod seg_tests;
 mod seg_write;
 mod series;
 mod source_grid;
+#[cfg(test)]
+mod source_mask_tests;
 mod spacing;
 mod stack;
 #[cfg(test)]
@@ -69,6 +72,7 @@ pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
 pub use error::DicomError;
 pub use guard::is_dicom;
 pub use index::is_index;
+pub use lattice::Lattice;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
 pub use scan::{DicomScan, scan_files};
