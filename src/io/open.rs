@@ -9,6 +9,7 @@ use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
 use crate::io::nifti::{load_nifti_labels, load_nifti_volume};
 use crate::io::nrrd::{load_nrrd_labels, load_nrrd_volume};
+use crate::io::on_slices;
 use crate::io::orient::labels_on_grid;
 use crate::io::scan::scan;
 use crate::io::types::{DicomStack, Finding, LoadEvent, MaskKind, MaskSource, Scan, Series, VolumeSource};
@@ -43,11 +44,35 @@ pub fn load_volume_with_findings(
 /// Reads a mask onto `reference`; `series` is the DICOM series it may refer to.
 ///
 /// NIfTI and NRRD masks whose voxels coincide with the reference's (axes in any order and sense) are laid onto it
-/// exactly; nothing is interpolated.
+/// exactly; nothing is interpolated. Onto the grid of a resampled series, masks of its slices come by nearest neighbour.
 ///
 /// # Errors
 /// [`IoError::GridMismatch`] and [`IoError::GridElsewhere`] for a mask of another image, and the format's own.
 pub fn load_mask(
+    source: &MaskSource,
+    series: Option<&DicomStack>,
+    reference: &Geometry,
+    ctx: &JobContext<()>,
+) -> Result<LoadedMask, IoError> {
+    let slices = on_slices::slices_behind(series, reference);
+    let Some((slices, stack)) = slices.as_ref().zip(series) else { return mask_on(source, series, reference, ctx) };
+    let on_slices = on_slices::load(source, stack, slices, ctx);
+    if let Ok(Some(mask)) = on_slices {
+        return Ok(mask);
+    }
+    match (mask_on(source, series, reference, ctx), on_slices) {
+        // Neither of the grid nor of the slices: the slices' reason says more.
+        (Err(_), Err(reason)) => Err(reason),
+        (Err(reason), _) if slices.spacing().is_some() => {
+            let on_stack = mask_on(source, series, &slices.index_grid(), ctx);
+            on_stack.map(|mask| on_slices::lift(mask, slices)).map_err(|_| reason)
+        }
+        (result, _) => result,
+    }
+}
+
+/// A mask whose voxels are the grid's.
+fn mask_on(
     source: &MaskSource,
     series: Option<&DicomStack>,
     reference: &Geometry,
@@ -249,7 +274,13 @@ pub fn find_mask(path: &Path, request: MaskRequest<'_>, ctx: &JobContext<()>) ->
     let pictures = if meta.is_dir() {
         pictures_in(path)?
     } else if let Some(kind) = VolumeKind::of(path) {
-        return file_mask(kind, path, &name, request.grid);
+        let Some(grid) = request.grid else { return file_mask(kind, path, &name, None) };
+        let file = path.to_owned();
+        let kind = match kind {
+            VolumeKind::Nifti => MaskKind::Nifti(file),
+            VolumeKind::Nrrd => MaskKind::Nrrd(file),
+        };
+        return load_mask(&MaskSource { name, kind }, request.series, grid, ctx);
     } else {
         Some(path.to_owned()).into_iter().filter(|p| is_picture(p)).collect()
     };
@@ -259,7 +290,7 @@ pub fn find_mask(path: &Path, request: MaskRequest<'_>, ctx: &JobContext<()>) ->
     let grid = request.grid.ok_or_else(|| IoError::NeedsReference(path.to_owned()))?;
     let matched = request.series.and_then(|series| Pictures::on_slices(series, &pictures));
     let matched = matched.unwrap_or_else(|| Pictures::in_order(&pictures));
-    Ok(load_image_stack(&matched, &name, grid, ctx)?)
+    load_mask(&MaskSource { name, kind: MaskKind::ImageStack(matched) }, request.series, grid, ctx)
 }
 
 /// The mask that a scan of `path` finds, with the series it belongs to where that is there too.
@@ -271,7 +302,8 @@ fn scanned_mask(path: &Path, request: MaskRequest<'_>, ctx: &JobContext<()>) -> 
         let files = plain_files(path);
         return match request.grid {
             Some(grid) if found.series().next().is_some() && !files.is_empty() => {
-                Ok(dicom::load_dicom_masks(&[(stem(path), files)], grid, request.series, ctx)?)
+                let kind = MaskKind::DicomMasks(vec![(stem(path), files)]);
+                load_mask(&MaskSource { name: stem(path), kind }, request.series, grid, ctx)
             }
             _ if path.is_dir() => Err(IoError::NothingFound(path.to_owned())),
             _ => Err(IoError::UnknownKind(path.to_owned())),

@@ -3,9 +3,10 @@
 use super::error::DicomError;
 use super::frames::FrameFile;
 use super::header::FileHeader;
+use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::spacing::SAME_POSITION_MM;
-use crate::core::{Geometry, Segment};
+use crate::core::Segment;
 use crate::io::mask::Painter;
 use crate::io::{DicomStack, Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -27,13 +28,14 @@ const BY_ORDER: &str = "matched-by-order";
 /// # Errors
 /// As the guard; [`DicomError::Mismatch`] when size, count or place do not fit `reference`;
 /// [`DicomError::Cancelled`].
-pub fn load_dicom_masks<E: Send>(
+pub fn load_dicom_masks<E: Send, L: Lattice + ?Sized>(
     organs: &[(String, Vec<PathBuf>)],
-    reference: &Geometry,
+    reference: &L,
     stack: Option<&DicomStack>,
     ctx: &JobContext<E>,
 ) -> Result<LoadedMask, DicomError> {
-    let mut painter = Painter::new(*reference);
+    let mut painter = Painter::new(reference.index_grid());
+    let voxels = reference.index_grid();
     let mut segments = Vec::new();
     let mut findings = Vec::new();
     let mut outside = 0usize;
@@ -57,7 +59,7 @@ pub fn load_dicom_masks<E: Send>(
             let columns = file.format.columns;
             let mut beyond = false;
             for (n, _) in file.read_words(0)?.iter().enumerate().filter(|(_, value)| **value != 0) {
-                match grid.voxel(n % columns, n / columns, reference) {
+                match grid.voxel(n % columns, n / columns, &voxels) {
                     Some(voxel) => painter.paint(voxel, id),
                     None => beyond = true,
                 }
@@ -94,14 +96,14 @@ impl VolumeFiles {
 
 type Placed<'h> = Vec<(&'h FileHeader, PixelGrid)>;
 
-fn place_files<'h>(
+fn place_files<'h, L: Lattice + ?Sized>(
     organ: &str,
     headers: &'h [FileHeader],
-    reference: &Geometry,
+    reference: &L,
     volume: &impl Deref<Target = VolumeFiles>,
     findings: &mut Vec<Finding>,
 ) -> Result<Placed<'h>, DicomError> {
-    let [nx, ny, nz] = reference.dims();
+    let [nx, ny, nz] = reference.index_grid().dims();
     if have_positions(headers) {
         return headers
             .iter()

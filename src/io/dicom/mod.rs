@@ -28,6 +28,7 @@ mod index;
 mod index_tests;
 mod j2k_guard;
 mod lab;
+mod lattice;
 mod lut;
 mod mask_series;
 #[cfg(test)]
@@ -62,6 +63,8 @@ mod seg_tests;
 mod seg_write;
 mod series;
 mod source_grid;
+#[cfg(test)]
+mod source_mask_tests;
 mod source_planes;
 mod spacing;
 mod stack;
@@ -77,6 +80,7 @@ pub use deid::{DeidKey, DeidReport, deidentify_files};
 pub use error::DicomError;
 pub use guard::is_dicom;
 pub use index::is_index;
+pub use lattice::Lattice;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
 pub use rtstruct_write::save_rtstruct;

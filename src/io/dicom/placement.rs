@@ -1,8 +1,9 @@
 //! Which voxel of a volume a mask's pixel is, by the mask's own plane position. Private to `io::dicom`.
 
 use super::header::FramePlace;
+use super::lattice::Lattice;
 use crate::core::Geometry;
-use glam::{DAffine3, DMat3, DVec3};
+use glam::DVec3;
 
 /// Furthest that a pixel may lie from the centre of a voxel, in voxels, and still be that voxel.
 const OFF_GRID: f64 = 0.25;
@@ -23,23 +24,27 @@ impl PixelGrid {
 
     /// From the place of a frame of `[columns, rows]` pixels; `None` when its place is unknown or any corner lies
     /// further than a quarter of a voxel from a voxel centre.
-    pub fn of_frame(place: &FramePlace, [columns, rows]: [usize; 2], reference: &Geometry) -> Option<Self> {
+    pub fn of_frame<L: Lattice + ?Sized>(
+        place: &FramePlace,
+        [columns, rows]: [usize; 2],
+        reference: &L,
+    ) -> Option<Self> {
         let (position, [row, column], spacing) = (place.position?, place.orientation?, place.spacing?);
-        let matrix3 = DMat3::from_cols(row * spacing.x, column * spacing.y, DVec3::ZERO);
-        let map = reference.voxel_from_world() * DAffine3 { matrix3, translation: position };
-        let exact = [map.translation, map.matrix3.x_axis, map.matrix3.y_axis];
-        let [origin, column, row] = exact.map(DVec3::round);
+        let index = reference.index_map();
+        let exact = |i: f64, j: f64| index(position + row * (spacing.x * i) + column * (spacing.y * j));
+        let origin = exact(0.0, 0.0).round();
+        let [column, row] = [exact(1.0, 0.0), exact(0.0, 1.0)].map(|next| (next - exact(0.0, 0.0)).round());
         let unit = |v: DVec3| v.abs().element_sum() == 1.0;
         if !unit(column) || !unit(row) || column.dot(row) != 0.0 || origin.abs().max_element() > 1e9 {
             return None;
         }
         let (last_i, last_j) = (columns.saturating_sub(1) as f64, rows.saturating_sub(1) as f64);
-        let drift = |i: f64, j: f64| {
-            let difference = (exact[0] - origin) + (exact[1] - column) * i + (exact[2] - row) * j;
-            difference.abs().max_element()
-        };
+        let drift = |i: f64, j: f64| (exact(i, j) - (origin + column * i + row * j)).abs().max_element();
         let corners = [(0.0, 0.0), (last_i, 0.0), (0.0, last_j), (last_i, last_j)];
-        if corners.iter().any(|&(i, j)| drift(i, j) > OFF_GRID) {
+        // A lattice may bend between the corners of a frame that runs across its slices.
+        let middles = (0..=rows.max(columns)).flat_map(|n| [(n as f64, 0.0), (0.0, n as f64)]);
+        let inside = middles.filter(|&(i, j)| i <= last_i && j <= last_j);
+        if corners.into_iter().chain(inside).any(|(i, j)| drift(i, j) > OFF_GRID) {
             return None;
         }
         let [origin, column, row] = [origin, column, row].map(|v| v.to_array().map(|c| c as i64));
@@ -47,22 +52,22 @@ impl PixelGrid {
     }
 
     /// Whether a frame lies wholly beyond one face of the volume, on the grid or not.
-    pub fn misses(place: &FramePlace, [columns, rows]: [usize; 2], reference: &Geometry) -> bool {
+    pub fn misses<L: Lattice + ?Sized>(place: &FramePlace, [columns, rows]: [usize; 2], reference: &L) -> bool {
         let (Some(position), Some([row, column]), Some(spacing)) = (place.position, place.orientation, place.spacing)
         else {
             return false;
         };
-        let voxel_from_world = reference.voxel_from_world();
+        let index = reference.index_map();
         let (across, down) = (row * spacing.x * (columns as f64 - 1.0), column * spacing.y * (rows as f64 - 1.0));
-        let corners = [position, position + across, position + down, position + across + down]
-            .map(|corner| voxel_from_world.transform_point3(corner));
-        reference.dims().iter().enumerate().any(|(axis, &size)| {
+        let corners = [position, position + across, position + down, position + across + down].map(index);
+        reference.index_grid().dims().iter().enumerate().any(|(axis, &size)| {
             corners.iter().all(|c| c[axis] < -0.5) || corners.iter().all(|c| c[axis] > size as f64 - 0.5)
         })
     }
 
     /// Why a frame has no whole-voxel place in the volume, as the end of a sentence.
-    pub fn misfit(place: &FramePlace, reference: &Geometry) -> String {
+    pub fn misfit<L: Lattice + ?Sized>(place: &FramePlace, reference: &L) -> String {
+        let reference = reference.index_grid();
         let (Some([row, column]), Some(spacing)) = (place.orientation, place.spacing) else {
             return "it does not say where its pixels lie".into();
         };

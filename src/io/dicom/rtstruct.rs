@@ -5,8 +5,9 @@
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::guard::with_header;
+use super::lattice::Lattice;
 use super::raster::Raster;
-use crate::core::{Geometry, Segment};
+use crate::core::Segment;
 use crate::io::mask::Painter;
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -27,7 +28,11 @@ const OFF_PLANE: f64 = 0.25;
 /// # Errors
 /// As the guard; [`DicomError::Mismatch`] when the file holds closed contours but none of them touches the volume;
 /// [`DicomError::Refused`] when it holds no structures, or none that encloses anything.
-pub fn load_rtstruct<E>(path: &Path, reference: &Geometry, ctx: &JobContext<E>) -> Result<LoadedMask, DicomError> {
+pub fn load_rtstruct<E, L: Lattice + ?Sized>(
+    path: &Path,
+    reference: &L,
+    ctx: &JobContext<E>,
+) -> Result<LoadedMask, DicomError> {
     with_header(path, |header| read(path, header.set, reference, ctx))
 }
 
@@ -58,10 +63,10 @@ impl Reason {
 /// Contours left out, by reason and region.
 type Skipped = BTreeMap<Reason, BTreeMap<String, usize>>;
 
-fn read<E>(
+fn read<E, L: Lattice + ?Sized>(
     path: &Path,
     set: &DataSet<'_>,
-    reference: &Geometry,
+    reference: &L,
     ctx: &JobContext<E>,
 ) -> Result<LoadedMask, DicomError> {
     let rois = set.items(tags::STRUCTURE_SET_ROI_SEQUENCE);
@@ -69,7 +74,7 @@ fn read<E>(
     if rois.is_empty() && contours.is_empty() {
         return Err(DicomError::refused(path, "it holds no structures"));
     }
-    let mut painter = Painter::new(*reference);
+    let mut painter = Painter::new(reference.index_grid());
     let mut segments = Vec::new();
     let mut findings = Vec::new();
     let mut skipped = Skipped::new();
@@ -158,14 +163,14 @@ impl VoxelPlane {
     }
 }
 
-fn rasters<E>(
+fn rasters<E, L: Lattice + ?Sized>(
     item: &DataSet<'_>,
-    reference: &Geometry,
+    reference: &L,
     ctx: &JobContext<E>,
     skip: &mut impl FnMut(Reason),
 ) -> Result<BTreeMap<VoxelPlane, Raster>, DicomError> {
-    let dims = reference.dims();
-    let voxel_from_world = reference.voxel_from_world();
+    let dims = reference.index_grid().dims();
+    let index = reference.index_map();
     let mut planes: BTreeMap<VoxelPlane, Raster> = BTreeMap::new();
     for contour in item.items(tags::CONTOUR_SEQUENCE) {
         if ctx.is_cancelled() {
@@ -179,12 +184,7 @@ fn rasters<E>(
             skip(Reason::Unreadable);
             continue;
         };
-        let points: Vec<DVec3> = numbers
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|&p| voxel_from_world.transform_point3(DVec3::from_array(p)))
-            .collect();
+        let points: Vec<DVec3> = numbers.as_chunks::<3>().0.iter().map(|&p| index(DVec3::from_array(p))).collect();
         match VoxelPlane::of(&points, dims) {
             Ok(plane) => {
                 let [a, b] = plane.across();

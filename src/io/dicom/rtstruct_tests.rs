@@ -10,7 +10,7 @@ use dicom_dictionary_std::{tags, uids};
 use glam::{DAffine3, DMat3, DQuat, DVec3};
 use std::path::Path;
 
-fn contour(points: &[[f64; 3]], kind: &str) -> Builder {
+pub(super) fn contour(points: &[[f64; 3]], kind: &str) -> Builder {
     let numbers: Vec<f64> = points.iter().flatten().copied().collect();
     Builder::new()
         .text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, kind)
@@ -22,7 +22,7 @@ fn square(low: f64, high: f64, z: f64) -> [[f64; 3]; 4] {
     [[low, low, z], [high, low, z], [high, high, z], [low, high, z]]
 }
 
-fn structure_set(path: &Path, rois: Vec<(&str, Vec<Builder>)>) {
+pub(super) fn structure_set(path: &Path, rois: Vec<(&str, Vec<Builder>)>) {
     let (names, contours): (Vec<_>, Vec<_>) = rois
         .into_iter()
         .enumerate()

@@ -147,7 +147,7 @@ fn attach_masks(headers: &[FileHeader], entries: &mut [Entry<'_>], scan: &mut Di
         let mask = MaskSource { name: file_name(&header.path), kind };
         let named = |e: &Entry<'_>| header.referenced_series.contains(&e.header.series_uid);
         let framed = |e: &Entry<'_>| {
-            e.series.can_open()
+            e.series.can_open_somehow()
                 && !header.frame_of_reference_uid.is_empty()
                 && e.header.frame_of_reference_uid == header.frame_of_reference_uid
         };

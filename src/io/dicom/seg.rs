@@ -6,9 +6,9 @@
 use super::error::DicomError;
 use super::frames::FrameFile;
 use super::guard::with_header;
+use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::seg_plan::{Plan, Type};
-use crate::core::Geometry;
 use crate::io::mask::Painter;
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -30,10 +30,14 @@ struct LeftOut {
 /// # Errors
 /// As the guard; [`DicomError::Decode`] for unreadable pixels; [`DicomError::Mismatch`] when frames do not lie on the
 /// voxels of `reference`.
-pub fn load_seg<E>(path: &Path, reference: &Geometry, ctx: &JobContext<E>) -> Result<LoadedMask, DicomError> {
+pub fn load_seg<E, L: Lattice + ?Sized>(
+    path: &Path,
+    reference: &L,
+    ctx: &JobContext<E>,
+) -> Result<LoadedMask, DicomError> {
     let plan = with_header(path, |header| Plan::of(path, header.set))?;
     let file = FrameFile::open(path)?;
-    let mut painter = Painter::new(*reference);
+    let mut painter = Painter::new(reference.index_grid());
     let mut left = LeftOut::default();
     ctx.progress.say("Reading segments");
     ctx.progress.set(0, file.format.frames as u64);
@@ -51,11 +55,11 @@ pub fn load_seg<E>(path: &Path, reference: &Geometry, ctx: &JobContext<E>) -> Re
     Ok(painter.finish(plan.segments.into_iter().map(|s| s.1).collect(), Severity::Warning, findings))
 }
 
-fn read_frame(
+fn read_frame<L: Lattice + ?Sized>(
     path: &Path,
     (file, frame): (&FrameFile, usize),
     plan: &Plan,
-    reference: &Geometry,
+    reference: &L,
     painter: &mut Painter,
     left: &mut LeftOut,
 ) -> Result<(), DicomError> {
@@ -76,6 +80,7 @@ fn read_frame(
         return Ok(());
     }
     let from = plan.kind.inside_from();
+    let voxels = reference.index_grid();
     let (mut outside, mut unknown) = (false, false);
     let mut known = (0, 0);
     for (n, value) in file.read_words(frame)?.into_iter().take(file.format.frame_samples()).enumerate() {
@@ -90,7 +95,7 @@ fn read_frame(
         } else {
             fixed
         };
-        match grid.voxel(n % size[0], n / size[0], reference) {
+        match grid.voxel(n % size[0], n / size[0], &voxels) {
             _ if label == 0 => unknown = true,
             Some(voxel) => painter.paint(voxel, label),
             None => outside = true,

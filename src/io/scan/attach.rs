@@ -5,14 +5,18 @@ use super::volumes::VolumeFile;
 use super::walk::Organs;
 use crate::io::open::stem;
 use crate::io::orient::Placement;
-use crate::io::types::{Finding, MaskKind, MaskSource, Scan, Series, Severity, VolumeSource};
+use crate::io::types::{DicomStack, Finding, MaskKind, MaskSource, Scan, Series, Severity, VolumeSource};
 use std::path::Path;
 
 /// A file that stands for the series in questions of place.
 pub fn series_path(series: &Series) -> Option<&Path> {
-    match series.source.as_ref()? {
-        VolumeSource::Dicom(stack) => stack.slices.first().map(|s| s.path.as_path()),
-        VolumeSource::Nifti(path) | VolumeSource::Nrrd(path) => Some(path),
+    fn first(stack: &DicomStack) -> Option<&Path> {
+        stack.slices.first().map(|s| s.path.as_path())
+    }
+    match &series.source {
+        Some(VolumeSource::Dicom(stack)) => first(stack),
+        Some(VolumeSource::Nifti(path) | VolumeSource::Nrrd(path)) => Some(path),
+        None => first(series.resampled.as_ref()?),
     }
 }
 

@@ -38,13 +38,15 @@ fn owner(scan: &Scan, folder: &Path, files: &[PathBuf], size: [usize; 2]) -> Opt
     let inside = folder.join("x");
     let mut best: Option<(usize, (bool, usize), Pictures)> = None;
     for (at, series) in scan.series().enumerate() {
-        let (Some(grid), Some(path)) = (series.geometry, series_path(series)) else { continue };
-        let [nx, ny, nz] = grid.dims();
+        let (Some(dims), Some(path)) = (slice_dims(series), series_path(series)) else { continue };
+        let [nx, ny, nz] = dims;
         let pictures = match stack(series) {
             Some(stack) => Pictures::on_slices(stack, files),
             None => (files.len() == nz).then(|| Pictures::in_order(files)),
         };
-        let Some(pictures) = pictures.filter(|_| [nx, ny] == size) else { continue };
+        // A part of an uneven series may lack slices that its masks have; resampled, the series has them all.
+        let whole = || series.resampled.as_ref().and_then(|stack| Pictures::on_slices(stack, files));
+        let Some(pictures) = pictures.or_else(whole).filter(|_| [nx, ny] == size) else { continue };
         let rank = (pictures.matched == MatchedBy::Name, shared_depth(&inside, path));
         if best.as_ref().is_none_or(|(_, other, _)| rank > *other) {
             best = Some((at, rank, pictures));
@@ -53,6 +55,16 @@ fn owner(scan: &Scan, folder: &Path, files: &[PathBuf], size: [usize; 2]) -> Opt
     let (at, (named_alike, depth), pictures) = best?;
     // Somewhere else entirely, and with other names: size and number alone prove nothing.
     (named_alike || depth + 1 >= folder.components().count()).then_some((at, pictures))
+}
+
+/// Columns, rows and number of the slices, also of a series that opens resampled only.
+fn slice_dims(series: &Series) -> Option<[usize; 3]> {
+    let resampled = || {
+        let stack = series.resampled.as_ref()?;
+        let [columns, rows] = stack.resampling.as_ref()?.slice_size;
+        Some([columns, rows, stack.slices.len()])
+    };
+    series.geometry.map(|g| g.dims()).or_else(resampled)
 }
 
 /// Gives the pictures of one folder to several series, when every picture is named like just one slice of them all
