@@ -1,6 +1,7 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
 use super::editing::{Entry, OngoingStroke, Recoloured};
+use super::masking::Masking;
 use super::saving::Protection;
 use super::volumes::LabelCounts;
 use crate::core::{
@@ -67,6 +68,7 @@ pub struct Document {
     /// A save is being written.
     pub(super) saving: bool,
     pub(super) recoloured: Option<Recoloured>,
+    pub(super) masking: Masking,
 }
 
 impl Document {
@@ -101,6 +103,7 @@ impl Document {
             waiting: Vec::new(),
             saving: false,
             recoloured: None,
+            masking: Masking::default(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Tools, brush size, window and overlay: what a hand reaches for while it works.
 
 use crate::core::{PRESETS, VoiFunction, Window};
-use crate::tools::ToolKind;
+use crate::edit::LassoMode;
+use crate::tools::{MAX_TOLERANCE, ToolKind};
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
@@ -19,13 +20,43 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         let Some(document) = workspace.active_document() else { return };
         ui.separator();
         if belt.current().edits() {
-            brush(ui, workspace, out);
+            options(ui, workspace, belt, out);
             ui.separator();
         }
         window(ui, document, out);
         ui.separator();
         overlay(ui, workspace, out);
     });
+}
+
+/// What the tool in hand can be told.
+fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
+    match belt.current() {
+        ToolKind::Brush | ToolKind::Eraser => brush(ui, workspace, out),
+        ToolKind::Lasso => {
+            let mode = &mut belt.lasso.mode;
+            for (value, text, hint) in [
+                (LassoMode::Add, "Add", "What the contour encloses joins the segment; with Ctrl it leaves it"),
+                (LassoMode::Remove, "Remove", "What the contour encloses leaves the segment"),
+                (LassoMode::KeepInside, "Keep inside", "What lies outside the contour leaves the segment"),
+            ] {
+                ui.selectable_value(mode, value, text).on_hover_text(hint);
+            }
+        }
+        ToolKind::Region => {
+            let label = ui.label("Tolerance");
+            let value = DragValue::new(&mut belt.region.tolerance).range(0..=MAX_TOLERANCE).suffix(" HU");
+            ui.add(value).labelled_by(label.id).on_hover_text("Drag after the click to change it");
+            ui.checkbox(&mut belt.region.volume, "3-D").on_hover_text("Grow through the slices too");
+        }
+        ToolKind::Island => {
+            let remove = &mut belt.island.remove;
+            ui.selectable_value(remove, false, "Keep clicked").on_hover_text("With Ctrl: remove");
+            ui.selectable_value(remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
+            ui.checkbox(&mut belt.island.volume, "3-D").on_hover_text("Connected through the slices too");
+        }
+        ToolKind::Crosshair | ToolKind::WindowLevel => {}
+    }
 }
 
 fn brush(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
