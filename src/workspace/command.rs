@@ -117,6 +117,8 @@ pub enum EditCommand {
     Apply(Operation),
     Undo,
     Redo,
+    /// Undoes or redoes until this many steps of [`super::Document::steps`] are done.
+    JumpTo(usize),
 }
 
 /// The layers of the active case.

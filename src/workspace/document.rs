@@ -184,6 +184,11 @@ impl Document {
         self.history.redo_name()
     }
 
+    /// Names of the steps of the history, oldest first, and how many of them are done.
+    pub fn steps(&self) -> (Vec<&str>, usize) {
+        (self.history.names().collect(), self.history.position())
+    }
+
     /// Index of the shown slice of a plane.
     pub fn slice_index(&self, plane: Plane) -> usize {
         let axis = PlaneAxes::of(&self.case.geometry, plane).through;

@@ -106,6 +106,7 @@ impl Workspace {
             EditCommand::Apply(operation) => self.operate(operation, true),
             EditCommand::Undo => self.step_history(true),
             EditCommand::Redo => self.step_history(false),
+            EditCommand::JumpTo(position) => self.jump_to(position),
         }
     }
 
@@ -173,6 +174,17 @@ impl Workspace {
             (None, false) => "Nothing to redo.".into(),
         };
         self.status = text;
+    }
+
+    fn jump_to(&mut self, position: usize) {
+        let Some(document) = self.active_document_mut() else { return };
+        if document.stroke.is_some() {
+            return;
+        }
+        while document.history.position() > position && document.undo().is_some() {}
+        while document.history.position() < position && document.redo().is_some() {}
+        let (done, all) = (document.history.position(), document.history.names().count());
+        self.status = format!("{done} of {all} steps are done");
     }
 
     /// Runs `change` on the layers of a case as one named step that undo takes back.

@@ -56,7 +56,8 @@ pub struct Preview {
 #[derive(Default)]
 pub(super) struct Masking {
     running: Option<Running>,
-    next: Option<Operation>,
+    /// What is to be computed after it, and whether it is then done or shown.
+    next: Option<(Operation, bool)>,
     preview: Option<Preview>,
 }
 
@@ -125,13 +126,13 @@ impl Workspace {
         let (waker, serial) = (self.waker.clone(), self.last_id + 1);
         let Some(document) = self.document_mut(target.case) else { return };
         if let Some(running) = &document.masking.running {
-            if running.apply || apply {
+            if running.apply {
                 let name = running.name.clone();
                 self.notify(Notice::warning(format!("{name} is still running: wait for it or cancel it.")));
             } else {
                 // The newest wish counts: the one that runs makes room for it.
                 running.cancel.cancel();
-                document.masking.next = Some(operation);
+                document.masking.next = Some((operation, apply));
             }
             return;
         }
@@ -176,15 +177,17 @@ impl Workspace {
                     return;
                 }
                 let apply_now = document.masking.running.take().is_some_and(|r| r.apply) && !apply;
-                if let Some(next) = document.masking.next.take() {
-                    w.operate(next, apply_now);
+                let next = document.masking.next.take();
+                // Another case may be looked at by now: what was asked for there is not done here.
+                if let Some((next, apply)) = next.filter(|_| w.active == Some(case)) {
+                    w.operate(next, apply || apply_now);
                     return;
                 }
                 if let Some(done) = done {
                     w.finish(case, &step, done);
                 }
                 if apply_now {
-                    w.apply_preview();
+                    w.apply_preview_of(case);
                 }
             },
         ));
@@ -253,7 +256,11 @@ impl Workspace {
             return;
         }
         let case = document.case.id;
-        if let Some(preview) = document.drop_preview() {
+        self.apply_preview_of(case);
+    }
+
+    fn apply_preview_of(&mut self, case: CaseId) {
+        if let Some(preview) = self.document_mut(case).and_then(Document::drop_preview) {
             self.commit(case, &preview.name, &preview.result);
         }
     }
@@ -288,6 +295,13 @@ impl Document {
     /// Whether an operation is being computed.
     pub fn is_operating(&self) -> bool {
         self.masking.running.is_some()
+    }
+
+    /// Stops what is being computed: the case is closed.
+    pub(super) fn stop_operation(&mut self) {
+        if let Some(running) = self.masking.running.take() {
+            running.cancel.cancel();
+        }
     }
 
     /// The labels to draw for a layer: its own, or the preview's.

@@ -219,6 +219,7 @@ impl Workspace {
 
     fn close(&mut self, id: CaseId) {
         if let Some(document) = self.document_mut(id) {
+            document.stop_operation();
             document.end_protection();
         }
         self.remove_document(id);

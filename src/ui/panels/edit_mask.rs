@@ -130,6 +130,9 @@ impl EditPanel {
                 out.extend(operation.clone().map(|o| EditCommand::Preview(o).into()));
             }
             self.buttons(ui, document, operation, out);
+            ui.add_space(4.0);
+            ui.separator();
+            CollapsingHeader::new(RichText::new("History").strong()).show(ui, |ui| history(ui, document, out));
         });
     }
 
@@ -270,6 +273,23 @@ impl EditPanel {
                 Operation::Combine { how: self.logic, other: document.case.layer(layer)?.labels.clone(), label }
             }
         })
+    }
+}
+
+/// All steps; a click goes back or forward to just after one.
+fn history(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
+    let (steps, position) = document.steps();
+    let lines = std::iter::once("Start").chain(steps.iter().copied());
+    for (n, name) in lines.enumerate() {
+        let text = if n > position { RichText::new(name).weak() } else { RichText::new(name) };
+        let line = ui.selectable_label(n == position, text);
+        line.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Step {n}: {name}")));
+        if line.clicked() {
+            out.push(EditCommand::JumpTo(n).into());
+        }
+    }
+    if steps.len() > 12 {
+        ui.weak("The newest step is at the end.");
     }
 }
 

@@ -1,12 +1,12 @@
 //! Tools, brush size, window and overlay: what a hand reaches for while it works.
 
 use crate::core::{PRESETS, VoiFunction, Window};
-use crate::edit::LassoMode;
+use crate::edit::{LassoMode, Over};
 use crate::tools::{MAX_TOLERANCE, ToolKind};
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
-use egui::{ComboBox, DragValue, Slider, Ui};
+use egui::{ComboBox, DragValue, RichText, Slider, Ui};
 
 /// Draws the bar; tools are chosen in `belt`.
 pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
@@ -19,14 +19,42 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         }
         let Some(document) = workspace.active_document() else { return };
         ui.separator();
-        if belt.current().edits() {
-            options(ui, workspace, belt, out);
-            ui.separator();
-        }
         window(ui, document, out);
         ui.separator();
         overlay(ui, workspace, out);
     });
+    if belt.current().edits() && workspace.active_document().is_some() {
+        ui.horizontal_wrapped(|ui| {
+            options(ui, workspace, belt, out);
+            rules_in_force(ui, workspace);
+        });
+    }
+}
+
+/// Rules narrow what every tool does: they are said where the hand works, so that none is forgotten.
+fn rules_in_force(ui: &mut Ui, workspace: &Workspace) {
+    let rules = &workspace.rules;
+    let segment = |label| {
+        let layer = workspace.active_document().and_then(|d| d.layer());
+        layer.and_then(|l| l.segment(label)).map_or_else(|| "another segment".to_owned(), |s| s.name.clone())
+    };
+    let mut words = Vec::new();
+    match rules.over {
+        Over::All => {}
+        Over::Background => words.push("only over background".to_owned()),
+        Over::Segment(label) => words.push(format!("only over {}", segment(label))),
+    }
+    if rules.hu_only {
+        words.push(format!("only {} to {} HU", rules.hu[0], rules.hu[1]));
+    }
+    if rules.inside.is_some() {
+        words.push("only inside a segment".to_owned());
+    }
+    if !words.is_empty() {
+        ui.separator();
+        let text = format!("Paint rules: {}", words.join(", "));
+        ui.label(RichText::new(text).color(super::patients::warning_color(ui)));
+    }
 }
 
 /// What the tool in hand can be told.
