@@ -1,6 +1,8 @@
 //! What a brush looks like and which voxels it may change.
 
-use crate::core::LabelId;
+use super::bits::equal_bits;
+use crate::core::{BRICK_EDGE, LabelId, LabelMap, Volume};
+use std::sync::Arc;
 
 /// Form of the brush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +40,67 @@ pub struct PaintRule {
     pub over: Over,
     /// True for each label that must stay as it is.
     pub locked: [bool; 256],
+    /// Where voxels may change at all.
+    pub limits: Limits,
+}
+
+/// Voxels outside these limits are never changed, neither painted nor erased. The default is no limit.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// Only voxels of this image whose value lies in the range, both ends included, in HU.
+    pub hu: Option<(Arc<Volume>, [i16; 2])>,
+    /// Only voxels that carry this label in this map (as it was when the edit began).
+    pub inside: Option<(LabelMap, LabelId)>,
+}
+
+impl Limits {
+    /// Whether every voxel may be changed.
+    pub fn is_open(&self) -> bool {
+        self.hu.is_none() && self.inside.is_none()
+    }
+
+    /// Which of up to 16 voxels may be changed: `len` of them from `voxel` on, within one brick and the grid.
+    pub(super) fn allowed(&self, voxel: [usize; 3], len: usize) -> u16 {
+        let mut bits = if len < BRICK_EDGE { (1 << len) - 1 } else { u16::MAX };
+        if let Some((volume, [low, high])) = &self.hu {
+            bits &= range_bits(volume, [*low, *high], voxel, len);
+        }
+        if let Some((map, label)) = &self.inside {
+            bits &= map.brick(map.brick_of(voxel)).map_or(0, |brick| {
+                let [i, j, k] = voxel;
+                let from = LabelMap::offset_in_brick([i - i % BRICK_EDGE, j, k]);
+                equal_bits(&brick[from..from + BRICK_EDGE], *label) >> (i % BRICK_EDGE)
+            });
+        }
+        bits
+    }
+}
+
+/// Which of up to 16 voxels from `voxel` on have a value within the range, both ends included.
+pub(super) fn range_bits(volume: &Volume, [low, high]: [i16; 2], voxel: [usize; 3], len: usize) -> u16 {
+    let from = volume.geometry().index(voxel);
+    let values = volume.hu().get(from..from + len).unwrap_or_default();
+    let mut bits = 0;
+    for (n, v) in values.iter().enumerate() {
+        bits |= u16::from((low..=high).contains(v)) << n;
+    }
+    bits
 }
 
 impl PaintRule {
     /// Paints `label` over everything that is not locked.
     pub fn paint(label: LabelId, locked: [bool; 256]) -> Self {
-        Self { label, over: Over::All, locked }
+        Self { label, over: Over::All, locked, limits: Limits::default() }
     }
 
     /// Erases `segment` and leaves all other segments alone.
     pub fn erase(segment: LabelId, locked: [bool; 256]) -> Self {
-        Self { label: 0, over: Over::Segment(segment), locked }
+        Self { label: 0, over: Over::Segment(segment), locked, limits: Limits::default() }
     }
 
     /// Erases every segment that is not locked.
     pub fn erase_all(locked: [bool; 256]) -> Self {
-        Self { label: 0, over: Over::All, locked }
+        Self { label: 0, over: Over::All, locked, limits: Limits::default() }
     }
 
     /// The segment painted, or the one erased; 0 when every segment is erased.
@@ -62,6 +109,12 @@ impl PaintRule {
             Over::Segment(erased) if self.label == 0 => erased,
             _ => self.label,
         }
+    }
+
+    /// The same limits and locks for taking voxels of `segment` away.
+    #[must_use]
+    pub fn erasing(&self, segment: LabelId) -> Self {
+        Self { label: 0, over: Over::Segment(segment), ..self.clone() }
     }
 
     /// The label that a voxel has afterwards, for each label it can have before.

@@ -15,7 +15,7 @@ pub fn paint_box(map: &mut LabelMap, region: VoxelBox, rule: &PaintRule) -> Delt
     for k in region.min[2]..max[2] {
         for j in region.min[1]..max[1] {
             let row = Row { i_min: region.min[0], i_max: max[0], j, k };
-            recorder.paint_row(map, row, &table, &mut dirty);
+            recorder.paint_row(map, row, &table, &rule.limits, &mut dirty);
         }
     }
     Recorder::tidy(map, &dirty);

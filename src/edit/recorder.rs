@@ -1,6 +1,6 @@
 //! Writes rows of voxels into a label map and remembers the bricks as they were.
 
-use super::{BrickChange, Delta};
+use super::{BrickChange, Delta, Limits};
 use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Puts the voxels of a row through `table` and adds the bricks that changed to `dirty`.
+    /// Puts the voxels of a row within `limits` through `table` and adds the bricks that changed to `dirty`.
     ///
     /// A brick is copied only when a voxel of it really changes, and once per edit.
     pub fn paint_row(
@@ -29,6 +29,7 @@ impl Recorder {
         map: &mut LabelMap,
         row: Row,
         table: &[LabelId; 256],
+        limits: &Limits,
         dirty: &mut BTreeSet<BrickIndex>,
     ) {
         let mut i = row.i_min;
@@ -38,14 +39,20 @@ impl Recorder {
             let index = map.brick_of(voxel);
             let from = LabelMap::offset_in_brick(voxel);
             let span = from..from + (end - i);
+            let allowed = if limits.is_open() { u16::MAX } else { limits.allowed(voxel, end - i) };
+            let may = |n: usize| allowed >> n & 1 == 1;
             let changes = match map.brick(index) {
-                Some(brick) => brick[span.clone()].iter().any(|&v| table[usize::from(v)] != v),
-                None => table[0] != 0,
+                Some(brick) => {
+                    brick[span.clone()].iter().enumerate().any(|(n, &v)| may(n) && table[usize::from(v)] != v)
+                }
+                None => allowed != 0 && table[0] != 0,
             };
             if changes {
                 self.before.entry(index).or_insert_with(|| map.brick(index).cloned());
-                for v in &mut map.brick_mut(index)[span] {
-                    *v = table[usize::from(*v)];
+                for (n, v) in map.brick_mut(index)[span].iter_mut().enumerate() {
+                    if may(n) {
+                        *v = table[usize::from(*v)];
+                    }
                 }
                 dirty.insert(index);
             }

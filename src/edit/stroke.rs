@@ -38,7 +38,7 @@ impl Stroke {
         let table = rule.table();
         let mut dirty = BTreeSet::new();
         if let Some(sweep) = Sweep::new(&self.geometry, from, to, brush) {
-            sweep.for_each_row(|row| self.recorder.paint_row(map, row, &table, &mut dirty));
+            sweep.for_each_row(|row| self.recorder.paint_row(map, row, &table, &rule.limits, &mut dirty));
         }
         Recorder::tidy(map, &dirty);
         dirty.into_iter().collect()

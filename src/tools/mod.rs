@@ -4,10 +4,16 @@
 
 mod brush;
 mod crosshair;
+mod island;
+mod lasso;
+mod region;
 mod window_level;
 
 pub use brush::BrushTool;
 pub use crosshair::CrosshairTool;
+pub use island::IslandTool;
+pub use lasso::{Contour, LassoTool};
+pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
 
 use crate::core::{Plane, Window};
@@ -24,11 +30,18 @@ pub enum ToolKind {
     Eraser,
     /// Window and level with the primary button.
     WindowLevel,
+    /// Polygon and freehand contours.
+    Lasso,
+    /// Grows a region from a seed.
+    Region,
+    /// Keeps or removes the clicked part.
+    Island,
 }
 
 impl ToolKind {
     /// In the order of the tool bar and of the digit keys.
-    pub const ALL: [Self; 4] = [Self::Crosshair, Self::Brush, Self::Eraser, Self::WindowLevel];
+    pub const ALL: [Self; 7] =
+        [Self::Crosshair, Self::Brush, Self::Eraser, Self::WindowLevel, Self::Lasso, Self::Region, Self::Island];
 
     /// Name for buttons and screen readers.
     pub fn name(self) -> &'static str {
@@ -37,11 +50,19 @@ impl ToolKind {
             Self::Brush => "Brush",
             Self::Eraser => "Eraser",
             Self::WindowLevel => "Window/level",
+            Self::Lasso => "Lasso",
+            Self::Region => "Grow region",
+            Self::Island => "Islands",
         }
     }
 
     /// Whether it changes the mask.
     pub fn edits(self) -> bool {
+        self.paints() || matches!(self, Self::Lasso | Self::Region | Self::Island)
+    }
+
+    /// Whether it paints with the brush.
+    pub fn paints(self) -> bool {
         matches!(self, Self::Brush | Self::Eraser)
     }
 }
@@ -71,6 +92,12 @@ pub struct PointerEvent {
     pub inverse: bool,
     /// The window now in use.
     pub window: Window,
+}
+
+/// The voxel under the pointer, or `None` before the first voxel of an axis; beyond the last the edit itself refuses.
+fn voxel_under(event: &PointerEvent) -> Option<[usize; 3]> {
+    let voxel = (event.voxel + 0.5).floor();
+    (voxel.is_finite() && voxel.min_element() >= 0.0).then(|| voxel.to_array().map(|v| v as usize))
 }
 
 /// A tool turns pointer events into commands and keeps only what a drag needs.

@@ -6,6 +6,7 @@ use super::panels::path_dialog::Purpose;
 use super::shortcuts::Action;
 use super::viewer::upwards;
 use crate::core::PlaneAxes;
+use crate::edit::{Operation, Over};
 use crate::tools::ToolKind;
 use crate::workspace::{
     Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, SettingsCommand, ThemeChoice, ViewCommand,
@@ -74,6 +75,31 @@ impl MainWindow {
                 self.layout.reveal(Pane::Review);
                 out.extend(self.review.compare(workspace));
             }
+            Action::Operation(kind) => {
+                self.layout.reveal(Pane::Edit);
+                self.edit.choose(kind);
+                out.push(EditCommand::CancelPreview.into());
+            }
+            Action::PreviewOperation => out.extend(self.edit.preview(workspace, self.viewer.focus())),
+            Action::Confirm if self.belt.lasso.contour().is_some() => out.extend(self.belt.lasso.close()),
+            Action::Confirm => out.push(EditCommand::ApplyPreview.into()),
+            Action::CopySlice(by) => self.copy_slice(by, workspace, out),
+            Action::NextPaintOver => {
+                let mut rules = workspace.rules;
+                let active = workspace.active_document().map_or(1, |d| d.active_segment);
+                rules.over = match rules.over {
+                    Over::All => Over::Background,
+                    Over::Background => Over::Segment(active),
+                    Over::Segment(_) => Over::All,
+                };
+                out.push(EditCommand::Rules(rules).into());
+            }
+            Action::ToggleHuRule => {
+                let mut rules = workspace.rules;
+                rules.hu_only = !rules.hu_only;
+                out.push(EditCommand::Rules(rules).into());
+            }
+            Action::SwapLungs => out.push(SegmentCommand::SwapLungs.into()),
             Action::ToggleDifference => out.extend(self.review.toggle_difference(workspace)),
         }
     }
@@ -93,6 +119,18 @@ impl MainWindow {
         let plane = self.viewer.focus();
         if let Some(document) = workspace.active_document() {
             out.push(ViewCommand::Scroll { plane, slices: by * upwards(document, plane) }.into());
+        }
+    }
+
+    fn copy_slice(&mut self, by: i64, workspace: &Workspace, out: &mut Vec<Command>) {
+        let plane = self.viewer.focus();
+        let Some(document) = workspace.active_document() else { return };
+        let axes = PlaneAxes::of(&document.case.geometry, plane);
+        let from = document.slice_index(plane);
+        let Some(to) = from.checked_add_signed((by * upwards(document, plane)) as isize) else { return };
+        if to < axes.size(&document.case.geometry)[2] {
+            out.push(EditCommand::Apply(Operation::CopySlice { axis: axes.through, from, to }).into());
+            out.push(ViewCommand::Slice { plane, index: to }.into());
         }
     }
 

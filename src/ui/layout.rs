@@ -1,5 +1,6 @@
 //! The arrangement of panes: slices in the middle, patients at the left, layers, training and review at the right.
 
+use super::panels::edit_mask::EditPanel;
 use super::panels::layers::LayersPanel;
 use super::panels::path_dialog::PathDialog;
 use super::panels::review::ReviewPanel;
@@ -16,6 +17,7 @@ pub enum Pane {
     Slices(Plane),
     Patients,
     Layers,
+    Edit,
     Train,
     Review,
 }
@@ -27,6 +29,7 @@ impl Pane {
             Self::Slices(plane) => plane.name(),
             Self::Patients => "Patients",
             Self::Layers => "Layers",
+            Self::Edit => "Edit mask",
             Self::Train => "Train",
             Self::Review => "Review",
         }
@@ -49,7 +52,7 @@ impl Layout {
         share(&mut tiles, slices, &[(axial, 1.6), (others, 1.0)]);
         let patients = tiles.insert_pane(Pane::Patients);
         let left = tiles.insert_tab_tile(vec![patients]);
-        let tabs = [Pane::Layers, Pane::Train, Pane::Review].map(|p| tiles.insert_pane(p));
+        let tabs = [Pane::Layers, Pane::Edit, Pane::Train, Pane::Review].map(|p| tiles.insert_pane(p));
         let right = tiles.insert_tab_tile(tabs.to_vec());
         let root = tiles.insert_horizontal_tile(vec![left, slices, right]);
         share(&mut tiles, root, &[(left, 0.19), (slices, 0.56), (right, 0.25)]);
@@ -92,6 +95,7 @@ pub struct Panes<'a> {
     pub viewer: &'a mut Viewer,
     pub belt: &'a mut ToolBelt,
     pub layers: &'a mut LayersPanel,
+    pub edit: &'a mut EditPanel,
     pub train: &'a mut TrainPanel,
     pub review: &'a mut ReviewPanel,
     pub dialog: &'a mut PathDialog,
@@ -113,6 +117,7 @@ impl Behavior<Pane> for Panes<'_> {
         Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8)).show(ui, |ui| match *pane {
             Pane::Patients => super::panels::patients::show(ui, self.workspace, self.out),
             Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Edit => self.edit.show(ui, self.workspace, self.viewer.focus(), self.out),
             Pane::Train => self.train.show(ui, self.workspace, self.dialog, self.out),
             Pane::Review => self.review.show(ui, self.workspace, self.dialog, self.out),
             Pane::Slices(_) => {}

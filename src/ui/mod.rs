@@ -17,6 +17,7 @@ use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Setting
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
 use layout::Layout;
+use panels::edit_mask::EditPanel;
 use panels::layers::LayersPanel;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
@@ -39,6 +40,7 @@ pub struct MainWindow {
     viewer: Viewer,
     belt: ToolBelt,
     layers: LayersPanel,
+    edit: EditPanel,
     train: TrainPanel,
     review: ReviewPanel,
     dialog: PathDialog,
@@ -65,6 +67,7 @@ impl MainWindow {
             viewer: Viewer::new(target_format),
             belt: ToolBelt::default(),
             layers: LayersPanel::default(),
+            edit: EditPanel::default(),
             train: TrainPanel::default(),
             review: ReviewPanel::default(),
             dialog: PathDialog::default(),
@@ -172,6 +175,7 @@ impl MainWindow {
                 viewer: &mut self.viewer,
                 belt: &mut self.belt,
                 layers: &mut self.layers,
+                edit: &mut self.edit,
                 train: &mut self.train,
                 review: &mut self.review,
                 dialog: &mut self.dialog,

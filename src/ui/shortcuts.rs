@@ -1,5 +1,6 @@
 //! The one table that binds keys. The key sheet, the command palette and the menus read it too.
 
+use super::panels::edit_mask::OperationKind;
 use crate::tools::ToolKind;
 use egui::{Key, Modifiers};
 
@@ -46,6 +47,17 @@ pub enum Action {
     Compare,
     ToggleDifference,
     ToggleTheme,
+    /// Brings an operation up in the Edit tab.
+    Operation(OperationKind),
+    PreviewOperation,
+    /// Closes the polygon or does what the preview shows.
+    Confirm,
+    /// Copies the segment to the next slice up (1) or down (-1) and goes there.
+    CopySlice(i64),
+    /// Next rule of what may be painted over.
+    NextPaintOver,
+    ToggleHuRule,
+    SwapLungs,
 }
 
 /// One line of the table.
@@ -60,6 +72,7 @@ pub struct Binding {
 
 const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
+const SHIFT: Modifiers = Modifiers::SHIFT;
 const CTRL_SHIFT: Modifiers = Modifiers { alt: false, ctrl: false, shift: true, mac_cmd: false, command: true };
 
 const fn bind(
@@ -88,11 +101,28 @@ pub const BINDINGS: &[Binding] = &[
     bind("Tools", "Brush", Action::Tool(ToolKind::Brush), NONE, Some(Key::B)),
     bind("Tools", "Eraser", Action::Tool(ToolKind::Eraser), NONE, Some(Key::E)),
     bind("Tools", "Window/level", Action::Tool(ToolKind::WindowLevel), NONE, Some(Key::L)),
+    bind("Tools", "Lasso: polygon by clicks, freehand by dragging", Action::Tool(ToolKind::Lasso), NONE, Some(Key::P)),
+    bind("Tools", "Grow a region from a click", Action::Tool(ToolKind::Region), NONE, Some(Key::Y)),
+    bind("Tools", "Keep or remove the clicked island", Action::Tool(ToolKind::Island), NONE, Some(Key::K)),
     bind("Tools", "Last tool", Action::LastTool, NONE, Some(Key::Space)),
     bind("Tools", "Smaller brush", Action::BrushBy(1.0 / 1.15), NONE, Some(Key::Minus)),
     bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Equals)),
     bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Plus)),
     bind("Tools", "Sphere or disc brush", Action::ToggleSphere, NONE, Some(Key::N)),
+    bind("Edit mask", "Close the polygon, or apply the preview", Action::Confirm, NONE, Some(Key::Enter)),
+    bind("Edit mask", "Preview the operation", Action::PreviewOperation, SHIFT, Some(Key::Enter)),
+    bind("Edit mask", "Copy the segment one slice up", Action::CopySlice(1), SHIFT, Some(Key::ArrowUp)),
+    bind("Edit mask", "Copy the segment one slice down", Action::CopySlice(-1), SHIFT, Some(Key::ArrowDown)),
+    bind("Edit mask", "Threshold", Action::Operation(OperationKind::Threshold), SHIFT, Some(Key::T)),
+    bind("Edit mask", "Islands", Action::Operation(OperationKind::Islands), SHIFT, Some(Key::I)),
+    bind("Edit mask", "Fill holes", Action::Operation(OperationKind::Holes), SHIFT, Some(Key::H)),
+    bind("Edit mask", "Fill between slices", Action::Operation(OperationKind::Between), SHIFT, Some(Key::B)),
+    bind("Edit mask", "Smooth", Action::Operation(OperationKind::Smooth), SHIFT, Some(Key::S)),
+    bind("Edit mask", "Margin", Action::Operation(OperationKind::Margin), SHIFT, Some(Key::M)),
+    bind("Edit mask", "Combine segments", Action::Operation(OperationKind::Logic), SHIFT, Some(Key::C)),
+    bind("Edit mask", "Paint over everything, background, this segment", Action::NextPaintOver, SHIFT, Some(Key::O)),
+    bind("Edit mask", "Only values in the paint range, or all", Action::ToggleHuRule, SHIFT, Some(Key::U)),
+    bind("Edit mask", "Exchange left and right lung", Action::SwapLungs, SHIFT, Some(Key::X)),
     bind("Segments", "Previous segment", Action::SegmentBy(-1), NONE, Some(Key::Q)),
     bind("Segments", "Next segment", Action::SegmentBy(1), NONE, Some(Key::W)),
     bind("Segments", "Add a segment", Action::AddSegment, CTRL_SHIFT, Some(Key::A)),
@@ -149,6 +179,8 @@ pub const POINTER_HABITS: &[(&str, &str)] = &[
     ("Middle drag", "pan"),
     ("Right drag", "window (across) and level (down)"),
     ("Ctrl held while painting", "erase"),
+    ("Ctrl held at the start of a lasso", "remove"),
+    ("Drag after the click of Grow region", "tolerance"),
     ("Double click on a pane", "one pane or all"),
     ("Escape while painting", "take the stroke back"),
 ];

@@ -12,6 +12,8 @@ pub const PLANE_COLORS: [Color32; 3] =
     [Color32::from_rgb(236, 96, 92), Color32::from_rgb(110, 190, 110), Color32::from_rgb(232, 200, 84)];
 /// Difference overlay: only A, only B, both; apart for the common forms of colour blindness.
 pub const DIFFERENCE_COLORS: [[u8; 3]; 3] = [[230, 159, 0], [0, 114, 178], [0, 158, 115]];
+/// What a preview would add and take away: brighter than every segment.
+pub const PREVIEW_COLORS: [[u8; 3]; 2] = [[190, 255, 60], [255, 70, 70]];
 /// Accent of active controls.
 pub const ACCENT: Color32 = Color32::from_rgb(64, 140, 210);
 

@@ -1,7 +1,9 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
+use super::masking::EditRules;
 use super::settings::{GpuSharing, ThemeChoice};
 use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
+use crate::edit::Operation;
 use crate::nn::DeviceChoice;
 use glam::DVec3;
 use std::path::PathBuf;
@@ -104,8 +106,19 @@ pub enum EditCommand {
     BrushRadius(f64),
     /// A sphere instead of a disc in the slice.
     BrushSphere(bool),
+    /// What every editing tool may change.
+    Rules(EditRules),
+    /// Shows what an operation on the active segment would change.
+    Preview(Operation),
+    /// Does what the preview shows.
+    ApplyPreview,
+    CancelPreview,
+    /// Does an operation on the active segment at once, or as a job when it may take long.
+    Apply(Operation),
     Undo,
     Redo,
+    /// Undoes or redoes until this many steps of [`super::Document::steps`] are done.
+    JumpTo(usize),
 }
 
 /// The layers of the active case.
@@ -135,6 +148,13 @@ pub enum SegmentCommand {
     Lock(LabelId, bool),
     Visible(LabelId, bool),
     Delete(LabelId),
+    /// Gives all voxels of the first segment to the second and deletes the first.
+    Merge {
+        from: LabelId,
+        into: LabelId,
+    },
+    /// Exchanges the voxels of the left and the right lung.
+    SwapLungs,
 }
 
 /// Files of the active case.

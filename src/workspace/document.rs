@@ -1,6 +1,7 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
 use super::editing::{Entry, OngoingStroke, Recoloured};
+use super::masking::Masking;
 use super::saving::Protection;
 use super::volumes::LabelCounts;
 use crate::core::{
@@ -67,6 +68,7 @@ pub struct Document {
     /// A save is being written.
     pub(super) saving: bool,
     pub(super) recoloured: Option<Recoloured>,
+    pub(super) masking: Masking,
 }
 
 impl Document {
@@ -101,6 +103,7 @@ impl Document {
             waiting: Vec::new(),
             saving: false,
             recoloured: None,
+            masking: Masking::default(),
         }
     }
 
@@ -179,6 +182,11 @@ impl Document {
     /// Name of the step that redo would bring back.
     pub fn redo_name(&self) -> Option<&str> {
         self.history.redo_name()
+    }
+
+    /// Names of the steps of the history, oldest first, and how many of them are done.
+    pub fn steps(&self) -> (Vec<&str>, usize) {
+        (self.history.names().collect(), self.history.position())
     }
 
     /// Index of the shown slice of a plane.

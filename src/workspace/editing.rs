@@ -1,6 +1,6 @@
 //! Strokes, undo and redo. A stroke is one transaction: begin, extend, then commit or abort.
 
-use super::{Document, EditCommand, Notice, Workspace};
+use super::{Document, EditCommand, Workspace};
 use crate::core::{CaseId, LabelId, Layer, LayerId};
 use crate::edit::{Brush, BrushShape, Delta, HistoryEntry, PaintRule, Stroke};
 use crate::io::journal::JournalEntry;
@@ -99,37 +99,24 @@ impl Workspace {
             EditCommand::BrushRadius(mm) if mm.is_finite() => self.brush.radius_mm = mm.clamp(0.1, 200.0),
             EditCommand::BrushRadius(_) => {}
             EditCommand::BrushSphere(on) => self.brush.sphere = on,
+            EditCommand::Rules(rules) => self.rules = rules,
+            EditCommand::Preview(operation) => self.operate(operation, false),
+            EditCommand::ApplyPreview => self.apply_preview(),
+            EditCommand::CancelPreview => self.cancel_preview(),
+            EditCommand::Apply(operation) => self.operate(operation, true),
             EditCommand::Undo => self.step_history(true),
             EditCommand::Redo => self.step_history(false),
+            EditCommand::JumpTo(position) => self.jump_to(position),
         }
     }
 
     fn begin_stroke(&mut self, erase: bool, through_axis: usize) {
         let (radius_mm, sphere) = (self.brush.radius_mm, self.brush.sphere);
-        let Some(id) = self.active else { return };
-        if self.active_document().is_some_and(|d| d.layer().is_none()) {
-            // Painting on a case without a mask starts one, as a pencil on paper would.
-            self.new_layer(id);
-        }
-        let Some(document) = self.document_mut(id) else { return };
-        if document.stroke.is_some() {
-            return;
-        }
-        let Some(layer) = document.layer() else { return };
-        let Some(segment) = layer.segment(document.active_segment) else {
-            self.notify(Notice::warning("Add or choose a segment to paint with."));
-            return;
-        };
-        if segment.locked {
-            let text = format!("{} is locked: unlock it in the segment list to paint.", segment.name);
-            self.notify(Notice::warning(text));
-            return;
-        }
-        let mut locked = [false; 256];
-        for s in layer.segments.iter().filter(|s| s.locked) {
-            locked[usize::from(s.id)] = true;
-        }
-        let rule = if erase { PaintRule::erase(segment.id, locked) } else { PaintRule::paint(segment.id, locked) };
+        let Some(target) = self.target() else { return };
+        let Some(document) = self.document_mut(target.case) else { return };
+        document.drop_preview();
+        let Some(layer) = document.case.layer(target.layer) else { return };
+        let rule = if erase { target.rule.erasing(target.rule.label) } else { target.rule };
         let shape = if sphere { BrushShape::Sphere } else { BrushShape::Round2d { through_axis } };
         let ongoing = OngoingStroke {
             layer: layer.id,
@@ -187,6 +174,17 @@ impl Workspace {
             (None, false) => "Nothing to redo.".into(),
         };
         self.status = text;
+    }
+
+    fn jump_to(&mut self, position: usize) {
+        let Some(document) = self.active_document_mut() else { return };
+        if document.stroke.is_some() {
+            return;
+        }
+        while document.history.position() > position && document.undo().is_some() {}
+        while document.history.position() < position && document.redo().is_some() {}
+        let (done, all) = (document.history.position(), document.history.names().count());
+        self.status = format!("{done} of {all} steps are done");
     }
 
     /// Runs `change` on the layers of a case as one named step that undo takes back.

@@ -1,8 +1,8 @@
 //! Layers and segments: adding, naming, colouring, locking, deleting. Each is one undoable step.
 
-use super::{LayerCommand, Notice, SegmentCommand, Workspace};
-use crate::core::{CaseId, Flips, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
-use crate::edit::erase_segment;
+use super::{Document, LayerCommand, Notice, SegmentCommand, Workspace};
+use crate::core::{CaseId, Code, Flips, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
+use crate::edit::{erase_segment, replace_label, swap_labels};
 
 impl Workspace {
     pub(super) fn apply_layer(&mut self, command: LayerCommand) {
@@ -150,6 +150,8 @@ impl Workspace {
                 }
             }
             SegmentCommand::Delete(label) => self.delete_segment(label),
+            SegmentCommand::Merge { from, into } => self.merge_segments(from, into),
+            SegmentCommand::SwapLungs => self.swap_lungs(),
         }
     }
 
@@ -219,5 +221,55 @@ impl Workspace {
                 layer.segments.retain(|s| s.id != label);
             }
         });
+    }
+
+    fn merge_segments(&mut self, from: LabelId, into: LabelId) {
+        let Some(id) = self.active else { return };
+        let Some(layer) = self.document(id).and_then(Document::layer) else { return };
+        let (Some(a), Some(b)) = (layer.segment(from), layer.segment(into)) else { return };
+        if from == into {
+            return;
+        }
+        if a.locked || b.locked {
+            self.notify(Notice::warning("One of the segments is locked: unlock it before joining them."));
+            return;
+        }
+        let name = format!("Merge {} into {}", a.name, b.name);
+        self.change_layers(id, &name, |d| {
+            if let Some(layer) = d.active_layer.and_then(|l| d.case.layer_mut(l)) {
+                replace_label(&mut layer.labels, from, into);
+                layer.segments.retain(|s| s.id != from);
+                d.active_segment = into;
+            }
+        });
+    }
+
+    /// A network that takes left for right is put right by exchanging the voxels; names and colours stay.
+    fn swap_lungs(&mut self) {
+        let Some(document) = self.active_document_mut() else { return };
+        let Some(layer) = document.layer() else { return };
+        let lung = |code: &str| {
+            // A name that was typed says it as well as a code that came with a file.
+            let is = |c: Option<&Code>| c.is_some_and(|c| c.scheme == "SCT" && c.value == code);
+            let is_it = |s: &&Segment| is(Segment::new(s.id, s.name.as_str()).code.as_ref()) || is(s.code.as_ref());
+            layer.segments.iter().find(is_it).map(|s| (s.id, s.locked))
+        };
+        // SNOMED CT, as in DICOM PS3.16: left and right lung.
+        let (id, left, right) = (layer.id, lung("44029006"), lung("3341006"));
+        let (Some(left), Some(right)) = (left, right) else {
+            self.notify(Notice::warning("Name one segment Left lung and another Right lung to exchange them."));
+            return;
+        };
+        if left.1 || right.1 {
+            self.notify(Notice::warning("A lung is locked: unlock both before exchanging them."));
+            return;
+        }
+        if document.stroke.is_some() {
+            return;
+        }
+        let Some(layer) = document.case.layer_mut(id) else { return };
+        let delta = swap_labels(&mut layer.labels, left.0, right.0);
+        document.mark_bricks(id, delta.bricks.iter().map(|b| b.index));
+        document.record_labels("Exchange left and right lung".into(), id, delta);
     }
 }

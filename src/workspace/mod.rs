@@ -8,6 +8,7 @@ mod document;
 mod editing;
 mod exporting;
 mod layers;
+mod masking;
 mod modelling;
 mod notice;
 mod opening;
@@ -27,6 +28,7 @@ pub use command::{
     SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
 };
 pub use document::{Dirty, Document, ViewState};
+pub use masking::{EditRules, HU_RANGES, Preview};
 pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
 pub use notice::{Level, Notice};
 pub use question::ResampleQuestion;
@@ -69,6 +71,7 @@ pub struct Workspace {
     pub settings: Settings,
     pub home: Home,
     pub brush: BrushSettings,
+    pub rules: EditRules,
     pub overlay: Overlay,
     /// What the last scan found.
     pub scan: Option<Scan>,
@@ -99,6 +102,7 @@ impl Workspace {
         let mut workspace = Self {
             settings,
             brush: BrushSettings { radius_mm: 5.0, sphere: false },
+            rules: EditRules::default(),
             overlay: Overlay { visible: true, opacity: 0.4, fill: true, outline: true, crosshair: true, smooth: true },
             scan: None,
             models: ModelRoom::default(),
@@ -146,6 +150,7 @@ impl Workspace {
                 self.tasks.push((id, task));
             }
         }
+        self.drop_stale_previews();
         self.watch_journals();
     }
 
@@ -214,6 +219,7 @@ impl Workspace {
 
     fn close(&mut self, id: CaseId) {
         if let Some(document) = self.document_mut(id) {
+            document.stop_operation();
             document.end_protection();
         }
         self.remove_document(id);

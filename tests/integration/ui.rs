@@ -4,6 +4,7 @@ mod editing;
 mod layers;
 mod models;
 mod opening;
+mod operations;
 mod picture;
 mod resample;
 mod review;

@@ -1,5 +1,6 @@
 //! The menu bar. Every entry does something now; what does not apply is not shown.
 
+use super::edit_mask::OperationKind;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::workspace::{Command, OpenCommand, Workspace};
 use egui::{Button, Ui};
@@ -88,6 +89,17 @@ pub fn show(
                 ui.separator();
                 entry(ui, "New layer", Action::NewLayer, actions);
                 entry(ui, "Add segment", Action::AddSegment, actions);
+                ui.separator();
+                ui.menu_button("Edit mask", |ui| {
+                    for kind in OperationKind::ALL {
+                        entry(ui, &format!("{}…", kind.name()), Action::Operation(kind), actions);
+                    }
+                    ui.separator();
+                    entry(ui, "Copy to the slice above", Action::CopySlice(1), actions);
+                    entry(ui, "Copy to the slice below", Action::CopySlice(-1), actions);
+                    super::edit_mask::menu_entries(ui, document, out);
+                    entry(ui, "Exchange left and right lung", Action::SwapLungs, actions);
+                });
             });
         }
         ui.menu_button("View", |ui| {

@@ -1,11 +1,12 @@
 //! Tools, brush size, window and overlay: what a hand reaches for while it works.
 
 use crate::core::{PRESETS, VoiFunction, Window};
-use crate::tools::ToolKind;
+use crate::edit::{LassoMode, Over};
+use crate::tools::{MAX_TOLERANCE, ToolKind};
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
-use egui::{ComboBox, DragValue, Slider, Ui};
+use egui::{ComboBox, DragValue, RichText, Slider, Ui};
 
 /// Draws the bar; tools are chosen in `belt`.
 pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
@@ -18,14 +19,72 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         }
         let Some(document) = workspace.active_document() else { return };
         ui.separator();
-        if belt.current().edits() {
-            brush(ui, workspace, out);
-            ui.separator();
-        }
         window(ui, document, out);
         ui.separator();
         overlay(ui, workspace, out);
     });
+    if belt.current().edits() && workspace.active_document().is_some() {
+        ui.horizontal_wrapped(|ui| {
+            options(ui, workspace, belt, out);
+            rules_in_force(ui, workspace);
+        });
+    }
+}
+
+/// Rules narrow what every tool does: they are said where the hand works, so that none is forgotten.
+fn rules_in_force(ui: &mut Ui, workspace: &Workspace) {
+    let rules = &workspace.rules;
+    let segment = |label| {
+        let layer = workspace.active_document().and_then(|d| d.layer());
+        layer.and_then(|l| l.segment(label)).map_or_else(|| "another segment".to_owned(), |s| s.name.clone())
+    };
+    let mut words = Vec::new();
+    match rules.over {
+        Over::All => {}
+        Over::Background => words.push("only over background".to_owned()),
+        Over::Segment(label) => words.push(format!("only over {}", segment(label))),
+    }
+    if rules.hu_only {
+        words.push(format!("only {} to {} HU", rules.hu[0], rules.hu[1]));
+    }
+    if rules.inside.is_some() {
+        words.push("only inside a segment".to_owned());
+    }
+    if !words.is_empty() {
+        ui.separator();
+        let text = format!("Paint rules: {}", words.join(", "));
+        ui.label(RichText::new(text).color(super::patients::warning_color(ui)));
+    }
+}
+
+/// What the tool in hand can be told.
+fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
+    match belt.current() {
+        ToolKind::Brush | ToolKind::Eraser => brush(ui, workspace, out),
+        ToolKind::Lasso => {
+            let mode = &mut belt.lasso.mode;
+            for (value, text, hint) in [
+                (LassoMode::Add, "Add", "What the contour encloses joins the segment; with Ctrl it leaves it"),
+                (LassoMode::Remove, "Remove", "What the contour encloses leaves the segment"),
+                (LassoMode::KeepInside, "Keep inside", "What lies outside the contour leaves the segment"),
+            ] {
+                ui.selectable_value(mode, value, text).on_hover_text(hint);
+            }
+        }
+        ToolKind::Region => {
+            let label = ui.label("Tolerance");
+            let value = DragValue::new(&mut belt.region.tolerance).range(0..=MAX_TOLERANCE).suffix(" HU");
+            ui.add(value).labelled_by(label.id).on_hover_text("Drag after the click to change it");
+            ui.checkbox(&mut belt.region.volume, "3-D").on_hover_text("Grow through the slices too");
+        }
+        ToolKind::Island => {
+            let remove = &mut belt.island.remove;
+            ui.selectable_value(remove, false, "Keep clicked").on_hover_text("With Ctrl: remove");
+            ui.selectable_value(remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
+            ui.checkbox(&mut belt.island.volume, "3-D").on_hover_text("Connected through the slices too");
+        }
+        ToolKind::Crosshair | ToolKind::WindowLevel => {}
+    }
 }
 
 fn brush(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {

@@ -2,6 +2,7 @@
 
 use crate::core::{Geometry, Plane, PlaneAxes};
 use crate::render::PaneView;
+use crate::tools::Contour;
 use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Vec2};
 use glam::{DVec2, DVec3};
@@ -89,6 +90,33 @@ pub fn brush(painter: &Painter, at: Pos2, radius_points: f32, erase: bool) {
     let radius = radius_points.max(1.5);
     painter.circle_stroke(at, radius, Stroke::new(2.5, Color32::from_black_alpha(140)));
     painter.circle_stroke(at, radius, Stroke::new(1.0, color));
+}
+
+/// The contour being drawn, to the pointer and back to its first corner.
+pub fn contour(
+    painter: &Painter,
+    rect: Rect,
+    view: &PaneView,
+    geometry: &Geometry,
+    contour: &Contour,
+    pointer: Option<Pos2>,
+    scale: f32,
+) {
+    let place = |voxel: DVec3| {
+        let at = view.screen_from_voxel(geometry, voxel);
+        rect.min + Vec2::new(at.x as f32, at.y as f32) / scale
+    };
+    let mut points: Vec<Pos2> = contour.corners.iter().map(|&c| place(c)).collect();
+    let Some(&first) = points.first() else { return };
+    points.extend(pointer);
+    let color = Color32::from_rgb(250, 250, 250);
+    for (width, color) in [(3.0, Color32::from_black_alpha(150)), (1.2, color)] {
+        painter.line(points.clone(), Stroke::new(width, color));
+    }
+    if let Some(&last) = points.last() {
+        painter.line_segment([last, first], Stroke::new(1.0, color.gamma_multiply(0.5)));
+    }
+    painter.circle(first, 4.0, Color32::from_black_alpha(150), Stroke::new(1.2, color));
 }
 
 /// Physical pixels of a pane from a position in points.

@@ -3,13 +3,17 @@
 use super::annotations::pixel;
 use crate::core::{Geometry, PlaneAxes, Window};
 use crate::render::PaneView;
-use crate::tools::{BrushTool, CrosshairTool, Phase, PointerEvent, Tool, ToolKind, WindowLevelTool};
-use crate::workspace::Command;
+use crate::tools::{
+    BrushTool, CrosshairTool, IslandTool, LassoTool, Phase, PointerEvent, RegionTool, Tool, ToolKind, WindowLevelTool,
+};
+use crate::workspace::{Command, EditCommand};
 use egui::{Event, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2};
 use glam::DVec2;
 
 /// Points of smooth scrolling that count as one notch of a wheel.
 const POINTS_PER_NOTCH: f32 = 40.0;
+/// Points around the first corner of a polygon within which a click closes it.
+const CLOSING_DISTANCE: f32 = 9.0;
 
 /// The tools with their drag state, shared by all panes.
 #[derive(Default)]
@@ -19,6 +23,9 @@ pub struct ToolBelt {
     brush: BrushTool,
     crosshair: CrosshairTool,
     window_level: WindowLevelTool,
+    pub lasso: LassoTool,
+    pub region: RegionTool,
+    pub island: IslandTool,
     /// The secondary button's own window/level.
     side: WindowLevelTool,
     /// Pane in which a drag began, with its button.
@@ -34,6 +41,7 @@ impl ToolBelt {
     /// Takes another tool.
     pub fn choose(&mut self, tool: ToolKind) {
         if tool != self.current {
+            self.lasso.drop_contour();
             self.previous = self.current;
             self.current = tool;
         }
@@ -41,6 +49,7 @@ impl ToolBelt {
 
     /// Swaps with the tool before.
     pub fn swap(&mut self) {
+        self.lasso.drop_contour();
         std::mem::swap(&mut self.current, &mut self.previous);
     }
 
@@ -56,6 +65,9 @@ impl ToolBelt {
         match self.current {
             ToolKind::Crosshair => &mut self.crosshair,
             ToolKind::WindowLevel => &mut self.window_level,
+            ToolKind::Lasso => &mut self.lasso,
+            ToolKind::Region => &mut self.region,
+            ToolKind::Island => &mut self.island,
             ToolKind::Brush | ToolKind::Eraser => {
                 self.brush.erase = self.current == ToolKind::Eraser;
                 &mut self.brush
@@ -125,6 +137,10 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                 belt.grab = Some((pane.id, *button, *pos));
                 if *button != PointerButton::Middle {
                     let inverse = modifiers.ctrl || modifiers.command;
+                    if *button == PointerButton::Primary && closes_contour(pane, view, belt, *pos) {
+                        out.extend(belt.lasso.close());
+                        continue;
+                    }
                     let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
                     out.extend(belt.tool(*button).pointer(&e));
                 }
@@ -152,12 +168,28 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                 end(pane, view, belt, Phase::Release, None, &mut out);
             }
             Event::Key { key: egui::Key::Escape, pressed: true, .. } => {
+                if belt.grab.is_none() && !ui.ctx().egui_wants_keyboard_input() {
+                    belt.lasso.drop_contour();
+                    out.push(EditCommand::CancelPreview.into());
+                }
                 end(pane, view, belt, Phase::Cancel, None, &mut out);
             }
             _ => {}
         }
     }
     out
+}
+
+/// Whether a press lies on the first corner of the polygon that is being drawn in this pane.
+fn closes_contour(pane: &PaneInput<'_>, view: &PaneView, belt: &ToolBelt, pos: Pos2) -> bool {
+    let Some(contour) = belt.lasso.contour().filter(|_| belt.current == ToolKind::Lasso) else { return false };
+    let through = PlaneAxes::of(pane.geometry, view.plane).through;
+    if contour.axis != through || contour.index != view.slice_index(pane.geometry) || contour.corners.len() < 3 {
+        return false;
+    }
+    let first = view.screen_from_voxel(pane.geometry, contour.corners[0]);
+    let here = pixel(pane.rect, pos, pane.scale);
+    (first - here).length() <= f64::from(CLOSING_DISTANCE * pane.scale)
 }
 
 fn end(

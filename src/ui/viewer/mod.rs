@@ -8,10 +8,10 @@ pub use input::ToolBelt;
 /// The texture format of the surface that slices are drawn to.
 pub use wgpu::TextureFormat as TargetFormat;
 
-use crate::core::{CaseId, LabelId, LayerId, PRESETS, Plane, PlaneAxes};
+use crate::core::{CaseId, LabelId, Layer, LayerId, PRESETS, Plane, PlaneAxes};
 use crate::render::{DifferenceColors, Interpolation, LabelColors, Overlay, PaneId, PaneView, SliceView};
 use crate::tools::ToolKind;
-use crate::ui::theme::{DIFFERENCE_COLORS, PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS};
+use crate::ui::theme::{DIFFERENCE_COLORS, PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS, PREVIEW_COLORS};
 use crate::workspace::{Command, Dirty, Document, EditCommand, ViewCommand, Workspace};
 use annotations::pixel;
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Sense, Slider, Stroke, StrokeKind, Ui, Vec2};
@@ -130,20 +130,18 @@ impl Viewer {
             Shown::Difference { a, b } => [Some(a.0), Some(b.0)],
         };
         for (slot, layer) in wanted.into_iter().enumerate() {
-            let layer = layer.and_then(|l| document.case.layer(l));
+            let layer = layer.and_then(|l| Some((l, document.drawn_labels(l)?)));
             match (layer, self.feed.layer(slot)) {
                 (None, None) => {}
                 (None, Some(_)) => self.feed.set_layer(slot, None),
-                (Some(layer), have) if have != Some(layer.id) => {
-                    self.feed.set_layer(slot, Some((layer.id, &layer.labels)));
-                }
-                (Some(layer), _) => match dirty.get(&layer.id) {
+                (Some((id, labels)), have) if have != Some(id) => self.feed.set_layer(slot, Some((id, labels))),
+                (Some((id, labels)), _) => match dirty.get(&id) {
                     Some(Dirty::All) => {
-                        let all = (0..layer.labels.brick_count() as u32).collect();
-                        self.feed.push_bricks(slot, &layer.labels, &all);
+                        let all = (0..labels.brick_count() as u32).collect();
+                        self.feed.push_bricks(slot, labels, &all);
                     }
                     Some(Dirty::Bricks(bricks)) if !bricks.is_empty() => {
-                        self.feed.push_bricks(slot, &layer.labels, bricks);
+                        self.feed.push_bricks(slot, labels, bricks);
                     }
                     _ => {}
                 },
@@ -252,7 +250,7 @@ impl Viewer {
                 .case
                 .layer(a)
                 .filter(|l| l.visible)
-                .map_or(Overlay::None, |l| Overlay::Labels { colors: LabelColors::from_segments(&l.segments) }),
+                .map_or(Overlay::None, |l| Overlay::Labels { colors: colors(document, l) }),
             Shown::Difference { a, b } if visible => {
                 let [only_a, only_b, both] = DIFFERENCE_COLORS.map(|[r, g, b]| [r, g, b, 255]);
                 Overlay::Difference { a: a.1, b: b.1, colors: DifferenceColors { only_a, only_b, both } }
@@ -279,6 +277,19 @@ impl Viewer {
         };
         ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
     }
+}
+
+/// Colours of a layer's segments, and of what a preview would change in it.
+fn colors(document: &Document, layer: &Layer) -> LabelColors {
+    let colors = LabelColors::from_segments(&layer.segments);
+    let Some(preview) = document.preview().filter(|p| p.layer == layer.id) else { return colors };
+    let mut table = *colors.table();
+    for (mark, [r, g, b]) in preview.marks.iter().zip(PREVIEW_COLORS) {
+        if let Some(label) = mark {
+            table[usize::from(*label)] = [r, g, b, 255];
+        }
+    }
+    LabelColors::new(table)
 }
 
 /// Which index direction "up" is: towards the head, the front or the patient's right.
@@ -386,7 +397,16 @@ fn annotate(
     if focused {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, PLANE_COLORS[number].gamma_multiply(0.6)), StrokeKind::Inside);
     }
-    if hovered && belt.current().edits() {
+    if let Some(contour) = belt.lasso.contour().filter(|c| c.axis == axis && c.index == view.slice_index(geometry)) {
+        let pointer = ui.input(|i| i.pointer.hover_pos()).filter(|_| hovered);
+        annotations::contour(&painter, rect, view, geometry, contour, pointer, scale);
+    }
+    if document.preview().is_some() {
+        let text = "Preview: Enter applies, Esc drops it";
+        let place = rect.center_bottom() - Vec2::new(0.0, 30.0);
+        annotations::text(&painter, place, Align2::CENTER_BOTTOM, text, 12.5, Color32::from_rgb(190, 255, 60));
+    }
+    if hovered && belt.current().paints() {
         if let Some(pos) = ui.input(|i| i.pointer.hover_pos()) {
             let ctrl = ui.input(|i| i.modifiers.command);
             let erase = (belt.current() == ToolKind::Eraser) != ctrl;

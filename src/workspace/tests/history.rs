@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::{LabelId, Segment};
+use crate::edit::{Connectivity, Extent, Islands, Operation, Over, Smoothing};
 use proptest::prelude::*;
 
 /// What undo has to bring back: everything but what is shown.
@@ -28,6 +29,11 @@ enum Step {
     SelectSegment(LabelId),
     Lock(LabelId, bool),
     Color(LabelId, u8),
+    Operate(usize, f64),
+    Rules(usize),
+    Merge(LabelId, LabelId),
+    SwapLungs,
+    JumpTo(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,6 +55,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..4).prop_map(Step::SelectSegment),
         1 => (1u8..4, any::<bool>()).prop_map(|(s, on)| Step::Lock(s, on)),
         1 => (1u8..4, any::<u8>()).prop_map(|(s, c)| Step::Color(s, c)),
+        6 => (0usize..12, -3.0..6.0).prop_map(|(n, mm)| Step::Operate(n, mm)),
+        2 => (0usize..6).prop_map(Step::Rules),
+        1 => (0u8..4, 0u8..4).prop_map(|(a, b)| Step::Merge(a, b)),
+        1 => Just(Step::SwapLungs),
+        2 => (0usize..20).prop_map(Step::JumpTo),
     ]
 }
 
@@ -56,6 +67,29 @@ impl Desk {
     fn nth_layer(&self, n: usize) -> LayerId {
         // A number that no layer has must be harmless as well.
         self.document().case.layers.get(n).map_or(LayerId(u64::MAX), |l| l.id)
+    }
+
+    fn operation(&self, n: usize, mm: f64) -> Operation {
+        let slice = Extent::Slice { axis: n % 3, index: 7 };
+        let extent = if mm < 0.0 { slice } else { Extent::Volume };
+        let connectivity = Connectivity::Corners;
+        match n {
+            0 => Operation::Threshold { range: [0, 90], extent },
+            1 => Operation::Islands { what: Islands::KeepLargest, connectivity, extent },
+            2 => Operation::Islands { what: Islands::RemoveSmaller { voxels: 30 }, connectivity, extent },
+            3 => {
+                let what = Islands::Split { labels: vec![7, 8], voxels: 3 };
+                Operation::Islands { what, connectivity, extent: Extent::Volume }
+            }
+            4 => Operation::FillHoles { extent, planes: None },
+            5 => Operation::FillHoles { extent: Extent::Volume, planes: Some(2) },
+            6 => Operation::Interpolate { axis: 2 },
+            7 => Operation::CopySlice { axis: n % 3, from: 5, to: 6 },
+            8 => Operation::Smooth { how: Smoothing::Median, radius_mm: mm.abs() },
+            9 => Operation::Smooth { how: Smoothing::Closing, radius_mm: mm.abs() },
+            10 => Operation::Grow { seed: [20, 18, 7], tolerance: 50, extent },
+            _ => Operation::Margin { mm },
+        }
     }
 
     fn take(&mut self, step: Step) {
@@ -83,6 +117,25 @@ impl Desk {
             Step::DeleteSegment(s) => self.w.dispatch(SegmentCommand::Delete(s)),
             Step::SelectSegment(s) => self.w.dispatch(SegmentCommand::Select(s)),
             Step::Lock(s, on) => self.w.dispatch(SegmentCommand::Lock(s, on)),
+            Step::Operate(n, mm) => {
+                // Half of them by way of a preview.
+                let operation = self.operation(n, mm);
+                if n % 2 == 0 {
+                    self.w.dispatch(EditCommand::Preview(operation));
+                    self.settle();
+                    self.w.dispatch(EditCommand::ApplyPreview);
+                } else {
+                    self.w.dispatch(EditCommand::Apply(operation));
+                }
+                self.settle();
+            }
+            Step::Rules(n) => {
+                let over = [Over::All, Over::Background, Over::Segment(1)][n % 3];
+                self.w.dispatch(EditCommand::Rules(EditRules { over, hu_only: n == 4, hu: [0, 90], inside: None }));
+            }
+            Step::Merge(from, into) => self.w.dispatch(SegmentCommand::Merge { from, into }),
+            Step::SwapLungs => self.w.dispatch(SegmentCommand::SwapLungs),
+            Step::JumpTo(n) => self.w.dispatch(EditCommand::JumpTo(n)),
             Step::Color(s, c) => self.w.dispatch(SegmentCommand::Color(s, [c, 0, 255 - c])),
         }
     }

@@ -1,0 +1,66 @@
+//! Small grids and maps for the tests of this module.
+
+use crate::core::{Geometry, LabelMap, Volume};
+use glam::DVec3;
+use std::sync::Arc;
+
+/// Unequal spacing: 0.7 x 0.9 x 2.5 mm.
+pub fn grid(dims: [usize; 3]) -> Geometry {
+    Geometry::axis_aligned(dims, DVec3::new(0.7, 0.9, 2.5), DVec3::ZERO).unwrap()
+}
+
+pub fn voxels([nx, ny, nz]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    (0..nz).flat_map(move |k| (0..ny).flat_map(move |j| (0..nx).map(move |i| [i, j, k])))
+}
+
+pub fn at(map: &LabelMap, voxel: [usize; 3]) -> u8 {
+    map.at(voxel.map(|v| v as i64))
+}
+
+/// The next number of a sequence.
+pub fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+/// Labels `0..count` at random.
+pub fn speckle(geometry: Geometry, seed: u64, count: u64) -> LabelMap {
+    let mut state = seed | 1;
+    let labels: Vec<u8> = (0..geometry.voxel_count()).map(|_| (next(&mut state) % count) as u8).collect();
+    LabelMap::from_dense(geometry, &labels).unwrap()
+}
+
+/// Balls of labels 1 to 3 at random places, some of them touching, with random holes.
+pub fn blobs(geometry: Geometry, seed: u64) -> LabelMap {
+    let mut state = seed.wrapping_mul(977) | 1;
+    let dims = geometry.dims();
+    let mut labels = vec![0u8; geometry.voxel_count()];
+    for n in 0..9 {
+        let centre: [f64; 3] = std::array::from_fn(|a| (next(&mut state) % dims[a] as u64) as f64);
+        let radius = 1.0 + (next(&mut state) % 60) as f64 / 10.0;
+        let label = if n % 4 == 3 { 0 } else { 1 + n % 3 };
+        for v in voxels(dims) {
+            let d: f64 = (0..3).map(|a| ((v[a] as f64 - centre[a]) * [1.0, 1.2, 2.0][a]).powi(2)).sum();
+            if d <= radius * radius {
+                labels[geometry.index(v)] = label;
+            }
+        }
+    }
+    for label in &mut labels {
+        if next(&mut state) % 23 == 0 {
+            *label = (next(&mut state) % 3) as u8;
+        }
+    }
+    LabelMap::from_dense(geometry, &labels).unwrap()
+}
+
+/// Values between -200 and 199 HU, in waves.
+pub fn volume(geometry: Geometry, seed: u64) -> Arc<Volume> {
+    let hu: Vec<i16> = voxels(geometry.dims())
+        .map(|[i, j, k]| {
+            let wave = (i as f64 / 5.0 + seed as f64).sin() + (j as f64 / 4.0).cos() + (k as f64 / 2.0).sin();
+            (wave * 66.0) as i16
+        })
+        .collect();
+    Arc::new(Volume::new(geometry, hu).unwrap())
+}

@@ -1,0 +1,422 @@
+//! The Edit tab: paint rules for every tool, and operations on the active segment with preview.
+
+use crate::core::{LabelId, Layer, LayerId, Plane, PlaneAxes};
+use crate::edit::{Connectivity, Extent, Islands, Logic, Operation, Over, Smoothing};
+use crate::workspace::{Command, Document, EditCommand, EditRules, HU_RANGES, SegmentCommand, Workspace};
+use egui::{CollapsingHeader, ComboBox, DragValue, Response, RichText, ScrollArea, Slider, Ui};
+
+/// What can be chosen in the panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationKind {
+    Threshold,
+    Islands,
+    Holes,
+    Between,
+    Smooth,
+    Margin,
+    Logic,
+}
+
+impl OperationKind {
+    /// In the order of the panel.
+    pub const ALL: [Self; 7] =
+        [Self::Threshold, Self::Islands, Self::Holes, Self::Between, Self::Smooth, Self::Margin, Self::Logic];
+
+    /// Name for buttons and screen readers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Threshold => "Threshold",
+            Self::Islands => "Small islands",
+            Self::Holes => "Fill holes",
+            Self::Between => "Fill between slices",
+            Self::Smooth => "Smooth",
+            Self::Margin => "Margin",
+            Self::Logic => "Combine",
+        }
+    }
+}
+
+/// Which part of the volume an operation looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Volume,
+    Slice,
+    EverySlice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IslandChoice {
+    KeepLargest,
+    RemoveSmall,
+    Split,
+}
+
+/// What was chosen and typed; the document knows nothing of it before it is asked for.
+pub struct EditPanel {
+    chosen: OperationKind,
+    reach: Reach,
+    range: [i16; 2],
+    island: IslandChoice,
+    corners: bool,
+    smallest_mm3: f64,
+    smoothing: Smoothing,
+    radius_mm: f64,
+    margin_mm: f64,
+    logic: Logic,
+    other: Option<(LayerId, LabelId)>,
+    live: bool,
+}
+
+impl Default for EditPanel {
+    fn default() -> Self {
+        Self {
+            chosen: OperationKind::Threshold,
+            reach: Reach::Volume,
+            range: HU_RANGES[0].1,
+            island: IslandChoice::KeepLargest,
+            corners: true,
+            smallest_mm3: 100.0,
+            smoothing: Smoothing::Median,
+            radius_mm: 3.0,
+            margin_mm: 3.0,
+            logic: Logic::Union,
+            other: None,
+            live: true,
+        }
+    }
+}
+
+impl EditPanel {
+    /// Brings an operation up, as its key does.
+    pub fn choose(&mut self, kind: OperationKind) {
+        self.chosen = kind;
+    }
+
+    /// Asks for a preview of what is set, as its key does.
+    pub fn preview(&self, workspace: &Workspace, plane: Plane) -> Option<Command> {
+        let operation = self.operation(workspace.active_document()?, plane)?;
+        Some(EditCommand::Preview(operation).into())
+    }
+
+    /// The panel; `plane` is the pane that slices are meant of.
+    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, plane: Plane, out: &mut Vec<Command>) {
+        let Some(document) = workspace.active_document() else {
+            ui.weak("Open a case to edit its mask.");
+            return;
+        };
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            CollapsingHeader::new(RichText::new("Paint rules").strong()).default_open(true).show(ui, |ui| {
+                rules(ui, document, workspace.rules, out);
+            });
+            ui.add_space(4.0);
+            ui.separator();
+            let segment = document.segment().map_or("a new segment", |s| s.name.as_str());
+            ui.label(RichText::new(format!("Operations on {segment}")).strong());
+            ui.add_space(2.0);
+            ui.horizontal_wrapped(|ui| {
+                for kind in OperationKind::ALL {
+                    let keys = crate::ui::shortcuts::keys_of(crate::ui::shortcuts::Action::Operation(kind));
+                    if ui.selectable_label(self.chosen == kind, kind.name()).on_hover_text(keys).clicked() {
+                        self.chosen = kind;
+                        out.push(EditCommand::CancelPreview.into());
+                    }
+                }
+            });
+            ui.add_space(6.0);
+            let changed = self.parameters(ui, document, plane);
+            ui.add_space(6.0);
+            let operation = self.operation(document, plane);
+            if changed && self.live {
+                out.extend(operation.clone().map(|o| EditCommand::Preview(o).into()));
+            }
+            self.buttons(ui, document, operation, out);
+            ui.add_space(4.0);
+            ui.separator();
+            CollapsingHeader::new(RichText::new("History").strong()).show(ui, |ui| history(ui, document, out));
+        });
+    }
+
+    fn buttons(&mut self, ui: &mut Ui, document: &Document, operation: Option<Operation>, out: &mut Vec<Command>) {
+        ui.horizontal(|ui| {
+            if ui.button("Preview").on_hover_text("Shift+Enter").clicked() {
+                out.extend(operation.clone().map(|o| EditCommand::Preview(o).into()));
+            }
+            if ui.button(RichText::new("Apply").strong()).on_hover_text("Enter, while a preview is shown").clicked() {
+                let shown = document.preview().is_some();
+                let apply = operation.map(|o| EditCommand::Apply(o).into());
+                out.extend(if shown { Some(EditCommand::ApplyPreview.into()) } else { apply });
+            }
+            if document.preview().is_some() && ui.button("Drop").on_hover_text("Escape").clicked() {
+                out.push(EditCommand::CancelPreview.into());
+            }
+            ui.checkbox(&mut self.live, "Live").on_hover_text("Preview while values change");
+        });
+        if let Some(preview) = document.preview() {
+            let [added, removed] = preview.changed_ml;
+            ui.label(format!("Would add {added:.1} ml and remove {removed:.1} ml."));
+        } else if document.is_operating() {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                ui.label("Computing…");
+            });
+        }
+    }
+
+    fn parameters(&mut self, ui: &mut Ui, document: &Document, plane: Plane) -> bool {
+        match self.chosen {
+            OperationKind::Threshold => {
+                let changed = hu_range(ui, &mut self.range, "Threshold");
+                self.reach(ui, plane, false) | changed
+            }
+            OperationKind::Islands => {
+                let mut changed = false;
+                for (choice, text) in [
+                    (IslandChoice::KeepLargest, "Keep the largest"),
+                    (IslandChoice::RemoveSmall, "Remove small ones"),
+                    (IslandChoice::Split, "Split into segments"),
+                ] {
+                    changed |= ui.radio_value(&mut self.island, choice, text).changed();
+                }
+                if self.island != IslandChoice::KeepLargest {
+                    ui.horizontal(|ui| {
+                        let label = ui.label("Smaller than");
+                        let value = DragValue::new(&mut self.smallest_mm3).speed(1.0).range(0.0..=1e9).suffix(" mm³");
+                        changed |= ui.add(value).labelled_by(label.id).changed();
+                        let voxels = self.smallest_voxels(document);
+                        ui.weak(format!("{voxels} voxels"));
+                    });
+                }
+                changed |= ui.checkbox(&mut self.corners, "Corners connect (26 neighbours)").changed();
+                self.reach(ui, plane, false) | changed
+            }
+            OperationKind::Holes => self.reach(ui, plane, true),
+            OperationKind::Between => {
+                let name = plane.name().to_lowercase();
+                ui.label(format!("Fills the empty {name} slices between those that are drawn."));
+                ui.weak("The pane under the pointer decides the plane.");
+                false
+            }
+            OperationKind::Smooth => {
+                let mut changed = false;
+                for (how, text) in [
+                    (Smoothing::Median, "Median: even out the outline"),
+                    (Smoothing::Closing, "Closing: fill dents and gaps"),
+                    (Smoothing::Opening, "Opening: take off spikes"),
+                ] {
+                    changed |= ui.radio_value(&mut self.smoothing, how, text).changed();
+                }
+                changed | length(ui, "Radius", &mut self.radius_mm, 0.5..=20.0)
+            }
+            OperationKind::Margin => {
+                let changed = length(ui, "Margin", &mut self.margin_mm, -20.0..=20.0);
+                ui.weak("Negative lengths shrink the segment.");
+                changed
+            }
+            OperationKind::Logic => {
+                let mut changed = false;
+                for (how, text) in [
+                    (Logic::Union, "Add the other (union)"),
+                    (Logic::Intersect, "Keep what lies in the other (intersect)"),
+                    (Logic::Subtract, "Take the other away (subtract)"),
+                ] {
+                    changed |= ui.radio_value(&mut self.logic, how, text).changed();
+                }
+                changed | segment_list(ui, document, "Other segment", "Choose…", false, &mut self.other)
+            }
+        }
+    }
+
+    fn reach(&mut self, ui: &mut Ui, plane: Plane, every: bool) -> bool {
+        if self.reach == Reach::EverySlice && !every {
+            self.reach = Reach::Volume;
+        }
+        let slice = format!("This {} slice", plane.name().to_lowercase());
+        let all = format!("Every {} slice", plane.name().to_lowercase());
+        let before = self.reach;
+        ui.radio_value(&mut self.reach, Reach::Volume, "Whole volume");
+        ui.radio_value(&mut self.reach, Reach::Slice, slice);
+        if every {
+            ui.radio_value(&mut self.reach, Reach::EverySlice, all);
+        }
+        self.reach != before
+    }
+
+    fn smallest_voxels(&self, document: &Document) -> u64 {
+        (self.smallest_mm3 / document.case.geometry.voxel_volume()).ceil() as u64
+    }
+
+    /// What is set, as an operation; `None` while something is still to be chosen.
+    fn operation(&self, document: &Document, plane: Plane) -> Option<Operation> {
+        let axis = PlaneAxes::of(&document.case.geometry, plane).through;
+        let slice = Extent::Slice { axis, index: document.slice_index(plane) };
+        let extent = if self.reach == Reach::Slice { slice } else { Extent::Volume };
+        let voxels = self.smallest_voxels(document);
+        Some(match self.chosen {
+            OperationKind::Threshold => Operation::Threshold { range: self.range, extent },
+            OperationKind::Islands => {
+                let what = match self.island {
+                    IslandChoice::KeepLargest => Islands::KeepLargest,
+                    IslandChoice::RemoveSmall => Islands::RemoveSmaller { voxels },
+                    IslandChoice::Split => Islands::Split { labels: free_labels(document), voxels },
+                };
+                let connectivity = if self.corners { Connectivity::Corners } else { Connectivity::Faces };
+                Operation::Islands { what, connectivity, extent }
+            }
+            OperationKind::Holes => {
+                Operation::FillHoles { extent, planes: (self.reach == Reach::EverySlice).then_some(axis) }
+            }
+            OperationKind::Between => Operation::Interpolate { axis },
+            OperationKind::Smooth => Operation::Smooth { how: self.smoothing, radius_mm: self.radius_mm },
+            OperationKind::Margin => Operation::Margin { mm: self.margin_mm },
+            OperationKind::Logic => {
+                let (layer, label) = self.other?;
+                Operation::Combine { how: self.logic, other: document.case.layer(layer)?.labels.clone(), label }
+            }
+        })
+    }
+}
+
+/// All steps; a click goes back or forward to just after one.
+fn history(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
+    let (steps, position) = document.steps();
+    let lines = std::iter::once("Start").chain(steps.iter().copied());
+    for (n, name) in lines.enumerate() {
+        let text = if n > position { RichText::new(name).weak() } else { RichText::new(name) };
+        let line = ui.selectable_label(n == position, text);
+        line.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Step {n}: {name}")));
+        if line.clicked() {
+            out.push(EditCommand::JumpTo(n).into());
+        }
+    }
+    if steps.len() > 12 {
+        ui.weak("The newest step is at the end.");
+    }
+}
+
+fn free_labels(document: &Document) -> Vec<LabelId> {
+    let used = |id: &LabelId| document.layer().is_some_and(|l| l.segment(*id).is_some());
+    (1..=LabelId::MAX).filter(|id| !used(id)).collect()
+}
+
+/// What may be painted over, in which range of values, and inside of what.
+fn rules(ui: &mut Ui, document: &Document, now: EditRules, out: &mut Vec<Command>) {
+    let mut rules = now;
+    let name = |label: LabelId| {
+        document.layer().and_then(|l| l.segment(label)).map_or_else(|| format!("Segment {label}"), |s| s.name.clone())
+    };
+    ui.horizontal(|ui| {
+        ui.label("Paint over");
+        let text = match now.over {
+            Over::All => "Everything".into(),
+            Over::Background => "Background".into(),
+            Over::Segment(label) => format!("Only {}", name(label)),
+        };
+        let list = ComboBox::from_id_salt("paint over").selected_text(text).width(150.0).show_ui(ui, |ui| {
+            ui.selectable_value(&mut rules.over, Over::All, "Everything");
+            ui.selectable_value(&mut rules.over, Over::Background, "Background");
+            for segment in document.layer().map_or(&[][..], |l| &l.segments) {
+                let text = format!("Only {}", segment.name);
+                ui.selectable_value(&mut rules.over, Over::Segment(segment.id), text);
+            }
+        });
+        named(&list.response, "Paint over");
+    });
+    segment_list(ui, document, "Only inside", "Anywhere", true, &mut rules.inside);
+    ui.checkbox(&mut rules.hu_only, "Only values in this range").on_hover_text("Shift+U");
+    if rules.hu_only {
+        hu_range(ui, &mut rules.hu, "Paint");
+    }
+    if rules != now {
+        out.push(EditCommand::Rules(rules).into());
+    }
+}
+
+/// Two typed values and the presets; `what` tells the fields of several such rows apart. Whether something changed.
+fn hu_range(ui: &mut Ui, range: &mut [i16; 2], what: &str) -> bool {
+    let before = *range;
+    ui.horizontal(|ui| {
+        for (n, (word, name)) in [("from", "from"), ("to", "to")].into_iter().enumerate() {
+            ui.label(word);
+            let bounds = if n == 0 { i16::MIN..=range[1] } else { range[0]..=i16::MAX };
+            let field = ui.add(DragValue::new(&mut range[n]).speed(1.0).range(bounds));
+            field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, format!("{what} {name}")));
+        }
+        ui.label("HU");
+    });
+    ui.horizontal(|ui| {
+        for (name, preset) in HU_RANGES {
+            let text = format!("{} to {} HU", preset[0], preset[1]);
+            let button = ui.selectable_label(*range == preset, RichText::new(name).small()).on_hover_text(text);
+            button.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{what} range {}", name.to_lowercase()))
+            });
+            if button.clicked() {
+                *range = preset;
+            }
+        }
+    });
+    *range != before
+}
+
+fn length(ui: &mut Ui, name: &str, mm: &mut f64, range: std::ops::RangeInclusive<f64>) -> bool {
+    ui.horizontal(|ui| {
+        let label = ui.label(name);
+        ui.spacing_mut().slider_width = 110.0;
+        let slider = Slider::new(mm, range).suffix(" mm").max_decimals(1);
+        ui.add(slider).labelled_by(label.id).changed()
+    })
+    .inner
+}
+
+/// A list of all segments of all layers; whether another one was chosen.
+fn segment_list(
+    ui: &mut Ui,
+    document: &Document,
+    name: &str,
+    none: &str,
+    can_be_none: bool,
+    chosen: &mut Option<(LayerId, LabelId)>,
+) -> bool {
+    let before = *chosen;
+    let title = |layer: &Layer, label: LabelId| {
+        let segment = layer.segment(label).map_or_else(|| "?".to_owned(), |s| s.name.clone());
+        format!("{segment} of {}", layer.name)
+    };
+    ui.horizontal(|ui| {
+        ui.label(name);
+        let text = chosen
+            .and_then(|(id, label)| Some(title(document.case.layer(id)?, label)))
+            .unwrap_or_else(|| none.to_owned());
+        let list = ComboBox::from_id_salt(name).selected_text(text).width(150.0).truncate().show_ui(ui, |ui| {
+            if can_be_none {
+                ui.selectable_value(chosen, None, none);
+            }
+            for layer in &document.case.layers {
+                for segment in &layer.segments {
+                    ui.selectable_value(chosen, Some((layer.id, segment.id)), title(layer, segment.id));
+                }
+            }
+        });
+        named(&list.response, name);
+    });
+    *chosen != before
+}
+
+fn named(list: &Response, name: &str) {
+    list.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name.to_owned()));
+}
+
+/// The other way to reach what has a key: copying slices, exchanging lungs, merging.
+pub fn menu_entries(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
+    let (Some(layer), Some(active)) = (document.layer(), document.segment()) else { return };
+    if layer.segments.len() > 1 {
+        ui.menu_button(format!("Merge {} into", active.name), |ui| {
+            for other in layer.segments.iter().filter(|s| s.id != active.id) {
+                if ui.button(&other.name).clicked() {
+                    out.push(SegmentCommand::Merge { from: active.id, into: other.id }.into());
+                    ui.close();
+                }
+            }
+        });
+    }
+}
