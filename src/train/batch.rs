@@ -17,6 +17,25 @@ pub(super) struct Batch {
     pub target: Vec<f32>,
 }
 
+impl Batch {
+    /// The batch in at most `pieces` batches of near equal size; itself for one.
+    pub fn cut(&self, pieces: usize) -> Vec<Batch> {
+        let each = self.count.div_ceil(pieces.max(1)).max(1);
+        let (input, target) = (self.input.len() / self.count.max(1), self.target.len() / self.count.max(1));
+        (0..self.count)
+            .step_by(each)
+            .map(|start| {
+                let end = (start + each).min(self.count);
+                Batch {
+                    count: end - start,
+                    input: self.input[start * input..end * input].to_vec(),
+                    target: self.target[start * target..end * target].to_vec(),
+                }
+            })
+            .collect()
+    }
+}
+
 /// What makes batches: pure functions of the recipe, the epoch and the place in it.
 #[derive(Clone, Copy)]
 pub(super) struct BatchPlan<'a> {
@@ -34,7 +53,7 @@ impl<'a> BatchPlan<'a> {
         Self {
             store,
             size: recipe.preprocessing.size,
-            channels: recipe.unet().out_channels,
+            channels: recipe.network_spec().out_channels,
             intensity: recipe.preprocessing.intensity,
             augment: recipe.augmentation,
             batch_size: recipe.batch_size,

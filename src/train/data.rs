@@ -150,6 +150,24 @@ pub(super) fn prepare(
     Ok(out)
 }
 
+impl Prepared {
+    /// Pixels of each class, background first, in the slices `indices`.
+    ///
+    /// # Errors
+    /// As [`SliceStore::get`].
+    pub fn pixels_of(&self, indices: &[usize]) -> Result<Vec<u64>, TrainError> {
+        let mut out = vec![0; self.pixels.len()];
+        for index in indices {
+            for class in self.store.get(*index)?.classes {
+                if let Some(count) = out.get_mut(usize::from(class)) {
+                    *count += 1;
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
 impl CaseSource {
     pub fn name(&self) -> &str {
         match self {

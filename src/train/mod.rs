@@ -28,7 +28,9 @@ pub use data::{TrainCase, TrainData};
 pub use error::TrainError;
 pub use evaluate::CaseResult;
 pub use overrides::apply_override;
-pub use recipe::{AugmentConfig, ClassConfig, ClassSource, DataConfig, FillKind, NetworkConfig, Recipe, SplitConfig};
+pub use recipe::{
+    AugmentConfig, ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, FillKind, Recipe, SplitConfig,
+};
 pub use run::{TrainRequest, train};
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
 
 use super::TrainError;
-use crate::nn::{LossConfig, ModelSpec, NormKind, OptimizerConfig, PreprocessConfig, UNetConfig};
+use crate::nn::{LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig, ScheduleConfig};
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,24 @@ pub struct Recipe {
     #[serde(default)]
     pub augmentation: AugmentConfig,
     pub split: SplitConfig,
+    /// How the learning rate changes over the run.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Batches whose gradients are averaged for one step of the optimizer.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Limit of the gradients.
+    #[serde(default)]
+    pub clip: Option<ClipConfig>,
+    /// Decay of the moving average of the weights, which then validates and is kept; `None` for no average.
+    #[serde(default)]
+    pub ema: Option<f64>,
+    /// How the encoder of a network that has one learns.
+    #[serde(default)]
+    pub encoder: EncoderConfig,
+    /// On lack of memory, cut batches in halves and average their gradients instead of stopping.
+    #[serde(default)]
+    pub halve_batch_on_lack_of_memory: bool,
     /// Stop after so many epochs without a better validation Dice; `None` runs all epochs.
     #[serde(default)]
     pub patience: Option<usize>,
@@ -36,6 +54,10 @@ pub struct Recipe {
     /// Seeds the weights, the split, the order of slices, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
+}
+
+fn one() -> usize {
+    1
 }
 
 fn half() -> f32 {
@@ -77,18 +99,24 @@ pub enum ClassSource {
     LowBytes(Vec<u8>),
 }
 
-/// The network's shape; input and output channels follow from the data.
+/// How gradients are kept from jumping.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum NetworkConfig {
-    UNet {
-        base_width: usize,
-        depth: usize,
-        #[serde(default)]
-        norm: NormKind,
-        #[serde(default)]
-        dropout: f64,
-    },
+pub enum ClipConfig {
+    /// Scaled down so that their Euclidean norm is at most this.
+    Norm(f64),
+    /// Each value cut to this either way.
+    Value(f64),
+}
+
+/// How the encoder of a network learns: the part of a DeepLabV3+ or U-Net that may come from ImageNet.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncoderConfig {
+    /// Epochs at the start in which it stays as it is, running statistics included.
+    pub frozen_epochs: usize,
+    /// Its own learning rate; `None` for the optimizer's.
+    pub lr: Option<f64>,
 }
 
 /// Random changes to training slices, drawn anew each epoch.
@@ -165,8 +193,8 @@ impl Recipe {
 
     fn problem(&self) -> Option<String> {
         let fraction = |v: f64| (0.0..=1.0).contains(&v);
-        let network = self.unet();
-        let multiple = 1usize << network.depth.min(16);
+        let network = self.network_spec();
+        let multiple = network.config.multiple();
         if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
             return Some("name: use letters, digits, - and _".into());
         }
@@ -178,28 +206,19 @@ impl Recipe {
         }
         let size = self.preprocessing.size;
         if size == 0 || size > 4096 || !size.is_multiple_of(multiple) {
-            let depth = network.depth;
+            let name = network.config.name();
             return Some(format!(
-                "preprocessing.size is {size}; with network.depth {depth} it must be a multiple of {multiple} up to 4096"
+                "preprocessing.size is {size}; for this network.{name} it must be a multiple of {multiple} up to 4096"
             ));
         }
         if let Some(problem) = self.preprocessing.intensity.problem() {
             return Some(problem);
         }
-        if !self.loss.fits(network.out_channels) {
-            let classes = self.data.classes.len();
-            return Some(format!("loss {} does not fit {classes} class(es)", self.loss.name()));
+        if let Some(problem) = self.loss.problem(network.out_channels).or_else(|| self.optimizer.problem()) {
+            return Some(problem);
         }
-        if !(self.loss.parameter().is_finite() && self.loss.parameter() >= 0.0) {
-            return Some("loss: its number must be 0 or above".into());
-        }
-        let o = &self.optimizer;
-        let betas_fit = (0.0..1.0).contains(&o.betas.0) && (0.0..1.0).contains(&o.betas.1);
-        let above_zero = |v: f64| v.is_finite() && v > 0.0;
-        let rates_fit =
-            above_zero(o.lr) && above_zero(o.epsilon) && (o.weight_decay == 0.0 || above_zero(o.weight_decay));
-        if !rates_fit || !betas_fit {
-            return Some("optimizer: lr and epsilon must be above 0, betas in 0 up to but not including 1, weight_decay at least 0".into());
+        if let Some(problem) = self.schedule.problem(self.epochs).or_else(|| self.steps_problem()) {
+            return Some(problem);
         }
         if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) {
             return Some("batch_size, epochs and patience must be at least 1".into());
@@ -228,6 +247,29 @@ impl Recipe {
         }
     }
 
+    fn steps_problem(&self) -> Option<String> {
+        if self.accumulate == 0 {
+            return Some("accumulate must be at least 1".into());
+        }
+        if let Some(ClipConfig::Norm(limit) | ClipConfig::Value(limit)) = self.clip
+            && !(limit.is_finite() && limit > 0.0)
+        {
+            return Some(format!("clip is {limit}; it must be above 0"));
+        }
+        if let Some(decay) = self.ema
+            && !(decay > 0.0 && decay < 1.0)
+        {
+            return Some(format!("ema is {decay}; it lies between 0 and 1"));
+        }
+        if self.encoder != EncoderConfig::default() && !self.network.has_encoder() {
+            return Some(format!("encoder: the network {} has none that is separate", self.network.name()));
+        }
+        if self.encoder.lr.is_some_and(|lr| !(lr.is_finite() && lr > 0.0)) {
+            return Some("encoder.lr must be above 0".into());
+        }
+        None
+    }
+
     /// Whether class names speak of left and right.
     fn has_sides(&self) -> bool {
         let has = |side: &str| self.data.classes.iter().any(|c| c.name.to_ascii_lowercase().contains(side));
@@ -235,17 +277,10 @@ impl Recipe {
     }
 
     /// The network with the channels that the data asks for.
-    pub fn unet(&self) -> UNetConfig {
-        let NetworkConfig::UNet { base_width, depth, norm, dropout } = self.network;
+    pub fn network_spec(&self) -> NetworkSpec {
         let classes = self.data.classes.len();
-        UNetConfig {
-            in_channels: 1,
-            out_channels: if classes == 1 { 1 } else { classes + 1 },
-            base_width,
-            depth,
-            norm,
-            dropout,
-        }
+        let out_channels = if classes == 1 { 1 } else { classes + 1 };
+        NetworkSpec { in_channels: 1, out_channels, config: self.network }
     }
 
     /// What prediction needs to know of the recipe.
@@ -253,7 +288,7 @@ impl Recipe {
         ModelSpec {
             recipe: self.name.clone(),
             preprocessing: self.preprocessing,
-            network: self.unet(),
+            network: self.network_spec(),
             threshold: self.threshold,
             classes: self.data.classes.iter().map(|c| c.name.clone()).collect(),
         }
@@ -292,9 +327,9 @@ impl Recipe {
     }
 }
 
-/// `Some(x)` may be written `x`.
+/// `Some(x)` may be written `x`, and `Dice((smooth: 1.0))` `Dice(smooth: 1.0)`.
 fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
 }
 
 macro_rules! built_in {
@@ -319,7 +354,7 @@ pub(super) const FILL_HU: i16 = -1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Intensity;
+    use crate::nn::{Intensity, UNetConfig};
 
     #[test]
     fn built_in_recipes_are_valid_and_survive_a_round_trip() {
@@ -343,13 +378,13 @@ mod tests {
         let changes: [(&str, Change); 8] = [
             ("size", |r| r.preprocessing.size = 65),
             ("lr", |r| r.optimizer.lr = 0.0),
-            ("loss", |r| r.loss = LossConfig::CrossEntropy),
+            ("loss", |r| r.loss = LossConfig::CrossEntropy(Default::default())),
             ("classes", |r| r.data.classes.clear()),
             ("batch_size", |r| r.batch_size = 0),
             ("split", |r| r.split = SplitConfig::Patients { validation: 0.5, test: 0.5 }),
             ("window", |r| r.preprocessing.intensity = Intensity::Window { low: 1.0, high: 1.0 }),
             ("dropout", |r| {
-                r.network = NetworkConfig::UNet { base_width: 4, depth: 2, norm: NormKind::Batch, dropout: 1.0 };
+                r.network = NetworkConfig::UNet(UNetConfig { dropout: 1.0, ..UNetConfig::new(4, 2) });
             }),
         ];
         for (word, change) in changes {

@@ -1,12 +1,12 @@
 //! A run from start to end: the folder, the plan, the loop, the test.
 
-use super::batch::BatchPlan;
+use super::batch::{Batch, BatchPlan};
 use super::checkpoint::{Checkpoints, Position};
 use super::data::{self, Prepared, TrainData};
 use super::evaluate::{evaluate_case, mean, test_cases};
-use super::folder::{begin, first_weights, forget, open_folder, write};
+use super::folder::{begin, first_weights, forget, open_folder, write, write_load_report};
 use super::split::{Split, split_slices};
-use super::step::{Learner, Validation};
+use super::step::{Learner, Moment, Validation};
 use super::store::{DEFAULT_MEMORY, SliceStore};
 use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Waker};
@@ -70,11 +70,15 @@ pub fn train(
     let patients: Vec<String> = prepared.cases.iter().map(|c| c.patient.clone()).collect();
     let split = split_slices(&recipe.split, recipe.seed, &patients, &prepared.origins)?;
     let is_resumed = resumed.is_some();
-    let (weights, moments, position) = match resumed {
-        Some(state) => state,
-        None => (first_weights(&recipe, request.init.as_deref(), ctx)?, StateDict::new(), Position::default()),
+    let ((weights, moments, position), report) = match resumed {
+        Some(state) => (state, None),
+        None => {
+            let (weights, report) = first_weights(&recipe, request.init.as_deref(), ctx)?;
+            ((weights, StateDict::new(), Position::default()), report)
+        }
     };
-    let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed);
+    let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed)
+        .and_then(|()| report.map_or(Ok(()), |report| write_load_report(&request.run, &report)));
     let run = Run {
         recipe,
         folder: request.run.clone(),
@@ -114,8 +118,9 @@ impl Run {
 
     /// The loop and the test, on the thread that owns the device.
     fn go(mut self, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
-        let mut learner = Learner::new(&self.recipe, &self.weights, compute.device())?;
-        learner.restore(&self.moments, self.position.optimizer_steps)?;
+        let pixels = self.prepared.pixels_of(&self.split.train)?;
+        let mut learner = Learner::new(&self.recipe, &self.weights, &pixels, compute.device())?;
+        learner.restore(&self.weights, &self.moments, self.position.counts)?;
         self.moments.clear();
         self.announce(compute, ctx);
         self.save("last", &learner)?;
@@ -139,7 +144,7 @@ impl Run {
                 val_dice: validation.dice(),
                 seconds: begun.elapsed().as_secs_f64(),
             };
-            self.finish_epoch(row, &learner, ctx)?;
+            self.finish_epoch(row, &mut learner, ctx)?;
             stopped_early = self.out_of_patience();
         }
         self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs)
@@ -209,8 +214,10 @@ impl Run {
                     saved = Instant::now();
                 }
                 let begun = Instant::now();
-                let loss = learner.step(feed.next()?)?;
                 let step = self.position.step + 1;
+                let done = epoch as f64 + self.position.step as f64 / steps as f64;
+                let moment = Moment { done, last: step == steps };
+                let loss = self.learn(learner, &feed.next()?, moment, ctx)?;
                 if !loss.is_finite() {
                     return Err(TrainError::Diverged { value: loss.to_string(), epoch: epoch + 1, step });
                 }
@@ -226,6 +233,30 @@ impl Run {
         self.prepared.store = store;
         result?;
         Ok(self.position.loss_sum / steps.max(1) as f64)
+    }
+
+    /// One batch; on lack of memory in smaller pieces, where the recipe allows it.
+    fn learn(
+        &self,
+        learner: &mut Learner,
+        batch: &Batch,
+        moment: Moment,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<f64, TrainError> {
+        loop {
+            match learner.step(batch, moment) {
+                Err(TrainError::Device(error)) if error.is_lack_of_memory() => {
+                    if !self.recipe.halve_batch_on_lack_of_memory || !learner.cut_batches(batch.count) {
+                        return Err(TrainError::Device(error));
+                    }
+                    ctx.send(TrainEvent::Warning(format!(
+                        "the device lacks memory: batches are cut into {} pieces from here on, and their gradients averaged",
+                        learner.counts().cuts + 1
+                    )));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Lets short work in, waits while paused, and leaves with a checkpoint when cancelled.
@@ -270,7 +301,7 @@ impl Run {
                     self.save("last", learner)?;
                     return Err(TrainError::Cancelled);
                 }
-                learner.validate(&model, feed.next()?, &mut sums)?;
+                learner.validate(&model, &feed.next()?, &mut sums)?;
             }
             Ok(sums)
         })
@@ -279,10 +310,11 @@ impl Run {
     fn finish_epoch(
         &mut self,
         row: EpochRow,
-        learner: &Learner,
+        learner: &mut Learner,
         ctx: &JobContext<TrainEvent>,
     ) -> Result<(), TrainError> {
         let score = row.val_dice.or(row.val_loss.map(|l| -l)).unwrap_or(-row.train_loss);
+        learner.reached(score);
         let best = self.position.best_score.is_none_or(|b| score > b);
         self.position.epoch = row.epoch;
         self.position.step = 0;
@@ -308,7 +340,7 @@ impl Run {
     }
 
     fn save(&self, name: &str, learner: &Learner) -> Result<(), TrainError> {
-        let position = Position { optimizer_steps: learner.optimizer.steps(), ..self.position.clone() };
+        let position = Position { counts: learner.counts(), ..self.position.clone() };
         self.checkpoints.save(name, &self.recipe.model_spec(), &learner.weights()?, &learner.moments()?, &position)
     }
 

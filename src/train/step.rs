@@ -1,25 +1,64 @@
 //! One optimisation step and one validation pass: the only places of training that touch tensors.
 
 use super::batch::Batch;
-use super::{Recipe, TrainError};
+use super::{ClipConfig, EncoderConfig, Recipe, TrainError};
 use crate::nn::{
-    ComputeDevice, DeviceError, LossConfig, Optimizer, Pass, StateDict, UNet, UNetConfig, apply_state, catch,
-    collect_state, loss,
+    ComputeDevice, DeviceError, GradientSet, LossConfig, Network, NetworkSpec, Optimizer, Pass, Plateau, Rates,
+    ScheduleConfig, StateDict, WeightAverage, apply_state, catch, collect_state, loss,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 /// Network and optimizer while they learn.
 pub(super) struct Learner {
-    model: UNet,
-    pub optimizer: Optimizer,
-    config: UNetConfig,
+    model: Network,
+    optimizer: Optimizer,
+    average: Option<WeightAverage>,
+    /// Gradients of the batches since the last step of the optimizer.
+    sums: GradientSet,
+    counts: Counts,
+    config: NetworkSpec,
     loss: LossConfig,
+    rules: Rules,
+    device: Device,
+    plain: Device,
+}
+
+/// What of a recipe a step depends on.
+struct Rules {
     size: usize,
     seed: u64,
     threshold: f32,
-    device: Device,
-    plain: Device,
+    lr: f64,
+    encoder: EncoderConfig,
+    schedule: ScheduleConfig,
+    epochs: usize,
+    accumulate: usize,
+    clip: Option<ClipConfig>,
+}
+
+/// How far a learner is; with its tensors enough to go on as if it had never stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    /// Steps of the optimizer.
+    pub steps: u64,
+    /// Batches seen; each has its own dropout masks.
+    pub batches: u64,
+    /// Batches in the sums of gradients.
+    pub summed: usize,
+    /// Pieces that a batch is cut into for want of memory, less one.
+    pub cuts: usize,
+    pub plateau: Plateau,
+}
+
+/// When a step happens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Epochs done, with the part of the present one.
+    pub done: f64,
+    /// No batch of this epoch comes after it: what is summed up is used.
+    pub last: bool,
 }
 
 /// Loss and, per class, true positives, predicted and true pixels of validation slices.
@@ -54,82 +93,202 @@ impl Validation {
 }
 
 impl Learner {
-    /// The recipe's network with `weights`.
+    /// The recipe's network with `weights`. `pixels` of each class, background first, weigh the loss where the recipe
+    /// asks for it.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn new(recipe: &Recipe, weights: &StateDict, compute: &ComputeDevice) -> Result<Self, TrainError> {
+    pub fn new(
+        recipe: &Recipe,
+        weights: &StateDict,
+        pixels: &[u64],
+        compute: &ComputeDevice,
+    ) -> Result<Self, TrainError> {
         let device = compute.training();
-        let config = recipe.unet();
+        let config = recipe.network_spec();
         let (model, _) = catch("building the network", || apply_state(config.init(&device), weights))?;
+        let mut average = recipe.ema.map(WeightAverage::new);
+        if let Some(average) = &mut average {
+            catch("building the network", || average.update(&model))?;
+        }
         Ok(Self {
             model,
             optimizer: Optimizer::new(recipe.optimizer),
+            average,
+            sums: GradientSet::default(),
+            counts: Counts::default(),
             config,
-            loss: recipe.loss,
-            size: recipe.preprocessing.size,
-            seed: recipe.seed,
-            threshold: recipe.threshold,
+            loss: recipe.loss.with_frequencies(pixels),
+            rules: Rules {
+                size: recipe.preprocessing.size,
+                seed: recipe.seed,
+                threshold: recipe.threshold,
+                lr: recipe.optimizer.lr,
+                encoder: recipe.encoder,
+                schedule: recipe.schedule,
+                epochs: recipe.epochs,
+                accumulate: recipe.accumulate,
+                clip: recipe.clip,
+            },
             device,
             plain: compute.device.clone(),
         })
     }
 
-    /// Weights and buffers.
+    /// How far it is.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Weights and buffers to predict with: the averaged ones where the recipe averages.
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub fn weights(&self) -> Result<StateDict, TrainError> {
-        Ok(catch("reading the weights", || collect_state(&self.model))?)
+        Ok(catch("reading the weights", || match &self.average {
+            Some(average) => average.state(),
+            None => collect_state(&self.model),
+        })?)
     }
 
-    /// Moments of the optimizer.
+    /// Everything else that going on needs: moments, summed gradients, and the weights behind the average (`raw.NAME`).
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub fn moments(&self) -> Result<StateDict, TrainError> {
-        Ok(catch("reading the optimizer", || self.optimizer.state())?)
+        Ok(catch("reading the optimizer", || {
+            let mut out = self.optimizer.state();
+            out.extend(self.sums.state());
+            if self.average.is_some() {
+                out.extend(collect_state(&self.model).into_iter().map(|(name, t)| (format!("raw.{name}"), t)));
+            }
+            out
+        })?)
     }
 
-    /// Takes over moments from a checkpoint.
+    /// Takes over what a checkpoint has: the weights it predicts with, the rest, and how far it was.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn restore(&mut self, moments: &StateDict, steps: u64) -> Result<(), TrainError> {
+    pub fn restore(&mut self, weights: &StateDict, moments: &StateDict, counts: Counts) -> Result<(), TrainError> {
         let device = self.plain.clone();
-        Ok(catch("restoring the optimizer", || self.optimizer.restore(moments, steps, &device))?)
+        self.counts = counts;
+        Ok(catch("restoring the optimizer", || {
+            self.optimizer.restore(moments, counts.steps, &device);
+            self.sums = GradientSet::restored(moments, &device);
+            if let Some(average) = &mut self.average {
+                average.restore(weights, &device);
+                let raw: StateDict =
+                    moments.iter().filter_map(|(k, t)| Some((k.strip_prefix("raw.")?.to_owned(), t.clone()))).collect();
+                self.model = apply_state(self.model.clone(), &raw).0;
+            }
+        })?)
     }
 
-    /// One step; gives the loss. A loss that is not finite changes nothing: the weights stay those of the step before.
+    /// The learning rate of everything but the encoder, and the encoder's (`None` while it is frozen).
+    pub fn rates(&self, moment: Moment) -> Rates {
+        let rules = &self.rules;
+        let factor = rules.schedule.factor(moment.done, rules.epochs) * self.counts.plateau.factor;
+        let encoder = rules.encoder.lr.unwrap_or(rules.lr) * factor;
+        Rates { lr: rules.lr * factor, encoder: (!self.frozen(moment)).then_some(encoder) }
+    }
+
+    fn frozen(&self, moment: Moment) -> bool {
+        moment.done < self.rules.encoder.frozen_epochs as f64
+    }
+
+    /// Tells the schedule what an epoch reached (higher is better).
+    pub fn reached(&mut self, score: f64) {
+        self.counts.plateau.watch(&self.rules.schedule, score);
+    }
+
+    /// Cuts batches into twice as many pieces from now on; the gradients of the pieces are averaged. `false` when a
+    /// piece holds one slice already.
+    pub fn cut_batches(&mut self, batch_size: usize) -> bool {
+        let pieces = self.counts.cuts + 1;
+        if pieces >= batch_size {
+            return false;
+        }
+        self.counts.cuts = pieces * 2 - 1;
+        true
+    }
+
+    /// One batch; gives its loss. The optimizer steps when enough batches are summed up or the epoch ends. A loss that
+    /// is not finite changes nothing: the weights stay those of the step before.
     ///
     /// # Errors
-    /// [`TrainError::Device`] when the device fails, for example for lack of memory.
-    pub fn step(&mut self, batch: Batch) -> Result<f64, TrainError> {
-        let (input, target) = self.tensors(batch, &self.device);
-        // A different stream each step; the run's seed in the upper half keeps two runs apart.
-        let mut pass = Pass::train(self.seed.rotate_left(32) ^ (self.optimizer.steps() + 1));
-        let (config, model) = (self.loss, &self.model);
-        let (value, gradients) = catch("a training step", || -> Result<_, DeviceError> {
-            let value = loss(config, model.forward(input, &mut pass), target);
-            let scalar = read_scalar(value.clone().inner())?;
-            Ok((scalar, scalar.is_finite().then(|| value.backward())))
-        })??;
-        if let Some(gradients) = gradients {
+    /// [`TrainError::Device`] when the device fails, for example for lack of memory; the weights are as before then.
+    pub fn step(&mut self, batch: &Batch, moment: Moment) -> Result<f64, TrainError> {
+        let (value, gradients) = match self.gradients(batch, moment)? {
+            (value, Some(gradients)) => (value, gradients),
+            (value, None) => return Ok(value),
+        };
+        self.counts.batches += 1;
+        self.counts.summed += 1;
+        self.sums.add(gradients);
+        if self.counts.summed >= self.rules.accumulate || moment.last {
+            let rates = self.rates(moment);
             let (model, optimizer) = (self.model.clone(), &mut self.optimizer);
-            self.model = catch("a training step", || optimizer.step(model, &gradients))?;
+            let mut sums = std::mem::take(&mut self.sums);
+            if self.counts.summed > 1 {
+                sums = sums.scaled(1.0 / self.counts.summed as f64);
+            }
+            let (clip, average) = (self.rules.clip, &mut self.average);
+            self.model = catch("a training step", || {
+                let sums = match clip {
+                    None => sums,
+                    Some(ClipConfig::Norm(limit)) => sums.clipped_to_norm(limit),
+                    Some(ClipConfig::Value(limit)) => sums.clipped_to_value(limit),
+                };
+                let model = optimizer.step(model, &sums, rates);
+                if let Some(average) = average {
+                    average.update(&model);
+                }
+                model
+            })?;
+            self.counts.summed = 0;
+            self.counts.steps = self.optimizer.steps();
         }
         Ok(value)
+    }
+
+    /// Loss and gradients of a batch, or no gradients where the loss is not finite.
+    fn gradients(&self, batch: &Batch, moment: Moment) -> Result<(f64, Option<GradientSet>), TrainError> {
+        let (mut total, mut sums) = (0.0, GradientSet::default());
+        for (piece, part) in batch.cut(self.counts.cuts + 1).into_iter().enumerate() {
+            let share = part.count as f64 / batch.count as f64;
+            let whole = part.count == batch.count;
+            let (input, target) = self.tensors(&part, &self.device);
+            // A different stream each batch; the run's seed in the upper half keeps two runs apart.
+            let seed = self.rules.seed.rotate_left(32) ^ (self.counts.batches + 1) ^ ((piece as u64) << 24);
+            let mut pass = Pass::train(seed);
+            if self.frozen(moment) {
+                pass = pass.with_frozen_encoder();
+            }
+            let (config, model) = (&self.loss, &self.model);
+            let (value, gradients) = catch("a training step", || -> Result<_, DeviceError> {
+                let value = loss(config, model.forward(input, &mut pass), target);
+                let scalar = read_scalar(value.clone().inner())?;
+                let gradients = scalar.is_finite().then(|| GradientSet::of(model, &value.backward()));
+                Ok((scalar, gradients.map(|g| if whole { g } else { g.scaled(share) })))
+            })??;
+            total += if whole { value } else { value * share };
+            let Some(gradients) = gradients else { return Ok((total, None)) };
+            sums.add(gradients);
+        }
+        Ok((total, Some(sums)))
     }
 
     /// Adds a batch of validation slices to `sums`.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn validate(&self, model: &Inference, batch: Batch, sums: &mut Validation) -> Result<(), TrainError> {
-        let (count, channels, pixels) = (batch.count, self.config.out_channels, self.size * self.size);
-        let truth = batch.target.clone();
+    pub fn validate(&self, model: &Inference, batch: &Batch, sums: &mut Validation) -> Result<(), TrainError> {
+        let (count, channels) = (batch.count, self.config.out_channels);
+        let pixels = self.rules.size * self.rules.size;
+        let truth = &batch.target;
         let (input, target) = self.tensors(batch, &self.plain);
-        let config = self.loss;
+        let config = &self.loss;
         let (value, logits) = catch("validating", || -> Result<_, DeviceError> {
             let logits = model.0.forward(input, &mut Pass::Infer);
             let value = read_scalar(loss(config, logits.clone(), target))?;
@@ -139,7 +298,7 @@ impl Learner {
         sums.slices += count;
         sums.counts.resize(channels.max(2) - 1, [0; 3]);
         // The sigmoid reaches the threshold where the logit reaches this.
-        let limit = (self.threshold / (1.0 - self.threshold)).ln();
+        let limit = (self.rules.threshold / (1.0 - self.rules.threshold)).ln();
         for slice in 0..count {
             let base = slice * channels * pixels;
             for pixel in 0..pixels {
@@ -166,20 +325,23 @@ impl Learner {
     /// # Errors
     /// [`TrainError::Device`].
     pub fn inference(&self) -> Result<Inference, TrainError> {
-        Ok(Inference(catch("validating", || self.model.valid())?))
+        Ok(Inference(catch("validating", || match &self.average {
+            Some(average) => average.applied(self.model.valid()),
+            None => self.model.valid(),
+        })?))
     }
 
-    fn tensors(&self, batch: Batch, device: &Device) -> (Tensor<4>, Tensor<4>) {
-        let shape = |channels| [batch.count, channels, self.size, self.size];
+    fn tensors(&self, batch: &Batch, device: &Device) -> (Tensor<4>, Tensor<4>) {
+        let shape = |channels| [batch.count, channels, self.rules.size, self.rules.size];
         (
-            Tensor::from_data(TensorData::new(batch.input, shape(1)), device),
-            Tensor::from_data(TensorData::new(batch.target, shape(self.config.out_channels)), device),
+            Tensor::from_data(TensorData::new(batch.input.clone(), shape(1)), device),
+            Tensor::from_data(TensorData::new(batch.target.clone(), shape(self.config.out_channels)), device),
         )
     }
 }
 
 /// A network that only infers.
-pub(super) struct Inference(UNet);
+pub(super) struct Inference(Network);
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
     let failed = |reason: String| DeviceError::Failed { what: "reading a result", reason };

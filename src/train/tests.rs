@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::jobs::{CancelToken, JobContext, Waker};
-use crate::nn::{DeviceChoice, Intensity, PreprocessConfig, load_weights};
+use crate::nn::{DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, UNetConfig, load_weights};
 use glam::DVec3;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ fn recipe() -> Recipe {
     recipe.name = "tiny".into();
     recipe.data.classes = vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }];
     recipe.preprocessing = PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } };
-    recipe.network = NetworkConfig::UNet { base_width: 4, depth: 2, norm: crate::nn::NormKind::Batch, dropout: 0.1 };
+    recipe.network = NetworkConfig::UNet(UNetConfig { dropout: 0.1, ..UNetConfig::new(4, 2) });
     recipe.optimizer.lr = 0.01;
     recipe.augmentation = AugmentConfig { flip_lr: 0.5, rotate_degrees: 5.0, fill: FillKind::Nearest };
     recipe.split = SplitConfig::Patients { validation: 0.25, test: 0.25 };
@@ -143,7 +143,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     let mut request = request(&folder.path().join("run"));
     request.recipe.optimizer.lr = 1e30;
     request.recipe.network =
-        NetworkConfig::UNet { base_width: 4, depth: 2, norm: crate::nn::NormKind::None, dropout: 0.0 };
+        NetworkConfig::UNet(UNetConfig { norm: crate::nn::NormKind::None, ..UNetConfig::new(4, 2) });
     let error = train(&request, &TrainControl::new(), &context().0).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
     assert!(weights(&request.run).values().all(|t| t.values.iter().all(|v| v.is_finite())));
