@@ -6,6 +6,7 @@
 //!
 //! Run folder: `recipe.ron`, `split.json`, `curves.csv`, `checkpoints/best`, `checkpoints/last`, `result.json`.
 
+mod augment;
 mod batch;
 mod checkpoint;
 mod control;
@@ -23,18 +24,23 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use augment::{
+    AugmentConfig, CropConfig, ElasticConfig, FillKind, Interpolation, PathologyConfig, PathologyShapes,
+    PathologyTexture,
+};
 pub use control::TrainControl;
 pub use data::{TrainCase, TrainData};
 pub use error::TrainError;
 pub use evaluate::CaseResult;
 pub use overrides::apply_override;
-pub use recipe::{
-    AugmentConfig, ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, FillKind, Recipe, SplitConfig,
-};
+pub use recipe::{ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, Recipe, SplitConfig};
 pub use run::{TrainRequest, train};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Class of pixels that do not count (`data.ignore`); classes go up to 254.
+const IGNORED: u8 = u8::MAX;
 
 /// What a run tells while it goes on.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
 
-use super::TrainError;
+use super::{AugmentConfig, TrainError};
 use crate::nn::{LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig, ScheduleConfig};
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ pub struct DataConfig {
     pub layout: Option<String>,
     /// Class 1, 2, …; one class makes a binary network.
     pub classes: Vec<ClassConfig>,
+    /// Segments whose pixels are neither a class nor background: they do not count, in training and in figures.
+    #[serde(default)]
+    pub ignore: Option<ClassSource>,
 }
 
 /// Which segments of a mask are one class.
@@ -117,27 +120,6 @@ pub struct EncoderConfig {
     pub frozen_epochs: usize,
     /// Its own learning rate; `None` for the optimizer's.
     pub lr: Option<f64>,
-}
-
-/// Random changes to training slices, drawn anew each epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AugmentConfig {
-    /// Probability of swapping left and right. Not for classes that differ by side.
-    pub flip_lr: f64,
-    /// Rotation by up to so many degrees either way, nearest neighbour.
-    pub rotate_degrees: f64,
-    pub fill: FillKind,
-}
-
-/// What a rotation brings in from outside the slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum FillKind {
-    /// The nearest pixel of the border, for image and mask.
-    #[default]
-    Nearest,
-    /// -1024 HU (air) and background.
-    Constant,
 }
 
 /// Which slices train, validate (choose the best checkpoint) and test (are looked at once, at the end).
@@ -223,11 +205,14 @@ impl Recipe {
         if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) {
             return Some("batch_size, epochs and patience must be at least 1".into());
         }
-        if !fraction(self.augmentation.flip_lr) || !(0.0..=180.0).contains(&self.augmentation.rotate_degrees) {
-            return Some("augmentation: flip_lr is a probability, rotate_degrees lies in 0 to 180".into());
+        if let Some(problem) = self.augmentation.problem(size, multiple, self.has_sides()) {
+            return Some(problem);
         }
-        if self.augmentation.flip_lr > 0.0 && self.has_sides() {
-            return Some("augmentation.flip_lr would swap classes that differ by side: set it to 0".into());
+        if self.data.ignore.is_some() && !self.loss.can_ignore() {
+            return Some(format!(
+                "data.ignore needs the loss CrossEntropy or DiceCrossEntropy, not {}",
+                self.loss.name()
+            ));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
             return Some("threshold must lie between 0 and 1".into());
@@ -347,9 +332,6 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "liver-totalseg",
     "l3-muscle-unet",
 ];
-
-/// `HU` of what a rotation brings in with [`FillKind::Constant`].
-pub(super) const FILL_HU: i16 = -1024;
 
 #[cfg(test)]
 mod tests {

@@ -27,7 +27,6 @@ pub(super) struct Learner {
 
 /// What of a recipe a step depends on.
 struct Rules {
-    size: usize,
     seed: u64,
     threshold: f32,
     lr: f64,
@@ -120,7 +119,6 @@ impl Learner {
             config,
             loss: recipe.loss.with_frequencies(pixels),
             rules: Rules {
-                size: recipe.preprocessing.size,
                 seed: recipe.seed,
                 threshold: recipe.threshold,
                 lr: recipe.optimizer.lr,
@@ -285,7 +283,7 @@ impl Learner {
     /// [`TrainError::Device`].
     pub fn validate(&self, model: &Inference, batch: &Batch, sums: &mut Validation) -> Result<(), TrainError> {
         let (count, channels) = (batch.count, self.config.out_channels);
-        let pixels = self.rules.size * self.rules.size;
+        let pixels = batch.size * batch.size;
         let truth = &batch.target;
         let (input, target) = self.tensors(batch, &self.plain);
         let config = &self.loss;
@@ -306,6 +304,10 @@ impl Learner {
                 let (found, real) = if channels == 1 {
                     (usize::from(logits[at(0)] >= limit), usize::from(truth[at(0)] > 0.5))
                 } else {
+                    // No class has the pixel: it does not count.
+                    if !(0..channels).any(|c| truth[at(c)] > 0.5) {
+                        continue;
+                    }
                     let found =
                         (1..channels).fold(0, |best, c| if logits[at(c)] > logits[at(best)] { c } else { best });
                     (found, (1..channels).find(|c| truth[at(*c)] > 0.5).unwrap_or(0))
@@ -332,7 +334,7 @@ impl Learner {
     }
 
     fn tensors(&self, batch: &Batch, device: &Device) -> (Tensor<4>, Tensor<4>) {
-        let shape = |channels| [batch.count, channels, self.rules.size, self.rules.size];
+        let shape = |channels| [batch.count, channels, batch.size, batch.size];
         (
             Tensor::from_data(TensorData::new(batch.input.clone(), shape(1)), device),
             Tensor::from_data(TensorData::new(batch.target.clone(), shape(self.config.out_channels)), device),

@@ -41,7 +41,8 @@ fn recipe() -> Recipe {
     recipe.preprocessing = PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } };
     recipe.network = NetworkConfig::UNet(UNetConfig { dropout: 0.1, ..UNetConfig::new(4, 2) });
     recipe.optimizer.lr = 0.01;
-    recipe.augmentation = AugmentConfig { flip_lr: 0.5, rotate_degrees: 5.0, fill: FillKind::Nearest };
+    recipe.augmentation =
+        AugmentConfig { flip_lr: 0.5, rotate_degrees: 5.0, fill: FillKind::Nearest, ..Default::default() };
     recipe.split = SplitConfig::Patients { validation: 0.25, test: 0.25 };
     (recipe.batch_size, recipe.epochs, recipe.patience, recipe.seed) = (4, 4, None, 11);
     recipe

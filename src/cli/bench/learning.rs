@@ -33,8 +33,11 @@ impl Job {
     fn recipe(&self) -> Result<Recipe, CliError> {
         let mut recipe = Recipe::load("demo").map_err(CliError::of)?;
         recipe.name = "bench".into();
-        recipe.data =
-            DataConfig { layout: None, classes: vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }] };
+        recipe.data = DataConfig {
+            layout: None,
+            classes: vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }],
+            ignore: None,
+        };
         recipe.preprocessing =
             PreprocessConfig { size: self.size, intensity: Intensity::Window { low: -1000.0, high: 1000.0 } };
         recipe.network = NetworkConfig::UNet(UNetConfig::new(self.base_width, 4));
