@@ -112,39 +112,43 @@ impl NetworkSpec {
         draw(&shapes, seed, kind)
     }
 
-    /// `weights` with those of a file over them. Names of torchvision's own networks are taken for the encoder's; a
-    /// first convolution for three colours is summed over them where the input is one channel, as in
-    /// segmentation_models_pytorch.
-    pub fn load_over(&self, weights: &StateDict, mut file: StateDict) -> (StateDict, LoadReport) {
-        let mut adapted = Vec::new();
-        if self.config.has_encoder() && !file.keys().any(|name| name.starts_with("encoder.")) {
-            file = file.into_iter().map(|(name, t)| (format!("encoder.{name}"), t)).collect();
-        }
-        for (name, tensor) in &mut file {
-            if let (Some(want), [out, colours, h, w]) = (weights.get(name), tensor.shape.as_slice())
-                && want.shape == [*out, 1, *h, *w]
-                && *colours > 1
-            {
-                *tensor = summed_colours(tensor, [*out, *colours, h * w]);
-                tensor.shape.clone_from(&want.shape);
-                adapted.push(name.clone());
-            }
-        }
+    /// `weights` with those of a file over them, adapted as [`Self::adapted`] does it.
+    pub fn load_over(&self, weights: &StateDict, file: StateDict) -> (StateDict, LoadReport) {
+        let (file, adapted) = self.adapted(file);
         let (model, _) = apply_state(self.init(&Device::flex()), weights);
         let (model, mut report) = apply_state(model, &file);
         report.adapted = adapted;
         (collect_state(&model), report)
     }
-}
 
-fn summed_colours(tensor: &HostTensor, [out, colours, taps]: [usize; 3]) -> HostTensor {
-    let mut values = vec![0.0; out * taps];
-    for (sum, kernels) in values.chunks_exact_mut(taps).zip(tensor.values.chunks_exact(colours * taps)) {
-        for kernel in kernels.chunks_exact(taps) {
-            sum.iter_mut().zip(kernel).for_each(|(s, v)| *s += v);
+    /// Weights of other origin under this network's names, and what was changed in value: names of torchvision's own
+    /// networks become the encoder's, and a first convolution for three colours is summed over them where the input
+    /// is one channel, as in segmentation_models_pytorch.
+    pub fn adapted(&self, mut file: StateDict) -> (StateDict, Vec<String>) {
+        if !self.config.has_encoder() {
+            return (file, Vec::new());
+        }
+        if !file.keys().any(|name| name.starts_with("encoder.")) {
+            file = file.into_iter().map(|(name, t)| (format!("encoder.{name}"), t)).collect();
+        }
+        let first = "encoder.conv1.weight";
+        match file.get_mut(first) {
+            Some(tensor) if self.in_channels == 1 => match *tensor.shape.as_slice() {
+                [out, colours, h, w] if colours > 1 && tensor.values.len() == out * colours * h * w && h * w > 0 => {
+                    let values = summed_colours(&tensor.values, colours, h * w);
+                    *tensor = HostTensor { shape: vec![out, 1, h, w], values };
+                    (file, vec![first.to_owned()])
+                }
+                _ => (file, Vec::new()),
+            },
+            _ => (file, Vec::new()),
         }
     }
-    HostTensor { shape: vec![out, 1, taps], values }
+}
+
+fn summed_colours(values: &[f32], colours: usize, taps: usize) -> Vec<f32> {
+    let sum = |kernels: &[f32], tap: usize| kernels.iter().skip(tap).step_by(taps).sum();
+    values.chunks_exact(colours * taps).flat_map(|k| (0..taps).map(move |tap| sum(k, tap))).collect()
 }
 
 /// A built network. Parameters and buffers have PyTorch's names ([`collect_state`]).

@@ -57,8 +57,9 @@ impl Segmenter {
     /// [`SegmentError`] when the description makes no network, or a weight is missing or of another shape.
     pub fn new(spec: ModelSpec, weights: &StateDict, compute: &ComputeDevice) -> Result<Self, SegmentError> {
         spec.network.check()?;
+        let (weights, _) = spec.network.adapted(weights.clone());
         let (model, report) =
-            catch("loading the network", || apply_state(spec.network.init(&compute.device), weights))?;
+            catch("loading the network", || apply_state(spec.network.init(&compute.device), &weights))?;
         if let Some(problem) = report.problem() {
             return Err(SegmentError::Weights(problem));
         }

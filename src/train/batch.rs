@@ -47,6 +47,7 @@ pub(super) struct BatchPlan<'a> {
     pub intensity: Intensity,
     pub augment: AugmentConfig,
     pub batch_size: usize,
+    pub shuffle: bool,
     pub seed: u64,
 }
 
@@ -59,6 +60,7 @@ impl<'a> BatchPlan<'a> {
             intensity: recipe.preprocessing.intensity,
             augment: recipe.augmentation,
             batch_size: recipe.batch_size,
+            shuffle: recipe.shuffle,
             seed: recipe.seed,
         }
     }
@@ -71,6 +73,9 @@ impl<'a> BatchPlan<'a> {
     /// The training slices in the order of `epoch`.
     pub fn order(&self, slices: &[usize], epoch: usize) -> Vec<usize> {
         let mut order = slices.to_vec();
+        if !self.shuffle {
+            return order;
+        }
         order.shuffle(&mut self.random(2, epoch, 0));
         order
     }
@@ -191,12 +196,14 @@ mod tests {
                 ..Default::default()
             },
             batch_size: 2,
+            shuffle: true,
             seed: 3,
         };
         let slices: Vec<usize> = (0..7).collect();
         let order = plan.order(&slices, 0);
         assert_ne!(order, plan.order(&slices, 1));
         assert_eq!(order, plan.order(&slices, 0));
+        assert_eq!(BatchPlan { shuffle: false, ..plan }.order(&slices, 0), slices);
         std::thread::scope(|scope| {
             let mut feed = plan.feed(scope, &order, Some(0), 1);
             for step in 1..plan.steps(7) {

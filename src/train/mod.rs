@@ -4,7 +4,8 @@
 //! a job and read its [`TrainEvent`]s. A run is a function of recipe, data and device: on the CPU a run that was
 //! interrupted and resumed ends with the weights of one that was not.
 //!
-//! Run folder: `recipe.ron`, `split.json`, `curves.csv`, `checkpoints/best`, `checkpoints/last`, `result.json`.
+//! Run folder: `recipe.ron`, `split.json`, `curves.csv` and `curves.jsonl`, `checkpoints/best`, `checkpoints/last`,
+//! `checkpoints/epoch-N` where the recipe asks for them, `init.json` (what became of given weights), `result.json`.
 
 mod augment;
 mod batch;
@@ -17,6 +18,7 @@ mod folder;
 mod overrides;
 mod recipe;
 mod run;
+mod search;
 mod split;
 mod step;
 mod store;
@@ -35,6 +37,10 @@ pub use evaluate::CaseResult;
 pub use overrides::apply_override;
 pub use recipe::{ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, Recipe, SplitConfig};
 pub use run::{TrainRequest, train};
+pub use search::{
+    SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest, SearchSummary, SearchValues, TestResult,
+    Trial, TrialResult, search,
+};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -98,6 +104,16 @@ pub struct EpochRow {
     pub train_loss: f64,
     pub val_loss: Option<f64>,
     pub val_dice: Option<f64>,
+    /// Share of pixels that are right, in or out of the class; high for whoever finds nothing where a class is rare.
+    #[serde(default)]
+    pub val_accuracy: Option<f64>,
+    #[serde(default)]
+    pub val_precision: Option<f64>,
+    #[serde(default)]
+    pub val_recall: Option<f64>,
+    /// Learning rate at the epoch's end.
+    #[serde(default)]
+    pub lr: f64,
     pub seconds: f64,
 }
 

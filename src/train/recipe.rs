@@ -48,12 +48,22 @@ pub struct Recipe {
     /// Stop after so many epochs without a better validation Dice; `None` runs all epochs.
     #[serde(default)]
     pub patience: Option<usize>,
+    /// Keep a checkpoint `epoch-N` of every so many epochs, besides the best and the last.
+    #[serde(default)]
+    pub checkpoint_every: Option<usize>,
+    /// New order of the training slices each epoch; `false` keeps that of the volumes.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
     /// Foreground is where the sigmoid is at least this; several classes take the largest instead.
     #[serde(default = "half")]
     pub threshold: f32,
     /// Seeds the weights, the split, the order of slices, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn one() -> usize {
@@ -132,6 +142,12 @@ pub enum SplitConfig {
     Slices { validation: f64, test: f64 },
     /// Even slices train, odd ones test; every `validation_every`-th of the even ones validates instead.
     EvenOdd { validation_every: usize },
+    /// Patients in `folds` parts of near equal size, shuffled; part `fold` (from 1) tests, and the share `validation`
+    /// of the other patients validates.
+    KFold { folds: usize, fold: usize, validation: f64 },
+    /// One patient tests, number `patient` (from 1) in the order of names; of the other patients' slices the share
+    /// `validation`, shuffled, validates.
+    LeaveOneOut { patient: usize, validation: f64 },
     /// Patients by name; those not named train.
     Fixed { validation: Vec<String>, test: Vec<String> },
 }
@@ -142,12 +158,7 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::RecipeSyntax`] with line and column, [`TrainError::Recipe`] for contradictions.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TrainError> {
-        let recipe: Self = options().from_str(text).map_err(|e| TrainError::RecipeSyntax {
-            file: origin.into(),
-            line: e.span.start.line,
-            column: e.span.start.col,
-            reason: e.code.to_string(),
-        })?;
+        let recipe: Self = from_ron(text, origin)?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -157,9 +168,7 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::Recipe`] should a value not be writable.
     pub fn to_ron(&self) -> Result<String, TrainError> {
-        options()
-            .to_string_pretty(self, ron::ser::PrettyConfig::new().struct_names(false))
-            .map_err(|e| TrainError::Recipe(e.to_string()))
+        to_ron(self)
     }
 
     /// Refuses values out of range and settings that contradict each other.
@@ -202,8 +211,8 @@ impl Recipe {
         if let Some(problem) = self.schedule.problem(self.epochs).or_else(|| self.steps_problem()) {
             return Some(problem);
         }
-        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) {
-            return Some("batch_size, epochs and patience must be at least 1".into());
+        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) || self.checkpoint_every == Some(0) {
+            return Some("batch_size, epochs, patience and checkpoint_every must be at least 1".into());
         }
         if let Some(problem) = self.augmentation.problem(size, multiple, self.has_sides()) {
             return Some(problem);
@@ -222,6 +231,14 @@ impl Recipe {
                 (!fraction(*validation) || !fraction(*test) || validation + test >= 1.0)
                     .then(|| "split: validation and test must leave something to train on".into())
             }
+            SplitConfig::KFold { folds, fold, validation } => (*folds < 2
+                || !(1..=*folds).contains(fold)
+                || !(0.0..1.0).contains(validation))
+            .then(|| {
+                format!("split.KFold: folds is at least 2, fold lies in 1 to {folds}, validation in 0 to less than 1")
+            }),
+            SplitConfig::LeaveOneOut { patient, validation } => (*patient == 0 || !(0.0..1.0).contains(validation))
+                .then(|| "split.LeaveOneOut: patients count from 1, validation lies in 0 to less than 1".into()),
             SplitConfig::EvenOdd { validation_every } => {
                 (*validation_every == 1).then(|| "split.validation_every 1 leaves nothing to train on".into())
             }
@@ -317,6 +334,29 @@ fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
 }
 
+/// Reads a RON file's text; `origin` is named in errors.
+///
+/// # Errors
+/// [`TrainError::RecipeSyntax`] with line and column.
+pub(super) fn from_ron<T: serde::de::DeserializeOwned>(text: &str, origin: &Path) -> Result<T, TrainError> {
+    options().from_str(text).map_err(|e| TrainError::RecipeSyntax {
+        file: origin.into(),
+        line: e.span.start.line,
+        column: e.span.start.col,
+        reason: e.code.to_string(),
+    })
+}
+
+/// As RON, the way [`from_ron`] reads it.
+///
+/// # Errors
+/// [`TrainError::Recipe`] should a value not be writable.
+pub(super) fn to_ron<T: Serialize>(value: &T) -> Result<String, TrainError> {
+    options()
+        .to_string_pretty(value, ron::ser::PrettyConfig::new().struct_names(false))
+        .map_err(|e| TrainError::Recipe(e.to_string()))
+}
+
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../../models/", $name, ".ron")))),*]
@@ -328,9 +368,12 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "lung-binary",
     "lung-left-right",
     "lung-three-class",
+    "lung-pathology",
     "liver-chaos",
+    "liver-ircadb",
     "liver-totalseg",
     "l3-muscle-unet",
+    "l3-muscle-deeplab",
 ];
 
 #[cfg(test)]

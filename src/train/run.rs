@@ -30,6 +30,8 @@ pub struct TrainRequest {
     pub init: Option<PathBuf>,
     /// Bytes of preprocessed slices kept in memory; `None` for the default of 2 GiB.
     pub cache_bytes: Option<usize>,
+    /// Look at the test part at the end; a search leaves that to its best trial.
+    pub test: bool,
 }
 
 /// Between two steps a checkpoint is written when the last one is this old.
@@ -106,10 +108,11 @@ impl Run {
         if let Some(text) = warning {
             ctx.send(TrainEvent::Warning(text));
         }
-        let Some(thread) = thread else { return self.go(&Compute::here(device), ctx) };
+        let Some(thread) = thread else { return self.go(request.test, &Compute::here(device), ctx) };
         // The loop lives on the compute thread with a context of its own; its events are passed on from here.
         let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
-        let outcome = thread.submit_long("training", move |compute| self.go(compute, &inner));
+        let look = request.test;
+        let outcome = thread.submit_long("training", move |compute| self.go(look, compute, &inner));
         for event in events {
             ctx.send(event);
         }
@@ -117,8 +120,9 @@ impl Run {
     }
 
     /// The loop and the test, on the thread that owns the device.
-    fn go(mut self, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
-        let pixels = self.prepared.pixels_of(&self.split.train)?;
+    fn go(mut self, look: bool, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
+        let by_frequency = self.recipe.loss.is_by_frequency();
+        let pixels = if by_frequency { self.prepared.pixels_of(&self.split.train)? } else { Vec::new() };
         let mut learner = Learner::new(&self.recipe, &self.weights, &pixels, compute.device())?;
         learner.restore(&self.weights, &self.moments, self.position.counts)?;
         self.moments.clear();
@@ -142,12 +146,16 @@ impl Run {
                 train_loss,
                 val_loss: validation.loss(),
                 val_dice: validation.dice(),
+                val_accuracy: validation.accuracy(),
+                val_precision: validation.precision(),
+                val_recall: validation.recall(),
+                lr: learner.rates(Moment { done: (self.position.epoch + 1) as f64, last: true }).lr,
                 seconds: begun.elapsed().as_secs_f64(),
             };
             self.finish_epoch(row, &mut learner, ctx)?;
             stopped_early = self.out_of_patience();
         }
-        self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs)
+        self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs, look)
     }
 
     fn announce(&self, compute: &Compute, ctx: &JobContext<TrainEvent>) {
@@ -328,6 +336,9 @@ impl Run {
             self.save("best", learner)?;
         }
         self.save("last", learner)?;
+        if self.recipe.checkpoint_every.is_some_and(|n| row.epoch.is_multiple_of(n)) {
+            self.save(&format!("epoch-{:04}", row.epoch), learner)?;
+        }
         self.write_curves()?;
         ctx.send(TrainEvent::Epoch(row));
         ctx.send(TrainEvent::Checkpoint { epoch: row.epoch, best });
@@ -347,26 +358,33 @@ impl Run {
     /// The whole file each time: short, and never half a line.
     fn write_curves(&self) -> Result<(), TrainError> {
         let cell = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
-        let mut text = String::from("epoch,train_loss,val_loss,val_dice,seconds\n");
+        let mut text = String::from(
+            "epoch,train_loss,val_loss,val_dice,val_accuracy,val_precision,val_recall,learning_rate,seconds\n",
+        );
+        let mut lines = Vec::new();
         for r in &self.position.history {
-            let (loss, dice) = (cell(r.val_loss), cell(r.val_dice));
-            text.push_str(&format!("{},{},{loss},{dice},{:.3}\n", r.epoch, r.train_loss, r.seconds));
+            let cells = [r.val_loss, r.val_dice, r.val_accuracy, r.val_precision, r.val_recall].map(cell).join(",");
+            text.push_str(&format!("{},{},{cells},{},{:.3}\n", r.epoch, r.train_loss, r.lr, r.seconds));
+            serde_json::to_writer(&mut lines, r).map_err(|e| TrainError::Data(e.to_string()))?;
+            lines.push(b'\n');
         }
+        write(&self.folder.join("curves.jsonl"), &lines)?;
         write(&self.folder.join("curves.csv"), text.as_bytes())
     }
 
-    /// The best checkpoint on the test slices; writes `result.json`.
+    /// The best checkpoint on the test slices, where it may `look` at them; writes `result.json`.
     fn test(
         &self,
         compute: &Compute,
         ctx: &JobContext<TrainEvent>,
         stopped_early: bool,
+        look: bool,
     ) -> Result<TrainSummary, TrainError> {
         let name = if self.checkpoints.exists("best") { "best" } else { "last" };
         let (weights, _, _) = self.checkpoints.load(name)?;
         let segmenter = Segmenter::new(self.recipe.model_spec(), &weights, compute.device())
             .map_err(|e| TrainError::Weights { path: self.checkpoints.path(name), reason: e.to_string() })?;
-        let cases = test_cases(&self.prepared, &self.split);
+        let cases = if look { test_cases(&self.prepared, &self.split) } else { Vec::new() };
         let mut test = Vec::new();
         for (n, case) in cases.iter().enumerate() {
             ctx.progress.say(format!("testing case {} of {}", n + 1, cases.len()));

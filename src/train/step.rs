@@ -10,6 +10,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+thread_local! {
+    /// Slices that fit into the memory of a device as it is in a test.
+    pub(super) static ROOM: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+}
+
 /// Network and optimizer while they learn.
 pub(super) struct Learner {
     model: Network,
@@ -66,6 +72,7 @@ pub(super) struct Validation {
     loss_sum: f64,
     slices: usize,
     counts: Vec<[u64; 3]>,
+    pixels: u64,
 }
 
 impl Validation {
@@ -76,13 +83,33 @@ impl Validation {
 
     /// Mean over classes of the Dice of all slices together; classes in neither truth nor prediction are left out.
     pub fn dice(&self) -> Option<f64> {
-        let dice: Vec<f64> = self
+        self.mean(|[both, predicted, truth]| (2 * both, predicted + truth))
+    }
+
+    /// Mean over classes of the share of all pixels that are rightly in or out of the class.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.mean(|[both, predicted, truth]| (self.pixels + 2 * both - predicted - truth, self.pixels))
+    }
+
+    /// Mean over classes of the share of what was predicted that is true; classes never predicted are left out.
+    pub fn precision(&self) -> Option<f64> {
+        self.mean(|[both, predicted, _]| (both, predicted))
+    }
+
+    /// Mean over classes of the share of what is true that was predicted; classes that the truth lacks are left out.
+    pub fn recall(&self) -> Option<f64> {
+        self.mean(|[both, _, truth]| (both, truth))
+    }
+
+    fn mean(&self, ratio: impl Fn([u64; 3]) -> (u64, u64)) -> Option<f64> {
+        let ratios: Vec<f64> = self
             .counts
             .iter()
-            .filter(|[_, predicted, truth]| predicted + truth > 0)
-            .map(|[both, predicted, truth]| 2.0 * *both as f64 / (predicted + truth) as f64)
+            .map(|counts| ratio(*counts))
+            .filter(|(_, below)| *below > 0)
+            .map(|(above, below)| above as f64 / below as f64)
             .collect();
-        (!dice.is_empty()).then(|| dice.iter().sum::<f64>() / dice.len() as f64)
+        (!ratios.is_empty()).then(|| ratios.iter().sum::<f64>() / ratios.len() as f64)
     }
 
     /// There was something to find, and nothing at all was predicted.
@@ -256,6 +283,11 @@ impl Learner {
         for (piece, part) in batch.cut(self.counts.cuts + 1).into_iter().enumerate() {
             let share = part.count as f64 / batch.count as f64;
             let whole = part.count == batch.count;
+            #[cfg(test)]
+            if part.count > ROOM.get() {
+                let reason = "Out of Memory".to_owned();
+                return Err(DeviceError::Failed { what: "a training step", reason }.into());
+            }
             let (input, target) = self.tensors(&part, &self.device);
             // A different stream each batch; the run's seed in the upper half keeps two runs apart.
             let seed = self.rules.seed.rotate_left(32) ^ (self.counts.batches + 1) ^ ((piece as u64) << 24);
@@ -312,6 +344,7 @@ impl Learner {
                         (1..channels).fold(0, |best, c| if logits[at(c)] > logits[at(best)] { c } else { best });
                     (found, (1..channels).find(|c| truth[at(*c)] > 0.5).unwrap_or(0))
                 };
+                sums.pixels += 1;
                 for (class, count) in (1..).zip(&mut sums.counts) {
                     count[0] += u64::from(found == class && real == class);
                     count[1] += u64::from(found == class);

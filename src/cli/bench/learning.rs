@@ -76,6 +76,7 @@ pub(super) fn measure_training(sampler: &mut Sampler) -> Result<(), CliError> {
             resume: false,
             init: None,
             cache_bytes: None,
+            test: true,
         };
         let (ctx, events) = attached(sampler.cancel());
         let mut steps = Vec::new();

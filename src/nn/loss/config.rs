@@ -249,6 +249,17 @@ impl LossConfig {
         matches!(self, Self::CrossEntropy(_) | Self::DiceCrossEntropy(_))
     }
 
+    /// Whether its weights are to be found from the training pixels.
+    pub fn is_by_frequency(&self) -> bool {
+        match self {
+            Self::Bce(c) => c.by_frequency,
+            Self::BceDice(c) => c.by_frequency,
+            Self::CrossEntropy(c) => c.by_frequency,
+            Self::DiceCrossEntropy(c) => c.by_frequency,
+            _ => false,
+        }
+    }
+
     /// The loss with its weights found from `pixels`, the training pixels of each class, background first, where the
     /// recipe asks for it. A class without pixels gets weight 0: there is nothing to weigh.
     #[must_use]
@@ -294,6 +305,7 @@ mod tests {
         assert_eq!(weights[2], 0.0);
         let plain = LossConfig::Dice(OverlapConfig::default());
         assert_eq!(plain.with_frequencies(&[1, 2]), plain);
+        assert!(bce.is_by_frequency() && !plain.is_by_frequency() && !bce.with_frequencies(&[1, 1]).is_by_frequency());
     }
 
     #[test]
