@@ -141,6 +141,7 @@ fn request(args: &DemoArgs, run: &std::path::Path, patients: Vec<Phantom>) -> Re
         resume: false,
         init: None,
         cache_bytes: None,
+        test: true,
     })
 }
 

@@ -12,6 +12,7 @@ mod info;
 mod phantom;
 mod predict;
 mod run;
+mod search;
 mod train;
 
 use crate::io::dicom;
@@ -62,6 +63,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Train a network from a recipe.
     Train(train::TrainArgs),
+    /// Train many networks that differ in some fields of a recipe, and rank them.
+    Search(search::SearchArgs),
     /// Predict a mask with a trained network.
     Predict(predict::PredictArgs),
     /// Dice, Hausdorff and the rest of a prediction against the truth.
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Some(Command::Convert(a)) => convert::run(&a),
         Some(Command::Export(a)) => export::run(&a),
         Some(Command::Train(a)) => train::run(&a),
+        Some(Command::Search(a)) => search::run(&a),
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),

@@ -55,6 +55,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<(), CliError> {
         resume: args.resume,
         init: args.init.clone(),
         cache_bytes: None,
+        test: true,
     };
     let summary = train_in_foreground(request, !args.json)?;
     if args.json {

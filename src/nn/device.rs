@@ -59,6 +59,17 @@ pub enum DeviceError {
     Failed { what: &'static str, reason: String },
 }
 
+impl DeviceError {
+    /// Whether the device ran out of memory: smaller work may succeed. Known by the words of wgpu and its drivers.
+    pub fn is_lack_of_memory(&self) -> bool {
+        let Self::Failed { reason, .. } = self else { return false };
+        let reason = reason.to_ascii_lowercase();
+        ["out of memory", "not enough memory", "outofmemory", "allocation failed", "out_of_device_memory"]
+            .iter()
+            .any(|words| reason.contains(words))
+    }
+}
+
 /// Where a compute device lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceMode {

@@ -7,14 +7,21 @@
 //! Tensors are `[batch, channels, height, width]` throughout. Work on a GPU stays on the one thread that a
 //! [`ComputeThread`] owns; the CPU may be used from any thread.
 
+mod average;
+mod deeplab;
 mod device;
 mod doctor;
+mod gradients;
 mod guard;
 mod init;
 mod layers;
 mod loss;
+mod network;
+mod ops;
 mod optim;
 mod preprocess;
+mod resnet;
+mod schedule;
 mod segment;
 mod state;
 mod trial;
@@ -25,18 +32,28 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use average::WeightAverage;
+pub use deeplab::{DeepLabConfig, ResNetUNetConfig};
 pub use device::{AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, SharedGpu, compute_device};
 pub use doctor::{DeviceReport, Proof, report};
+pub use gradients::GradientSet;
 pub use guard::catch;
 pub use init::initial_weights;
-pub use layers::Pass;
-pub use loss::{LossConfig, loss};
-pub use optim::{Optimizer, OptimizerConfig, OptimizerKind};
+pub use layers::{DropoutKind, Pass};
+pub use loss::{
+    BceConfig, BceDiceConfig, CrossEntropyConfig, DiceCrossEntropyConfig, FocalConfig, LossConfig, OverlapConfig,
+    TverskyConfig, loss,
+};
+pub use network::{Network, NetworkConfig, NetworkError, NetworkSpec};
+pub use ops::Activation;
+pub use optim::{Optimizer, OptimizerConfig, OptimizerKind, Rates};
 pub use preprocess::{AxialView, Intensity, PreprocessConfig, resample_hu, resize_labels, resize_linear};
+pub use resnet::EncoderKind;
+pub use schedule::{Plateau, ScheduleConfig};
 pub use segment::{ModelSpec, SegmentError, Segmenter};
 pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
 pub use trial::{Settled, Verdict, settle};
-pub use unet::{NormKind, UNet, UNetConfig, UNetConfigError};
+pub use unet::{BlockKind, InitKind, NormKind, UNetConfig, Upsampling};
 pub use weights::{HostTensor, StateDict, WeightsError, load_weights, read_metadata, save_weights, sha256_hex};
 pub(crate) use worker::wait;
 pub use worker::{Compute, ComputeThread};

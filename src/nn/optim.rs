@@ -1,8 +1,11 @@
-//! Adam and AdamW with state by parameter name, so that a checkpoint restores it exactly and Python can read it.
+//! Optimizers with PyTorch's arithmetic and state by parameter name, so that a checkpoint restores it exactly and
+//! Python can read it.
 
+use super::gradients::GradientSet;
+use super::state::Path;
 use super::weights::{HostTensor, StateDict};
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,14 +16,27 @@ pub struct OptimizerConfig {
     pub kind: OptimizerKind,
     /// Learning rate.
     pub lr: f64,
-    /// Decay rates of the first and second moment.
+    /// Adam, AdamW: decay rates of the first and second moment.
     #[serde(default = "betas")]
     pub betas: (f64, f64),
+    /// Adam, AdamW, RmsProp: added to the denominator.
     #[serde(default = "epsilon")]
     pub epsilon: f64,
-    /// Adam: added to the gradient as in PyTorch (L2). AdamW: decoupled from it.
+    /// Added to the gradient times the weight as in PyTorch (L2); AdamW: decoupled from it.
     #[serde(default)]
     pub weight_decay: f64,
+    /// Adam, AdamW: the largest second moment so far counts (Reddi et al., 2018).
+    #[serde(default)]
+    pub amsgrad: bool,
+    /// Sgd, RmsProp: share of the former direction that is kept.
+    #[serde(default)]
+    pub momentum: f64,
+    /// Sgd: look ahead along the momentum (Sutskever et al., 2013).
+    #[serde(default)]
+    pub nesterov: bool,
+    /// RmsProp: decay rate of the mean square.
+    #[serde(default = "alpha")]
+    pub alpha: f64,
 }
 
 /// Update rule.
@@ -30,6 +46,10 @@ pub enum OptimizerKind {
     Adam,
     /// Loshchilov and Hutter, 2019.
     AdamW,
+    /// Stochastic gradient descent.
+    Sgd,
+    /// Hinton's lecture 6e, 2012.
+    RmsProp,
 }
 
 fn betas() -> (f64, f64) {
@@ -40,11 +60,89 @@ fn epsilon() -> f64 {
     1e-8
 }
 
+fn alpha() -> f64 {
+    0.99
+}
+
+impl OptimizerConfig {
+    /// `kind` at `lr` with everything else as PyTorch has it.
+    pub fn new(kind: OptimizerKind, lr: f64) -> Self {
+        Self {
+            kind,
+            lr,
+            betas: betas(),
+            epsilon: epsilon(),
+            weight_decay: 0.0,
+            amsgrad: false,
+            momentum: 0.0,
+            nesterov: false,
+            alpha: alpha(),
+        }
+    }
+
+    /// What is out of range or belongs to another kind, as a sentence that names the field.
+    pub fn problem(&self) -> Option<String> {
+        let above_zero = |v: f64| v.is_finite() && v > 0.0;
+        let below_one = |v: f64| (0.0..1.0).contains(&v);
+        let Self { kind, betas: b, .. } = *self;
+        let adam = matches!(kind, OptimizerKind::Adam | OptimizerKind::AdamW);
+        let problems = [
+            (!above_zero(self.lr), "optimizer.lr must be above 0"),
+            (!above_zero(self.epsilon), "optimizer.epsilon must be above 0"),
+            (!(below_one(b.0) && below_one(b.1)), "optimizer.betas lie in 0 up to but not including 1"),
+            (!(self.weight_decay == 0.0 || above_zero(self.weight_decay)), "optimizer.weight_decay must be 0 or above"),
+            (!below_one(self.momentum), "optimizer.momentum lies in 0 up to but not including 1"),
+            (!below_one(self.alpha), "optimizer.alpha lies in 0 up to but not including 1"),
+            (!adam && b != betas(), "optimizer.betas belong to Adam and AdamW"),
+            (!adam && self.amsgrad, "optimizer.amsgrad belongs to Adam and AdamW"),
+            (adam && self.momentum != 0.0, "optimizer.momentum belongs to Sgd and RmsProp; Adam has betas"),
+            (kind != OptimizerKind::Sgd && self.nesterov, "optimizer.nesterov belongs to Sgd"),
+            (self.nesterov && self.momentum == 0.0, "optimizer.nesterov needs a momentum"),
+            (kind != OptimizerKind::RmsProp && self.alpha != alpha(), "optimizer.alpha belongs to RmsProp"),
+            (kind == OptimizerKind::Sgd && self.epsilon != epsilon(), "optimizer.epsilon does not belong to Sgd"),
+        ];
+        problems.into_iter().find(|(wrong, _)| *wrong).map(|(_, text)| text.to_owned())
+    }
+}
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Of everything but the encoder.
+    pub lr: f64,
+    /// Of parameters under `encoder.`; `None` leaves them as they are.
+    pub encoder: Option<f64>,
+}
+
+impl Rates {
+    /// One rate for everything.
+    pub fn all(lr: f64) -> Self {
+        Self { lr, encoder: Some(lr) }
+    }
+
+    fn of(&self, name: &str) -> Option<f64> {
+        if name.starts_with("encoder.") { self.encoder } else { Some(self.lr) }
+    }
+}
+
+/// Running sums of one parameter; which of them are used depends on the kind.
+#[derive(Default)]
+struct Moments {
+    /// Adam's first moment; the momentum of Sgd and RmsProp.
+    first: Option<Tensor<1>>,
+    /// The second moment.
+    second: Option<Tensor<1>>,
+    /// The largest second moment.
+    most: Option<Tensor<1>>,
+    /// Steps of this parameter: one that was frozen for a while starts its moments late.
+    steps: u64,
+}
+
 /// Moments of every parameter and the number of steps taken.
 pub struct Optimizer {
     config: OptimizerConfig,
     steps: u64,
-    moments: BTreeMap<String, (Tensor<1>, Tensor<1>)>,
+    moments: BTreeMap<String, Moments>,
 }
 
 impl Optimizer {
@@ -58,98 +156,151 @@ impl Optimizer {
         self.steps
     }
 
-    /// The module one step further along `gradients`.
+    /// The module one step further along `gradients`. Parameters without a gradient stay.
     #[must_use]
-    pub fn step<M: Module>(&mut self, module: M, gradients: &Gradients) -> M {
+    pub fn step<M: Module>(&mut self, module: M, gradients: &GradientSet, rates: Rates) -> M {
         self.steps += 1;
-        let mut mapper = Step {
-            path: Vec::new(),
-            config: self.config,
-            // PyTorch's form: the corrections are folded into the step size and the denominator.
-            correction1: 1.0 - self.config.betas.0.powf(self.steps as f64),
-            correction2: 1.0 - self.config.betas.1.powf(self.steps as f64),
-            moments: &mut self.moments,
-            gradients,
-        };
+        let mut mapper =
+            Step { path: Path::default(), config: self.config, rates, moments: &mut self.moments, gradients };
         module.map(&mut mapper)
     }
 
-    /// Moments as `first.NAME` and `second.NAME`.
+    /// Moments as `first.NAME`, `second.NAME`, `most.NAME` and, one number each, `steps.NAME`.
     ///
     /// # Panics
     /// Where the device fails while it is read: call through [`super::catch`].
     pub fn state(&self) -> StateDict {
         let mut out = StateDict::new();
-        for (name, (first, second)) in &self.moments {
-            for (kind, tensor) in [("first", first), ("second", second)] {
-                let values = tensor.to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
-                out.insert(format!("{kind}.{name}"), HostTensor { shape: vec![values.len()], values });
+        for (name, moments) in &self.moments {
+            for (kind, tensor) in [("first", &moments.first), ("second", &moments.second), ("most", &moments.most)] {
+                if let Some(tensor) = tensor {
+                    out.insert(format!("{kind}.{name}"), HostTensor::flat(tensor));
+                }
             }
+            // Two halves of 16 bits: single precision holds each exactly.
+            let halves = vec![(moments.steps >> 16) as f32, (moments.steps & 0xffff) as f32];
+            out.insert(format!("steps.{name}"), HostTensor { shape: vec![2], values: halves });
         }
         out
     }
 
-    /// Takes over what [`Self::state`] gave; `device` is the one that trains. Unpaired entries are left out.
+    /// Takes over what [`Self::state`] gave; `device` is the one that trains. Other entries are left out.
     pub fn restore(&mut self, state: &StateDict, steps: u64, device: &Device) {
         let device = device.clone().inner();
         let tensor =
             |t: &HostTensor| Tensor::<1>::from_data(TensorData::new(t.values.clone(), [t.values.len()]), &device);
         self.steps = steps;
-        self.moments = state
-            .iter()
-            .filter_map(|(key, first)| {
-                let name = key.strip_prefix("first.")?;
-                let second = state.get(&format!("second.{name}")).filter(|s| s.values.len() == first.values.len())?;
-                Some((name.to_owned(), (tensor(first), tensor(second))))
-            })
-            .collect();
+        self.moments.clear();
+        for (key, values) in state {
+            let Some((kind, name)) = key.split_once('.') else { continue };
+            if !["first", "second", "most", "steps"].contains(&kind) {
+                continue;
+            }
+            let moments = self.moments.entry(name.to_owned()).or_default();
+            match (kind, values.values.as_slice()) {
+                ("first", _) => moments.first = Some(tensor(values)),
+                ("second", _) => moments.second = Some(tensor(values)),
+                ("most", _) => moments.most = Some(tensor(values)),
+                (_, [high, low]) => moments.steps = ((*high as u64) << 16) + *low as u64,
+                _ => {}
+            }
+        }
     }
 }
 
 struct Step<'a> {
-    path: Vec<String>,
+    path: Path,
     config: OptimizerConfig,
-    correction1: f64,
-    correction2: f64,
-    moments: &'a mut BTreeMap<String, (Tensor<1>, Tensor<1>)>,
-    gradients: &'a Gradients,
+    rates: Rates,
+    moments: &'a mut BTreeMap<String, Moments>,
+    gradients: &'a GradientSet,
 }
 
 impl ModuleMapper for Step<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let (Some(gradient), Some(lr)) = (self.gradients.get(&name), self.rates.of(&name)) else { return param };
         let (id, tensor, mapper) = param.consume();
-        let Some(gradient) = tensor.grad(self.gradients) else {
-            return Param::from_mapped_value(id, tensor, mapper);
-        };
         let shape = tensor.dims();
-        let mut weight = tensor.inner().reshape([-1]);
-        let mut gradient: Tensor<1> = gradient.reshape([-1]);
-        let OptimizerConfig { kind, lr, betas: (b1, b2), epsilon, weight_decay } = self.config;
-        if weight_decay > 0.0 {
-            match kind {
-                OptimizerKind::Adam => gradient = gradient + weight.clone().mul_scalar(weight_decay),
-                OptimizerKind::AdamW => weight = weight.mul_scalar(1.0 - lr * weight_decay),
-            }
-        }
-        let fresh_first = gradient.clone().mul_scalar(1.0 - b1);
-        let fresh_second = gradient.square().mul_scalar(1.0 - b2);
-        let name = self.path.join(".");
-        let (first, second) = match self.moments.remove(&name) {
-            Some((m, v)) => (m.mul_scalar(b1) + fresh_first, v.mul_scalar(b2) + fresh_second),
-            None => (fresh_first, fresh_second),
-        };
-        let denominator = second.clone().sqrt().div_scalar(self.correction2.sqrt()).add_scalar(epsilon);
-        let weight = weight - first.clone().mul_scalar(lr / self.correction1) / denominator;
-        self.moments.insert(name, (first, second));
+        let weight = tensor.inner().reshape([-1]);
+        let moments = self.moments.entry(name).or_default();
+        let weight = moved(&self.config, lr, weight, gradient.clone(), moments);
         let updated = Tensor::from_inner(weight.reshape(shape)).require_grad();
         Param::from_mapped_value(id, updated, mapper)
+    }
+}
+
+/// One parameter after one step.
+fn moved(
+    config: &OptimizerConfig,
+    lr: f64,
+    mut weight: Tensor<1>,
+    mut gradient: Tensor<1>,
+    moments: &mut Moments,
+) -> Tensor<1> {
+    let OptimizerConfig { kind, betas: (b1, b2), epsilon, weight_decay, momentum, alpha, .. } = *config;
+    moments.steps += 1;
+    if weight_decay > 0.0 {
+        if kind == OptimizerKind::AdamW {
+            weight = weight.mul_scalar(1.0 - lr * weight_decay);
+        } else {
+            gradient = gradient + weight.clone().mul_scalar(weight_decay);
+        }
+    }
+    match kind {
+        OptimizerKind::Adam | OptimizerKind::AdamW => {
+            // PyTorch's form: the corrections are folded into the step size and the denominator.
+            let correction1 = 1.0 - b1.powf(moments.steps as f64);
+            let correction2 = 1.0 - b2.powf(moments.steps as f64);
+            let first = mixed(moments.first.take(), b1, gradient.clone().mul_scalar(1.0 - b1));
+            let second = mixed(moments.second.take(), b2, gradient.square().mul_scalar(1.0 - b2));
+            let counts = if config.amsgrad {
+                let most = match moments.most.take() {
+                    Some(most) => most.max_pair(second.clone()),
+                    None => second.clone(),
+                };
+                moments.most = Some(most.clone());
+                most
+            } else {
+                second.clone()
+            };
+            let denominator = counts.sqrt().div_scalar(correction2.sqrt()).add_scalar(epsilon);
+            weight = weight - first.clone().mul_scalar(lr / correction1) / denominator;
+            (moments.first, moments.second) = (Some(first), Some(second));
+            weight
+        }
+        OptimizerKind::Sgd if momentum == 0.0 => weight - gradient.mul_scalar(lr),
+        OptimizerKind::Sgd => {
+            let kept = mixed(moments.first.take(), momentum, gradient.clone());
+            moments.first = Some(kept.clone());
+            let direction = if config.nesterov { gradient + kept.mul_scalar(momentum) } else { kept };
+            weight - direction.mul_scalar(lr)
+        }
+        OptimizerKind::RmsProp => {
+            let second = mixed(moments.second.take(), alpha, gradient.clone().square().mul_scalar(1.0 - alpha));
+            moments.second = Some(second.clone());
+            let mut direction = gradient / second.sqrt().add_scalar(epsilon);
+            if momentum > 0.0 {
+                direction = mixed(moments.first.take(), momentum, direction);
+                moments.first = Some(direction.clone());
+            }
+            weight - direction.mul_scalar(lr)
+        }
+    }
+}
+
+/// `keep * old + fresh`, or `fresh` for the first time.
+fn mixed(old: Option<Tensor<1>>, keep: f64, fresh: Tensor<1>) -> Tensor<1> {
+    match old {
+        Some(old) => old.mul_scalar(keep) + fresh,
+        None => fresh,
     }
 }

@@ -2,9 +2,9 @@
 
 use super::guard::catch;
 use super::layers::Pass;
+use super::network::{Network, NetworkError, NetworkSpec};
 use super::preprocess::{PreprocessConfig, resample_hu, resize_linear};
 use super::state::apply_state;
-use super::unet::{UNet, UNetConfig, UNetConfigError};
 use super::weights::StateDict;
 use super::{ComputeDevice, DeviceError};
 use crate::core::{LabelId, Segment};
@@ -18,7 +18,7 @@ pub struct ModelSpec {
     /// Name of the recipe.
     pub recipe: String,
     pub preprocessing: PreprocessConfig,
-    pub network: UNetConfig,
+    pub network: NetworkSpec,
     /// Foreground where the sigmoid is at least this (binary networks).
     pub threshold: f32,
     /// Names of class 1, 2, …
@@ -36,7 +36,7 @@ impl ModelSpec {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SegmentError {
     #[error(transparent)]
-    Network(#[from] UNetConfigError),
+    Network(#[from] NetworkError),
     #[error("the weights do not fit the network: {0}")]
     Weights(String),
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub enum SegmentError {
 /// A network in inference mode.
 pub struct Segmenter {
     spec: ModelSpec,
-    model: UNet,
+    model: Network,
     compute: ComputeDevice,
 }
 
@@ -57,8 +57,9 @@ impl Segmenter {
     /// [`SegmentError`] when the description makes no network, or a weight is missing or of another shape.
     pub fn new(spec: ModelSpec, weights: &StateDict, compute: &ComputeDevice) -> Result<Self, SegmentError> {
         spec.network.check()?;
+        let (weights, _) = spec.network.adapted(weights.clone());
         let (model, report) =
-            catch("loading the network", || apply_state(spec.network.init(&compute.device), weights))?;
+            catch("loading the network", || apply_state(spec.network.init(&compute.device), &weights))?;
         if let Some(problem) = report.problem() {
             return Err(SegmentError::Weights(problem));
         }
@@ -131,19 +132,16 @@ fn labels_of(maps: &[Vec<f32>], threshold: f32) -> Vec<LabelId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{DeviceChoice, Intensity, NormKind, compute_device, initial_weights};
+    use crate::nn::{DeviceChoice, Intensity, NetworkConfig, NormKind, UNetConfig, compute_device, initial_weights};
 
     fn spec(classes: usize) -> ModelSpec {
         ModelSpec {
             recipe: "t".into(),
             preprocessing: PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } },
-            network: UNetConfig {
+            network: NetworkSpec {
                 in_channels: 1,
                 out_channels: if classes == 1 { 1 } else { classes + 1 },
-                base_width: 2,
-                depth: 1,
-                norm: NormKind::None,
-                dropout: 0.0,
+                config: NetworkConfig::UNet(UNetConfig { norm: NormKind::None, ..UNetConfig::new(2, 1) }),
             },
             threshold: 0.5,
             classes: (0..classes).map(|c| format!("class {c}")).collect(),

@@ -5,10 +5,12 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 /// What became of the entries of a weight file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct LoadReport {
     /// Taken over.
     pub loaded: Vec<String>,
+    /// Taken over after a change of shape: a first convolution for three colours, summed for one channel.
+    pub adapted: Vec<String>,
     /// The module has it, the file does not: it keeps the value it had.
     pub missing: Vec<String>,
     /// The file has it, the module does not.
@@ -36,12 +38,35 @@ impl LoadReport {
     }
 }
 
+/// Where a walk through a module is, in PyTorch's spelling: enums add nothing, and fields `at_0`, `at_1` (the places of
+/// a `Sequential`) are spelt `0`, `1`.
+#[derive(Default)]
+pub(super) struct Path(Vec<String>);
+
+impl Path {
+    pub fn enter(&mut self, name: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.push(name.strip_prefix("at_").unwrap_or(name).to_owned());
+        }
+    }
+
+    pub fn exit(&mut self, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.0.pop();
+        }
+    }
+
+    pub fn name(&self) -> String {
+        self.0.join(".")
+    }
+}
+
 /// All parameters and buffers as 32-bit floats.
 ///
 /// # Panics
 /// Where the device fails while it is read: call through [`super::catch`].
 pub fn collect_state<M: Module>(module: &M) -> StateDict {
-    let mut visitor = Collect { path: Vec::new(), out: StateDict::new(), gradients: None };
+    let mut visitor = Collect { path: Path::default(), out: StateDict::new(), gradients: None };
     module.visit(&mut visitor);
     visitor.out
 }
@@ -51,7 +76,7 @@ pub fn collect_state<M: Module>(module: &M) -> StateDict {
 /// # Panics
 /// As [`collect_state`].
 pub fn collect_gradients<M: Module>(module: &M, gradients: &Gradients) -> StateDict {
-    let mut visitor = Collect { path: Vec::new(), out: StateDict::new(), gradients: Some(gradients) };
+    let mut visitor = Collect { path: Path::default(), out: StateDict::new(), gradients: Some(gradients) };
     module.visit(&mut visitor);
     visitor.out
 }
@@ -64,7 +89,7 @@ pub fn parameter_count<M: Module>(module: &M) -> usize {
 
 /// The module with every parameter and buffer that `state` has under its name and shape, and the list of the rest.
 pub fn apply_state<M: Module>(module: M, state: &StateDict) -> (M, LoadReport) {
-    let mut mapper = Apply { path: Vec::new(), state, report: LoadReport::default() };
+    let mut mapper = Apply { path: Path::default(), state, report: LoadReport::default() };
     let module = module.map(&mut mapper);
     let mut report = mapper.report;
     report.unused = state
@@ -77,18 +102,18 @@ pub fn apply_state<M: Module>(module: M, state: &StateDict) -> (M, LoadReport) {
 }
 
 struct Collect<'a> {
-    path: Vec<String>,
+    path: Path,
     out: StateDict,
     gradients: Option<&'a Gradients>,
 }
 
 impl ModuleVisitor for Collect<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -102,27 +127,27 @@ impl ModuleVisitor for Collect<'_> {
         let shape = tensor.dims().to_vec();
         // Reading can only fail where the device does; the caller's `catch` turns that into a sentence.
         let values = tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
-        self.out.insert(self.path.join("."), HostTensor { shape, values });
+        self.out.insert(self.path.name(), HostTensor { shape, values });
     }
 }
 
 struct Apply<'a> {
-    path: Vec<String>,
+    path: Path,
     state: &'a StateDict,
     report: LoadReport,
 }
 
 impl ModuleMapper for Apply<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
+        let name = self.path.name();
         let Some(source) = self.state.get(&name) else {
             self.report.missing.push(name);
             return param;

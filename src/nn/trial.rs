@@ -10,8 +10,8 @@ use super::guard::catch;
 use super::state::{apply_state, collect_gradients, collect_state};
 use super::worker::{ComputeThread, wait};
 use super::{
-    DeviceChoice, DeviceError, DeviceMode, LossConfig, NormKind, Pass, StateDict, UNetConfig, compute_device,
-    initial_weights, loss,
+    DeviceChoice, DeviceError, DeviceMode, DiceCrossEntropyConfig, LossConfig, NetworkConfig, NetworkSpec, Pass,
+    StateDict, UNetConfig, compute_device, initial_weights, loss,
 };
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
@@ -118,13 +118,18 @@ pub(super) fn trial(device: &ComputeDevice) -> Verdict {
 }
 
 /// Every kind of layer, three classes, dropout.
-fn small() -> UNetConfig {
-    UNetConfig { in_channels: 1, out_channels: 3, base_width: 8, depth: 2, norm: NormKind::Batch, dropout: 0.2 }
+fn small() -> NetworkSpec {
+    unet(8, 2)
 }
 
 /// Wide enough that arithmetic and not the number of kernels decides.
-fn wide() -> UNetConfig {
-    UNetConfig { base_width: 16, depth: 3, ..small() }
+fn wide() -> NetworkSpec {
+    unet(16, 3)
+}
+
+fn unet(base_width: usize, depth: usize) -> NetworkSpec {
+    let config = UNetConfig { dropout: 0.2, ..UNetConfig::new(base_width, depth) };
+    NetworkSpec { in_channels: 1, out_channels: 3, config: NetworkConfig::UNet(config) }
 }
 
 /// What a step gave.
@@ -135,7 +140,7 @@ struct Step {
 }
 
 /// Forward, loss and backward of two generated slices of `size` x `size` pixels, read back to the host.
-fn step(compute: &ComputeDevice, config: &UNetConfig, size: usize) -> Result<Step, DeviceError> {
+fn step(compute: &ComputeDevice, config: &NetworkSpec, size: usize) -> Result<Step, DeviceError> {
     let failed = |reason: String| DeviceError::Failed { what: "the trial", reason };
     catch("the trial", || {
         let device = compute.training();
@@ -151,8 +156,8 @@ fn step(compute: &ComputeDevice, config: &UNetConfig, size: usize) -> Result<Ste
         let begun = Instant::now();
         let input = Tensor::<4>::from_data(TensorData::new(input, [2, 1, size, size]), &device);
         let target = Tensor::<4>::from_data(TensorData::new(target, [2, 3, size, size]), &device);
-        let config = LossConfig::DiceCrossEntropy { smooth: 1.0 };
-        let value = loss(config, model.forward(input, &mut Pass::train(5)), target);
+        let config = LossConfig::DiceCrossEntropy(DiceCrossEntropyConfig::default());
+        let value = loss(&config, model.forward(input, &mut Pass::train(5)), target);
         let gradients = collect_gradients(&model, &value.backward());
         let loss = value.inner().try_into_data().map_err(|e| failed(format!("{e:?}")))?;
         let loss = loss.convert::<f32>().try_into_vec::<f32>().map_err(|e| failed(format!("{e:?}")))?;

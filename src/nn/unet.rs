@@ -1,83 +1,133 @@
 //! The U-Net (Ronneberger, Fischer and Brox, 2015) in the layout and with the key names of the PyTorch reference.
 
-use super::layers::{BatchNorm2d, Pass, dropout};
-use burn::module::{Initializer, Module};
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
+use super::layers::{BatchNorm2d, Conv2d, ConvTranspose2d, DropoutKind, GroupNorm, Pass, dropout};
+use super::network::NetworkError;
+use super::ops::{self, Activation};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Normalisation after each convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum NormKind {
     /// None; the convolutions have a bias instead.
     None,
     /// Batch normalisation; the convolutions have no bias.
     #[default]
     Batch,
+    /// Group normalisation.
+    Group { groups: usize },
+    /// Each channel of each sample by itself, with weight and bias.
+    Instance,
+}
+
+/// How the expanding path grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Upsampling {
+    /// 2 x 2 transposed convolution.
+    #[default]
+    Transposed,
+    /// Bilinear interpolation, then a 1 x 1 convolution.
+    Bilinear,
+}
+
+/// What two convolutions make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum BlockKind {
+    /// One after the other.
+    #[default]
+    Plain,
+    /// Their input is added in front of the last activation (He et al., 2016).
+    Residual,
+}
+
+/// Variance of the weights that a run starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum InitKind {
+    /// `2 / fan in`, for ReLU (He et al., 2015).
+    #[default]
+    He,
+    /// `1 / fan in`, for SELU (LeCun et al., 1998).
+    LeCun,
+    /// `2 / (fan in + fan out)` (Glorot and Bengio, 2010).
+    Xavier,
 }
 
 /// Shape of a U-Net. Channels double at each of `depth` halvings: `base_width * [1, 2, 4, ..., 2^depth]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UNetConfig {
-    #[serde(default = "one")]
-    pub in_channels: usize,
-    /// 1 for a binary mask (sigmoid), or the number of classes with background as class 0 (softmax).
-    pub out_channels: usize,
     pub base_width: usize,
     pub depth: usize,
     #[serde(default)]
     pub norm: NormKind,
+    #[serde(default)]
+    pub activation: Activation,
     /// Probability of dropping a value behind each pooling and each concatenation; 0 for none.
     #[serde(default)]
     pub dropout: f64,
-}
-
-fn one() -> usize {
-    1
-}
-
-/// Why a U-Net cannot be built.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum UNetConfigError {
-    #[error("network.{0} must be at least 1")]
-    Zero(&'static str),
-    #[error("network.depth is {0}, more than 8 halvings are not supported")]
-    Depth(usize),
-    #[error(
-        "the widest layer would have {0} channels, more than 8192 are not supported: lower network.base_width or network.depth"
-    )]
-    Width(usize),
-    #[error("network.dropout is {0}, it must lie in 0 up to but not including 1")]
-    Dropout(f64),
+    #[serde(default)]
+    pub dropout_kind: DropoutKind,
+    #[serde(default)]
+    pub upsampling: Upsampling,
+    #[serde(default)]
+    pub block: BlockKind,
+    #[serde(default)]
+    pub init: InitKind,
 }
 
 impl UNetConfig {
-    /// Checks the ranges that [`Self::init`] relies on.
+    /// Batch normalisation, ReLU, no dropout, transposed convolutions, plain blocks.
+    pub fn new(base_width: usize, depth: usize) -> Self {
+        Self {
+            base_width,
+            depth,
+            norm: NormKind::Batch,
+            activation: Activation::Relu,
+            dropout: 0.0,
+            dropout_kind: DropoutKind::Plain,
+            upsampling: Upsampling::Transposed,
+            block: BlockKind::Plain,
+            init: InitKind::He,
+        }
+    }
+
+    /// Checks the ranges that [`Self::init`] relies on, and refuses what contradicts itself.
     ///
     /// # Errors
-    /// [`UNetConfigError`] names the field.
-    pub fn check(&self) -> Result<(), UNetConfigError> {
-        for (name, value) in
-            [("in_channels", self.in_channels), ("out_channels", self.out_channels), ("base_width", self.base_width)]
-        {
-            if value == 0 {
-                return Err(UNetConfigError::Zero(name));
-            }
+    /// [`NetworkError`] names the field.
+    pub fn check(&self) -> Result<(), NetworkError> {
+        if self.base_width == 0 {
+            return Err(NetworkError::Zero("base_width"));
         }
         if self.depth > 8 {
-            return Err(UNetConfigError::Depth(self.depth));
+            return Err(NetworkError::Depth(self.depth));
         }
-        let widest = self.base_width.saturating_mul(1 << self.depth).max(self.in_channels).max(self.out_channels);
+        let widest = self.base_width.saturating_mul(1 << self.depth);
         if widest > 8192 {
-            return Err(UNetConfigError::Width(widest));
+            return Err(NetworkError::Width(widest));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(UNetConfigError::Dropout(self.dropout));
+            return Err(NetworkError::Dropout("dropout", self.dropout));
+        }
+        let refuse = |reason: &str| Err(NetworkError::Contradiction(reason.into()));
+        match self.norm {
+            NormKind::Group { groups } if groups == 0 || !self.base_width.is_multiple_of(groups) => {
+                return refuse("network.norm.Group.groups must divide base_width");
+            }
+            _ => {}
+        }
+        if let Activation::LeakyRelu { slope } = self.activation
+            && !(0.0..1.0).contains(&slope)
+        {
+            return refuse("network.activation.LeakyRelu.slope lies in 0 up to but not including 1");
+        }
+        if self.dropout_kind == DropoutKind::Alpha && self.activation != Activation::Selu {
+            return refuse("network.dropout_kind Alpha belongs to the activation Selu");
+        }
+        if self.dropout_kind == DropoutKind::Alpha && self.dropout == 0.0 {
+            return refuse("network.dropout_kind is set, but network.dropout is 0");
         }
         Ok(())
     }
@@ -87,61 +137,111 @@ impl UNetConfig {
         1 << self.depth
     }
 
-    /// All weights 0: give them values with [`super::initial_weights`] or from a file.
-    pub fn init(&self, device: &Device) -> UNet {
+    /// All weights 0.
+    pub(super) fn init(&self, in_channels: usize, out_channels: usize, device: &Device) -> UNet {
         let width = |level: usize| self.base_width << level;
-        let block = |i: usize, o: usize| DoubleConv::new(i, o, self.norm, device);
+        let block = |i: usize, o: usize| DoubleConv::new(i, o, self, device);
+        let up = |l: usize| match self.upsampling {
+            Upsampling::Transposed => Up::Transposed(ConvTranspose2d::new(width(l + 1), width(l), device)),
+            Upsampling::Bilinear => Up::Bilinear(Conv2d::new(width(l + 1), width(l), 1, device).with_bias()),
+        };
         UNet {
-            enc: (0..=self.depth)
-                .map(|l| block(if l == 0 { self.in_channels } else { width(l - 1) }, width(l)))
-                .collect(),
-            up: (0..self.depth)
-                .rev()
-                .map(|l| {
-                    ConvTranspose2dConfig::new([width(l + 1), width(l)], [2, 2])
-                        .with_stride([2, 2])
-                        .with_initializer(Initializer::Zeros)
-                        .init(device)
-                })
-                .collect(),
+            enc: (0..=self.depth).map(|l| block(if l == 0 { in_channels } else { width(l - 1) }, width(l))).collect(),
+            up: (0..self.depth).rev().map(up).collect(),
             dec: (0..self.depth).rev().map(|l| block(width(l + 1), width(l))).collect(),
-            head: Conv2dConfig::new([self.base_width, self.out_channels], [1, 1])
-                .with_initializer(Initializer::Zeros)
-                .init(device),
+            head: Conv2d::new(self.base_width, out_channels, 1, device).with_bias(),
             dropout: self.dropout,
+            dropout_kind: self.dropout_kind,
         }
     }
 }
 
-/// Twice: 3 x 3 convolution, padding 1; normalisation; ReLU.
+/// A layer that normalises.
 #[derive(Module, Debug)]
-pub struct DoubleConv {
-    conv1: Conv2d,
-    bn1: Option<BatchNorm2d>,
-    conv2: Conv2d,
-    bn2: Option<BatchNorm2d>,
+enum Norm {
+    Batch(BatchNorm2d),
+    Group(GroupNorm),
 }
 
-impl DoubleConv {
-    fn new(input: usize, output: usize, norm: NormKind, device: &Device) -> Self {
-        let conv = |i: usize, o: usize| {
-            Conv2dConfig::new([i, o], [3, 3])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .with_bias(norm == NormKind::None)
-                .with_initializer(Initializer::Zeros)
-                .init(device)
-        };
-        let bn = || (norm == NormKind::Batch).then(|| BatchNorm2d::new(output, device));
-        Self { conv1: conv(input, output), bn1: bn(), conv2: conv(output, output), bn2: bn() }
+impl Norm {
+    fn new(kind: NormKind, channels: usize, device: &Device) -> Option<Self> {
+        match kind {
+            NormKind::None => None,
+            NormKind::Batch => Some(Self::Batch(BatchNorm2d::new(channels, device))),
+            NormKind::Group { groups } => Some(Self::Group(GroupNorm::new(groups, channels, device))),
+            NormKind::Instance => Some(Self::Group(GroupNorm::new(channels, channels, device))),
+        }
     }
 
     fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        let norm = |x: Tensor<4>, bn: &Option<BatchNorm2d>| match bn {
-            Some(bn) => bn.forward(x, pass),
+        match self {
+            Self::Batch(norm) => norm.forward(x, pass),
+            Self::Group(norm) => norm.forward(x),
+        }
+    }
+}
+
+/// Twice: 3 x 3 convolution, padding 1; normalisation; activation. A residual block adds its input, through a 1 x 1
+/// convolution `skip`, in front of the second activation.
+#[derive(Module, Debug)]
+pub struct DoubleConv {
+    conv1: Conv2d,
+    bn1: Option<Norm>,
+    conv2: Conv2d,
+    bn2: Option<Norm>,
+    skip: Option<Conv2d>,
+    bn3: Option<Norm>,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl DoubleConv {
+    fn new(input: usize, output: usize, config: &UNetConfig, device: &Device) -> Self {
+        let conv = |i: usize, kernel: usize| {
+            let conv = Conv2d::new(i, output, kernel, device);
+            if config.norm == NormKind::None { conv.with_bias() } else { conv }
+        };
+        let norm = || Norm::new(config.norm, output, device);
+        let residual = config.block == BlockKind::Residual;
+        Self {
+            conv1: conv(input, 3),
+            bn1: norm(),
+            conv2: conv(output, 3),
+            bn2: norm(),
+            skip: residual.then(|| conv(input, 1)),
+            bn3: if residual { norm() } else { None },
+            activation: config.activation,
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let norm = |x: Tensor<4>, norm: &Option<Norm>| match norm {
+            Some(norm) => norm.forward(x, pass),
             None => x,
         };
-        let x = relu(norm(self.conv1.forward(x), &self.bn1));
-        relu(norm(self.conv2.forward(x), &self.bn2))
+        let beside = self.skip.as_ref().map(|skip| norm(skip.forward(x.clone()), &self.bn3));
+        let x = ops::activate(norm(self.conv1.forward(x), &self.bn1), self.activation);
+        let x = norm(self.conv2.forward(x), &self.bn2);
+        ops::activate(if let Some(beside) = beside { x + beside } else { x }, self.activation)
+    }
+}
+
+/// One step of the expanding path.
+#[derive(Module, Debug)]
+enum Up {
+    Transposed(ConvTranspose2d),
+    Bilinear(Conv2d),
+}
+
+impl Up {
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Transposed(conv) => conv.forward(x),
+            Self::Bilinear(conv) => {
+                let [_, _, h, w] = x.dims();
+                conv.forward(ops::resize_bilinear(x, [2 * h, 2 * w], false))
+            }
+        }
     }
 }
 
@@ -149,23 +249,17 @@ impl DoubleConv {
 #[derive(Module, Debug)]
 pub struct UNet {
     enc: Vec<DoubleConv>,
-    up: Vec<ConvTranspose2d>,
+    up: Vec<Up>,
     dec: Vec<DoubleConv>,
     head: Conv2d,
     dropout: f64,
+    #[module(skip)]
+    dropout_kind: DropoutKind,
 }
 
 impl UNet {
-    /// `[batch, in_channels, height, width]` to logits `[batch, out_channels, height, width]`.
-    ///
-    /// # Panics
-    /// When height or width is no multiple of [`UNetConfig::multiple`].
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        self.forward_observed(x, pass, &mut |_, _| {})
-    }
-
-    /// [`Self::forward`] that shows the output of each block under its PyTorch name (`enc.0`, `up.1`, `dec.2`).
-    pub fn forward_observed(
+    /// As [`super::Network::forward_observed`].
+    pub(super) fn forward(
         &self,
         mut x: Tensor<4>,
         pass: &mut Pass,
@@ -174,7 +268,7 @@ impl UNet {
         let mut skips = Vec::with_capacity(self.enc.len());
         for (level, block) in self.enc.iter().enumerate() {
             if level > 0 {
-                x = dropout(max_pool2d(x, MaxPoolOptions::new([2, 2])), self.dropout, pass);
+                x = dropout(ops::max_pool2d(x, 2, 2, 0), self.dropout, self.dropout_kind, pass);
             }
             x = block.forward(x, pass);
             see(format!("enc.{level}"), &x);
@@ -185,7 +279,7 @@ impl UNet {
         for (step, ((up, block), skip)) in self.up.iter().zip(&self.dec).zip(skips.into_iter().rev()).enumerate() {
             let grown = up.forward(x);
             see(format!("up.{step}"), &grown);
-            x = dropout(Tensor::cat(vec![skip, grown], 1), self.dropout, pass);
+            x = dropout(Tensor::cat(vec![skip, grown], 1), self.dropout, self.dropout_kind, pass);
             x = block.forward(x, pass);
             see(format!("dec.{step}"), &x);
         }

@@ -14,6 +14,17 @@ pub struct HostTensor {
     pub values: Vec<f32>,
 }
 
+impl HostTensor {
+    /// The values of a device's tensor.
+    ///
+    /// # Panics
+    /// Where the device fails while it is read: call through [`super::catch`].
+    pub(super) fn flat(tensor: &burn::tensor::Tensor<1>) -> Self {
+        let values = tensor.to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+        Self { shape: vec![values.len()], values }
+    }
+}
+
 /// Tensors by PyTorch name, for example `enc.0.conv1.weight`.
 pub type StateDict = BTreeMap<String, HostTensor>;
 

@@ -4,8 +4,8 @@ use super::*;
 use crate::core::Geometry;
 use crate::jobs::{CancelToken, Waker};
 use crate::nn::{
-    Intensity, NormKind, PreprocessConfig, SharedGpu, UNetConfig, collect_state, compute_device, initial_weights,
-    save_weights,
+    Intensity, NetworkConfig, NetworkSpec, PreprocessConfig, SharedGpu, UNetConfig, collect_state, compute_device,
+    initial_weights, save_weights,
 };
 use glam::DVec3;
 use std::collections::BTreeMap;
@@ -14,14 +14,7 @@ fn spec() -> ModelSpec {
     ModelSpec {
         recipe: "test".into(),
         preprocessing: PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } },
-        network: UNetConfig {
-            in_channels: 1,
-            out_channels: 3,
-            base_width: 4,
-            depth: 2,
-            norm: NormKind::Batch,
-            dropout: 0.0,
-        },
+        network: NetworkSpec { in_channels: 1, out_channels: 3, config: NetworkConfig::UNet(UNetConfig::new(4, 2)) },
         threshold: 0.5,
         classes: vec!["left lung".into(), "right lung".into()],
     }
@@ -87,7 +80,7 @@ fn refusals_are_plain() {
     assert!(error.to_string().contains("holds no finished checkpoint"), "{error}");
     let file = run.join("checkpoints/best/weights.safetensors");
     let mut wide = spec();
-    wide.network.base_width = 8;
+    wide.network.config = NetworkConfig::UNet(UNetConfig::new(8, 2));
     let error = predict(&ModelSource::Weights { file: file.clone(), spec: wide }, &ctx).to_string();
     assert!(error.contains("do not fit") && error.contains("shape"), "{error}");
     let bytes = std::fs::read(&file).unwrap();

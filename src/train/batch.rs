@@ -1,20 +1,41 @@
 //! Batches: slices augmented and turned into network input on worker threads, through bounded queues, in order.
 
-use super::recipe::FILL_HU;
-use super::store::{Slice, SliceStore};
-use super::{AugmentConfig, FillKind, Recipe, TrainError};
+use super::augment::augment;
+use super::store::SliceStore;
+use super::{AugmentConfig, Recipe, TrainError};
 use crate::nn::Intensity;
 use crossbeam_channel::{Receiver, bounded};
+use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::thread::Scope;
 
 /// Input `[count, 1, size, size]` and target `[count, channels, size, size]`, flattened.
 pub(super) struct Batch {
     pub count: usize,
+    pub size: usize,
     pub input: Vec<f32>,
     pub target: Vec<f32>,
+}
+
+impl Batch {
+    /// The batch in at most `pieces` batches of near equal size; itself for one.
+    pub fn cut(&self, pieces: usize) -> Vec<Batch> {
+        let each = self.count.div_ceil(pieces.max(1)).max(1);
+        let (input, target) = (self.input.len() / self.count.max(1), self.target.len() / self.count.max(1));
+        (0..self.count)
+            .step_by(each)
+            .map(|start| {
+                let end = (start + each).min(self.count);
+                Batch {
+                    count: end - start,
+                    size: self.size,
+                    input: self.input[start * input..end * input].to_vec(),
+                    target: self.target[start * target..end * target].to_vec(),
+                }
+            })
+            .collect()
+    }
 }
 
 /// What makes batches: pure functions of the recipe, the epoch and the place in it.
@@ -26,6 +47,7 @@ pub(super) struct BatchPlan<'a> {
     pub intensity: Intensity,
     pub augment: AugmentConfig,
     pub batch_size: usize,
+    pub shuffle: bool,
     pub seed: u64,
 }
 
@@ -34,10 +56,11 @@ impl<'a> BatchPlan<'a> {
         Self {
             store,
             size: recipe.preprocessing.size,
-            channels: recipe.unet().out_channels,
+            channels: recipe.network_spec().out_channels,
             intensity: recipe.preprocessing.intensity,
             augment: recipe.augmentation,
             batch_size: recipe.batch_size,
+            shuffle: recipe.shuffle,
             seed: recipe.seed,
         }
     }
@@ -50,6 +73,9 @@ impl<'a> BatchPlan<'a> {
     /// The training slices in the order of `epoch`.
     pub fn order(&self, slices: &[usize], epoch: usize) -> Vec<usize> {
         let mut order = slices.to_vec();
+        if !self.shuffle {
+            return order;
+        }
         order.shuffle(&mut self.random(2, epoch, 0));
         order
     }
@@ -65,13 +91,17 @@ impl<'a> BatchPlan<'a> {
     fn batch(&self, order: &[usize], step: usize, epoch: Option<usize>) -> Result<Batch, TrainError> {
         let start = step * self.batch_size;
         let indices = order.get(start..(start + self.batch_size).min(order.len())).unwrap_or_default();
-        let pixels = self.size * self.size;
+        let size = match (&self.augment.crop, epoch) {
+            (Some(crop), Some(_)) => crop.size,
+            _ => self.size,
+        };
+        let pixels = size * size;
         let mut input = Vec::with_capacity(indices.len() * pixels);
         let mut target = vec![0.0; indices.len() * self.channels * pixels];
         for (n, index) in indices.iter().enumerate() {
             let mut slice = self.store.get(*index)?;
             if let Some(epoch) = epoch {
-                augment(&mut slice, self.size, &self.augment, &mut self.random(3, epoch, start + n));
+                slice = augment(slice, self.size, &self.augment, &mut self.random(3, epoch, start + n)).0;
             }
             input.extend(slice.hu.iter().map(|v| self.intensity.apply(f32::from(*v))));
             let base = n * self.channels * pixels;
@@ -85,7 +115,7 @@ impl<'a> BatchPlan<'a> {
                 }
             }
         }
-        Ok(Batch { count: indices.len(), input, target })
+        Ok(Batch { count: indices.len(), size, input, target })
     }
 
     /// Makes the batches of steps `first..` on threads of `scope`; they arrive in order from the returned feed.
@@ -142,62 +172,11 @@ impl Feed {
     }
 }
 
-/// Flip, then rotation about the centre, image and classes alike by the nearest pixel.
-fn augment(slice: &mut Slice, size: usize, config: &AugmentConfig, rng: &mut ChaCha8Rng) {
-    if config.flip_lr > 0.0 && rng.random_bool(config.flip_lr.clamp(0.0, 1.0)) {
-        slice.hu.chunks_exact_mut(size).for_each(<[i16]>::reverse);
-        slice.classes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
-    }
-    if config.rotate_degrees > 0.0 {
-        let angle = rng.random_range(-config.rotate_degrees..=config.rotate_degrees).to_radians();
-        rotate(slice, size, angle, config.fill);
-    }
-}
-
-fn rotate(slice: &mut Slice, size: usize, angle: f64, fill: FillKind) {
-    let (sin, cos) = angle.sin_cos();
-    let centre = (size as f64 - 1.0) / 2.0;
-    let last = size as f64 - 1.0;
-    let mut turned = Slice { hu: Vec::with_capacity(size * size), classes: Vec::with_capacity(size * size) };
-    for y in 0..size {
-        for x in 0..size {
-            let (dx, dy) = (x as f64 - centre, y as f64 - centre);
-            let (sx, sy) = ((centre + cos * dx + sin * dy).round(), (centre - sin * dx + cos * dy).round());
-            let outside = sx < 0.0 || sy < 0.0 || sx > last || sy > last;
-            if outside && fill == FillKind::Constant {
-                turned.hu.push(FILL_HU);
-                turned.classes.push(0);
-            } else {
-                let from = sy.clamp(0.0, last) as usize * size + sx.clamp(0.0, last) as usize;
-                turned.hu.push(slice.hu[from]);
-                turned.classes.push(slice.classes[from]);
-            }
-        }
-    }
-    *slice = turned;
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn numbered(size: usize) -> Slice {
-        let n = size * size;
-        Slice { hu: (0..n as i16).collect(), classes: (0..n).map(|i| (i % 3) as u8).collect() }
-    }
-
-    #[test]
-    fn a_quarter_turn_is_exact_and_fills_are_kept_apart() {
-        let mut slice = numbered(3);
-        rotate(&mut slice, 3, std::f64::consts::FRAC_PI_2, FillKind::Constant);
-        assert_eq!(slice.hu, [6, 3, 0, 7, 4, 1, 8, 5, 2]);
-        let (mut constant, mut nearest) = (numbered(9), numbered(9));
-        rotate(&mut constant, 9, 0.7, FillKind::Constant);
-        rotate(&mut nearest, 9, 0.7, FillKind::Nearest);
-        assert!(constant.hu.contains(&FILL_HU) && !nearest.hu.contains(&FILL_HU));
-        let at = constant.hu.iter().position(|v| *v == FILL_HU).unwrap();
-        assert_eq!(constant.classes[at], 0);
-    }
+    use crate::train::FillKind;
+    use crate::train::store::Slice;
 
     #[test]
     fn batches_arrive_in_order_repeat_with_their_seed_and_stop_when_dropped() {
@@ -210,14 +189,21 @@ mod tests {
             size: 4,
             channels: 2,
             intensity: Intensity::Divide { by: 1.0 },
-            augment: AugmentConfig { flip_lr: 0.5, rotate_degrees: 10.0, fill: FillKind::Nearest },
+            augment: AugmentConfig {
+                flip_lr: 0.5,
+                rotate_degrees: 10.0,
+                fill: FillKind::Nearest,
+                ..Default::default()
+            },
             batch_size: 2,
+            shuffle: true,
             seed: 3,
         };
         let slices: Vec<usize> = (0..7).collect();
         let order = plan.order(&slices, 0);
         assert_ne!(order, plan.order(&slices, 1));
         assert_eq!(order, plan.order(&slices, 0));
+        assert_eq!(BatchPlan { shuffle: false, ..plan }.order(&slices, 0), slices);
         std::thread::scope(|scope| {
             let mut feed = plan.feed(scope, &order, Some(0), 1);
             for step in 1..plan.steps(7) {

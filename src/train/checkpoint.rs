@@ -1,5 +1,6 @@
 //! Checkpoints: folders that are complete or absent. Written beside their place, synced, then renamed into it.
 
+use super::step::Counts;
 use super::{EpochRow, TrainError};
 use crate::io::atomic::write_atomic_bytes;
 use crate::nn::{ModelSpec, StateDict, load_weights, save_weights, sha256_hex};
@@ -22,7 +23,8 @@ pub(super) struct Position {
     /// Completed steps of the epoch after them, and the sum of their losses.
     pub step: usize,
     pub loss_sum: f64,
-    pub optimizer_steps: u64,
+    #[serde(default)]
+    pub counts: Counts,
     pub best_epoch: usize,
     /// What the best checkpoint reached: validation Dice, or minus the loss when nothing validates.
     pub best_score: Option<f64>,

@@ -2,7 +2,7 @@
 
 use super::split::SliceOrigin;
 use super::store::{Slice, SliceStore};
-use super::{ClassSource, Recipe, TrainError, TrainEvent};
+use super::{ClassSource, IGNORED, Recipe, TrainError, TrainEvent};
 use crate::core::{LabelId, LabelMap, Segment, Volume};
 use crate::io::layouts::{DatasetCase, Layout, find_cases};
 use crate::io::{VolumeSource, load_mask, load_volume};
@@ -134,9 +134,11 @@ pub(super) fn prepare(
             let hu = resample_hu(&view.slice(&case.volume, slice), [width, height], size);
             let labels = resize_labels(&view.label_slice(&case.classes, slice), [width, height], [size, size]);
             for label in &labels {
-                out.pixels[usize::from(*label)] += 1;
+                if let Some(count) = out.pixels.get_mut(usize::from(*label)) {
+                    *count += 1;
+                }
             }
-            out.empty_slices += usize::from(labels.iter().all(|l| *l == 0));
+            out.empty_slices += usize::from(labels.iter().all(|l| *l == 0 || *l == IGNORED));
             out.store.push(Slice { hu, classes: labels })?;
             out.origins.push(SliceOrigin { case: index, slice });
         }
@@ -148,6 +150,24 @@ pub(super) fn prepare(
         return Err(TrainError::NothingToLearn(names.join(", ")));
     }
     Ok(out)
+}
+
+impl Prepared {
+    /// Pixels of each class, background first, in the slices `indices`.
+    ///
+    /// # Errors
+    /// As [`SliceStore::get`].
+    pub fn pixels_of(&self, indices: &[usize]) -> Result<Vec<u64>, TrainError> {
+        let mut out = vec![0; self.pixels.len()];
+        for index in indices {
+            for class in self.store.get(*index)?.classes {
+                if let Some(count) = out.get_mut(usize::from(class)) {
+                    *count += 1;
+                }
+            }
+        }
+        Ok(out)
+    }
 }
 
 impl CaseSource {
@@ -248,6 +268,11 @@ fn class_table(recipe: &Recipe, segments: &[Segment]) -> [LabelId; 256] {
             }
         }
     }
+    if let Some(from) = &recipe.data.ignore {
+        for segment in segments.iter().filter(|s| from.selects(s)) {
+            table[usize::from(segment.id)] = IGNORED;
+        }
+    }
     table[0] = 0;
     table
 }
@@ -285,6 +310,9 @@ mod tests {
         ];
         let table = class_table(&recipe, &segments);
         assert_eq!((table[0], table[1], table[2], table[7], table[3]), (0, 1, 2, 3, 0));
+        recipe.data.ignore = Some(ClassSource::Names(vec!["heart".into()]));
+        assert_eq!(class_table(&recipe, &segments)[2], IGNORED);
+        recipe.data.ignore = None;
         let declared = [(2, "core".to_owned()), (2, "whole".to_owned()), (1, "whole".to_owned())];
         recipe.data.classes = vec![
             class("whole", ClassSource::Names(vec!["whole".into()])),

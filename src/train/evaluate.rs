@@ -2,7 +2,7 @@
 
 use super::data::{CaseSource, Prepared};
 use super::split::Split;
-use super::{Recipe, TrainError, TrainEvent};
+use super::{IGNORED, Recipe, TrainError, TrainEvent};
 use crate::core::LabelMap;
 use crate::jobs::JobContext;
 use crate::metrics::{Select, overlap};
@@ -65,8 +65,12 @@ pub(super) fn evaluate_case(
         between();
         let slices: Vec<Vec<f32>> = chunk.iter().map(|k| view.slice(&case.volume, *k)).collect();
         for (k, labels) in chunk.iter().zip(segmenter.segment(&slices, [width, height])?) {
+            let (mut labels, mut real) = (labels, view.label_slice(&case.classes, *k));
+            for (label, real) in labels.iter_mut().zip(&mut real).filter(|(_, real)| **real == IGNORED) {
+                (*label, *real) = (0, 0);
+            }
             view.put_labels(&mut found, *k, &labels);
-            view.put_labels(&mut truth, *k, &view.label_slice(&case.classes, *k));
+            view.put_labels(&mut truth, *k, &real);
         }
     }
     let map = |dense: &[u8]| {

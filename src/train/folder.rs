@@ -7,8 +7,7 @@ use super::split::Split;
 use super::{Recipe, TrainError, TrainEvent};
 use crate::io::atomic::{NewFolder, write_atomic_bytes};
 use crate::jobs::JobContext;
-use crate::nn::{StateDict, apply_state, collect_state, initial_weights, load_weights};
-use burn::tensor::Device;
+use crate::nn::{LoadReport, StateDict, load_weights};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -78,26 +77,24 @@ pub(super) fn begin(
     write(&path, &text)
 }
 
-/// Removes what [`begin`] wrote; the folder itself goes with its guard.
+/// Removes what [`begin`] and [`write_load_report`] wrote; the folder itself goes with its guard.
 pub(super) fn forget(run: &Path) {
-    for name in ["recipe.ron", "split.json"] {
+    for name in ["recipe.ron", "split.json", "init.json"] {
         // The run has failed already and says why.
         let _ = std::fs::remove_file(run.join(name));
     }
 }
 
-/// Random weights by the recipe's seed, with those of `init` over them.
+/// Random weights by the recipe's seed, with those of `init` over them, and what became of those.
 pub(super) fn first_weights(
     recipe: &Recipe,
     init: Option<&Path>,
     ctx: &JobContext<TrainEvent>,
-) -> Result<StateDict, TrainError> {
-    // Shapes only: the CPU serves whatever device trains.
-    let model = recipe.unet().init(&Device::flex());
-    let random = initial_weights(&collect_state(&model), recipe.seed);
-    let Some(path) = init else { return Ok(random) };
-    let (model, _) = apply_state(model, &random);
-    let (model, report) = apply_state(model, &load_weights(path)?);
+) -> Result<(StateDict, Option<LoadReport>), TrainError> {
+    let spec = recipe.network_spec();
+    let random = spec.initial_weights(recipe.seed);
+    let Some(path) = init else { return Ok((random, None)) };
+    let (weights, report) = spec.load_over(&random, load_weights(path)?);
     if report.loaded.is_empty() {
         let reason = report.problem().unwrap_or_else(|| "no name is known".into());
         return Err(TrainError::Weights { path: path.into(), reason });
@@ -106,7 +103,13 @@ pub(super) fn first_weights(
         let loaded = report.loaded.len();
         ctx.send(TrainEvent::Warning(format!("{loaded} tensors were taken from the given weights, but {problem}")));
     }
-    Ok(collect_state(&model))
+    Ok((weights, Some(report)))
+}
+
+/// `init.json`: what was taken from the given weights, what was adapted, what is missing.
+pub(super) fn write_load_report(run: &Path, report: &LoadReport) -> Result<(), TrainError> {
+    let text = serde_json::to_vec_pretty(report).map_err(|e| TrainError::Data(e.to_string()))?;
+    write(&run.join("init.json"), &text)
 }
 
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {

@@ -4,8 +4,10 @@
 //! a job and read its [`TrainEvent`]s. A run is a function of recipe, data and device: on the CPU a run that was
 //! interrupted and resumed ends with the weights of one that was not.
 //!
-//! Run folder: `recipe.ron`, `split.json`, `curves.csv`, `checkpoints/best`, `checkpoints/last`, `result.json`.
+//! Run folder: `recipe.ron`, `split.json`, `curves.csv` and `curves.jsonl`, `checkpoints/best`, `checkpoints/last`,
+//! `checkpoints/epoch-N` where the recipe asks for them, `init.json` (what became of given weights), `result.json`.
 
+mod augment;
 mod batch;
 mod checkpoint;
 mod control;
@@ -16,6 +18,7 @@ mod folder;
 mod overrides;
 mod recipe;
 mod run;
+mod search;
 mod split;
 mod step;
 mod store;
@@ -23,16 +26,27 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use augment::{
+    AugmentConfig, CropConfig, ElasticConfig, FillKind, Interpolation, PathologyConfig, PathologyShapes,
+    PathologyTexture,
+};
 pub use control::TrainControl;
 pub use data::{TrainCase, TrainData};
 pub use error::TrainError;
 pub use evaluate::CaseResult;
 pub use overrides::apply_override;
-pub use recipe::{AugmentConfig, ClassConfig, ClassSource, DataConfig, FillKind, NetworkConfig, Recipe, SplitConfig};
+pub use recipe::{ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, Recipe, SplitConfig};
 pub use run::{TrainRequest, train};
+pub use search::{
+    SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest, SearchSummary, SearchValues, TestResult,
+    Trial, TrialResult, search,
+};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Class of pixels that do not count (`data.ignore`); classes go up to 254.
+const IGNORED: u8 = u8::MAX;
 
 /// What a run tells while it goes on.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +104,16 @@ pub struct EpochRow {
     pub train_loss: f64,
     pub val_loss: Option<f64>,
     pub val_dice: Option<f64>,
+    /// Share of pixels that are right, in or out of the class; high for whoever finds nothing where a class is rare.
+    #[serde(default)]
+    pub val_accuracy: Option<f64>,
+    #[serde(default)]
+    pub val_precision: Option<f64>,
+    #[serde(default)]
+    pub val_recall: Option<f64>,
+    /// Learning rate at the epoch's end.
+    #[serde(default)]
+    pub lr: f64,
     pub seconds: f64,
 }
 

@@ -57,7 +57,7 @@ fn field<'a>(tree: &'a mut Value, path: &str) -> Result<&'a mut Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::LossConfig;
+    use crate::nn::{LossConfig, NetworkConfig};
 
     #[test]
     fn fields_are_set_by_path_and_mistakes_leave_the_recipe_alone() {
@@ -68,8 +68,8 @@ mod tests {
             apply_override(&mut recipe, set).unwrap();
         }
         assert_eq!((recipe.optimizer.lr, recipe.patience, recipe.seed), (0.25, Some(3), 9));
-        assert_eq!((recipe.loss, recipe.name.as_str()), (LossConfig::Iou { smooth: 1.0 }, "mine"));
-        assert_eq!(recipe.unet().base_width, 16);
+        assert_eq!((&recipe.loss, recipe.name.as_str()), (&LossConfig::Iou(Default::default()), "mine"));
+        assert!(matches!(recipe.network, NetworkConfig::UNet(c) if c.base_width == 16));
         let before = recipe.clone();
         for (set, word) in [
             ("optimizer.rate=1", "lr"),

@@ -1,7 +1,7 @@
 //! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
 
-use super::TrainError;
-use crate::nn::{LossConfig, ModelSpec, NormKind, OptimizerConfig, PreprocessConfig, UNetConfig};
+use super::{AugmentConfig, TrainError};
+use crate::nn::{LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig, ScheduleConfig};
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -27,15 +27,47 @@ pub struct Recipe {
     #[serde(default)]
     pub augmentation: AugmentConfig,
     pub split: SplitConfig,
+    /// How the learning rate changes over the run.
+    #[serde(default)]
+    pub schedule: ScheduleConfig,
+    /// Batches whose gradients are averaged for one step of the optimizer.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Limit of the gradients.
+    #[serde(default)]
+    pub clip: Option<ClipConfig>,
+    /// Decay of the moving average of the weights, which then validates and is kept; `None` for no average.
+    #[serde(default)]
+    pub ema: Option<f64>,
+    /// How the encoder of a network that has one learns.
+    #[serde(default)]
+    pub encoder: EncoderConfig,
+    /// On lack of memory, cut batches in halves and average their gradients instead of stopping.
+    #[serde(default)]
+    pub halve_batch_on_lack_of_memory: bool,
     /// Stop after so many epochs without a better validation Dice; `None` runs all epochs.
     #[serde(default)]
     pub patience: Option<usize>,
+    /// Keep a checkpoint `epoch-N` of every so many epochs, besides the best and the last.
+    #[serde(default)]
+    pub checkpoint_every: Option<usize>,
+    /// New order of the training slices each epoch; `false` keeps that of the volumes.
+    #[serde(default = "yes")]
+    pub shuffle: bool,
     /// Foreground is where the sigmoid is at least this; several classes take the largest instead.
     #[serde(default = "half")]
     pub threshold: f32,
     /// Seeds the weights, the split, the order of slices, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> usize {
+    1
 }
 
 fn half() -> f32 {
@@ -52,6 +84,9 @@ pub struct DataConfig {
     pub layout: Option<String>,
     /// Class 1, 2, …; one class makes a binary network.
     pub classes: Vec<ClassConfig>,
+    /// Segments whose pixels are neither a class nor background: they do not count, in training and in figures.
+    #[serde(default)]
+    pub ignore: Option<ClassSource>,
 }
 
 /// Which segments of a mask are one class.
@@ -77,39 +112,24 @@ pub enum ClassSource {
     LowBytes(Vec<u8>),
 }
 
-/// The network's shape; input and output channels follow from the data.
+/// How gradients are kept from jumping.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub enum NetworkConfig {
-    UNet {
-        base_width: usize,
-        depth: usize,
-        #[serde(default)]
-        norm: NormKind,
-        #[serde(default)]
-        dropout: f64,
-    },
+pub enum ClipConfig {
+    /// Scaled down so that their Euclidean norm is at most this.
+    Norm(f64),
+    /// Each value cut to this either way.
+    Value(f64),
 }
 
-/// Random changes to training slices, drawn anew each epoch.
+/// How the encoder of a network learns: the part of a DeepLabV3+ or U-Net that may come from ImageNet.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct AugmentConfig {
-    /// Probability of swapping left and right. Not for classes that differ by side.
-    pub flip_lr: f64,
-    /// Rotation by up to so many degrees either way, nearest neighbour.
-    pub rotate_degrees: f64,
-    pub fill: FillKind,
-}
-
-/// What a rotation brings in from outside the slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum FillKind {
-    /// The nearest pixel of the border, for image and mask.
-    #[default]
-    Nearest,
-    /// -1024 HU (air) and background.
-    Constant,
+pub struct EncoderConfig {
+    /// Epochs at the start in which it stays as it is, running statistics included.
+    pub frozen_epochs: usize,
+    /// Its own learning rate; `None` for the optimizer's.
+    pub lr: Option<f64>,
 }
 
 /// Which slices train, validate (choose the best checkpoint) and test (are looked at once, at the end).
@@ -122,6 +142,12 @@ pub enum SplitConfig {
     Slices { validation: f64, test: f64 },
     /// Even slices train, odd ones test; every `validation_every`-th of the even ones validates instead.
     EvenOdd { validation_every: usize },
+    /// Patients in `folds` parts of near equal size, shuffled; part `fold` (from 1) tests, and the share `validation`
+    /// of the other patients validates.
+    KFold { folds: usize, fold: usize, validation: f64 },
+    /// One patient tests, number `patient` (from 1) in the order of names; of the other patients' slices the share
+    /// `validation`, shuffled, validates.
+    LeaveOneOut { patient: usize, validation: f64 },
     /// Patients by name; those not named train.
     Fixed { validation: Vec<String>, test: Vec<String> },
 }
@@ -132,12 +158,7 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::RecipeSyntax`] with line and column, [`TrainError::Recipe`] for contradictions.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TrainError> {
-        let recipe: Self = options().from_str(text).map_err(|e| TrainError::RecipeSyntax {
-            file: origin.into(),
-            line: e.span.start.line,
-            column: e.span.start.col,
-            reason: e.code.to_string(),
-        })?;
+        let recipe: Self = from_ron(text, origin)?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -147,9 +168,7 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::Recipe`] should a value not be writable.
     pub fn to_ron(&self) -> Result<String, TrainError> {
-        options()
-            .to_string_pretty(self, ron::ser::PrettyConfig::new().struct_names(false))
-            .map_err(|e| TrainError::Recipe(e.to_string()))
+        to_ron(self)
     }
 
     /// Refuses values out of range and settings that contradict each other.
@@ -165,8 +184,8 @@ impl Recipe {
 
     fn problem(&self) -> Option<String> {
         let fraction = |v: f64| (0.0..=1.0).contains(&v);
-        let network = self.unet();
-        let multiple = 1usize << network.depth.min(16);
+        let network = self.network_spec();
+        let multiple = network.config.multiple();
         if self.name.is_empty() || !self.name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
             return Some("name: use letters, digits, - and _".into());
         }
@@ -178,37 +197,31 @@ impl Recipe {
         }
         let size = self.preprocessing.size;
         if size == 0 || size > 4096 || !size.is_multiple_of(multiple) {
-            let depth = network.depth;
+            let name = network.config.name();
             return Some(format!(
-                "preprocessing.size is {size}; with network.depth {depth} it must be a multiple of {multiple} up to 4096"
+                "preprocessing.size is {size}; for this network.{name} it must be a multiple of {multiple} up to 4096"
             ));
         }
         if let Some(problem) = self.preprocessing.intensity.problem() {
             return Some(problem);
         }
-        if !self.loss.fits(network.out_channels) {
-            let classes = self.data.classes.len();
-            return Some(format!("loss {} does not fit {classes} class(es)", self.loss.name()));
+        if let Some(problem) = self.loss.problem(network.out_channels).or_else(|| self.optimizer.problem()) {
+            return Some(problem);
         }
-        if !(self.loss.parameter().is_finite() && self.loss.parameter() >= 0.0) {
-            return Some("loss: its number must be 0 or above".into());
+        if let Some(problem) = self.schedule.problem(self.epochs).or_else(|| self.steps_problem()) {
+            return Some(problem);
         }
-        let o = &self.optimizer;
-        let betas_fit = (0.0..1.0).contains(&o.betas.0) && (0.0..1.0).contains(&o.betas.1);
-        let above_zero = |v: f64| v.is_finite() && v > 0.0;
-        let rates_fit =
-            above_zero(o.lr) && above_zero(o.epsilon) && (o.weight_decay == 0.0 || above_zero(o.weight_decay));
-        if !rates_fit || !betas_fit {
-            return Some("optimizer: lr and epsilon must be above 0, betas in 0 up to but not including 1, weight_decay at least 0".into());
+        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) || self.checkpoint_every == Some(0) {
+            return Some("batch_size, epochs, patience and checkpoint_every must be at least 1".into());
         }
-        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) {
-            return Some("batch_size, epochs and patience must be at least 1".into());
+        if let Some(problem) = self.augmentation.problem(size, multiple, self.has_sides()) {
+            return Some(problem);
         }
-        if !fraction(self.augmentation.flip_lr) || !(0.0..=180.0).contains(&self.augmentation.rotate_degrees) {
-            return Some("augmentation: flip_lr is a probability, rotate_degrees lies in 0 to 180".into());
-        }
-        if self.augmentation.flip_lr > 0.0 && self.has_sides() {
-            return Some("augmentation.flip_lr would swap classes that differ by side: set it to 0".into());
+        if self.data.ignore.is_some() && !self.loss.can_ignore() {
+            return Some(format!(
+                "data.ignore needs the loss CrossEntropy or DiceCrossEntropy, not {}",
+                self.loss.name()
+            ));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
             return Some("threshold must lie between 0 and 1".into());
@@ -218,6 +231,14 @@ impl Recipe {
                 (!fraction(*validation) || !fraction(*test) || validation + test >= 1.0)
                     .then(|| "split: validation and test must leave something to train on".into())
             }
+            SplitConfig::KFold { folds, fold, validation } => (*folds < 2
+                || !(1..=*folds).contains(fold)
+                || !(0.0..1.0).contains(validation))
+            .then(|| {
+                format!("split.KFold: folds is at least 2, fold lies in 1 to {folds}, validation in 0 to less than 1")
+            }),
+            SplitConfig::LeaveOneOut { patient, validation } => (*patient == 0 || !(0.0..1.0).contains(validation))
+                .then(|| "split.LeaveOneOut: patients count from 1, validation lies in 0 to less than 1".into()),
             SplitConfig::EvenOdd { validation_every } => {
                 (*validation_every == 1).then(|| "split.validation_every 1 leaves nothing to train on".into())
             }
@@ -228,6 +249,29 @@ impl Recipe {
         }
     }
 
+    fn steps_problem(&self) -> Option<String> {
+        if self.accumulate == 0 {
+            return Some("accumulate must be at least 1".into());
+        }
+        if let Some(ClipConfig::Norm(limit) | ClipConfig::Value(limit)) = self.clip
+            && !(limit.is_finite() && limit > 0.0)
+        {
+            return Some(format!("clip is {limit}; it must be above 0"));
+        }
+        if let Some(decay) = self.ema
+            && !(decay > 0.0 && decay < 1.0)
+        {
+            return Some(format!("ema is {decay}; it lies between 0 and 1"));
+        }
+        if self.encoder != EncoderConfig::default() && !self.network.has_encoder() {
+            return Some(format!("encoder: the network {} has none that is separate", self.network.name()));
+        }
+        if self.encoder.lr.is_some_and(|lr| !(lr.is_finite() && lr > 0.0)) {
+            return Some("encoder.lr must be above 0".into());
+        }
+        None
+    }
+
     /// Whether class names speak of left and right.
     fn has_sides(&self) -> bool {
         let has = |side: &str| self.data.classes.iter().any(|c| c.name.to_ascii_lowercase().contains(side));
@@ -235,17 +279,10 @@ impl Recipe {
     }
 
     /// The network with the channels that the data asks for.
-    pub fn unet(&self) -> UNetConfig {
-        let NetworkConfig::UNet { base_width, depth, norm, dropout } = self.network;
+    pub fn network_spec(&self) -> NetworkSpec {
         let classes = self.data.classes.len();
-        UNetConfig {
-            in_channels: 1,
-            out_channels: if classes == 1 { 1 } else { classes + 1 },
-            base_width,
-            depth,
-            norm,
-            dropout,
-        }
+        let out_channels = if classes == 1 { 1 } else { classes + 1 };
+        NetworkSpec { in_channels: 1, out_channels, config: self.network }
     }
 
     /// What prediction needs to know of the recipe.
@@ -253,7 +290,7 @@ impl Recipe {
         ModelSpec {
             recipe: self.name.clone(),
             preprocessing: self.preprocessing,
-            network: self.unet(),
+            network: self.network_spec(),
             threshold: self.threshold,
             classes: self.data.classes.iter().map(|c| c.name.clone()).collect(),
         }
@@ -292,9 +329,32 @@ impl Recipe {
     }
 }
 
-/// `Some(x)` may be written `x`.
+/// `Some(x)` may be written `x`, and `Dice((smooth: 1.0))` `Dice(smooth: 1.0)`.
 fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME | Extensions::UNWRAP_VARIANT_NEWTYPES)
+}
+
+/// Reads a RON file's text; `origin` is named in errors.
+///
+/// # Errors
+/// [`TrainError::RecipeSyntax`] with line and column.
+pub(super) fn from_ron<T: serde::de::DeserializeOwned>(text: &str, origin: &Path) -> Result<T, TrainError> {
+    options().from_str(text).map_err(|e| TrainError::RecipeSyntax {
+        file: origin.into(),
+        line: e.span.start.line,
+        column: e.span.start.col,
+        reason: e.code.to_string(),
+    })
+}
+
+/// As RON, the way [`from_ron`] reads it.
+///
+/// # Errors
+/// [`TrainError::Recipe`] should a value not be writable.
+pub(super) fn to_ron<T: Serialize>(value: &T) -> Result<String, TrainError> {
+    options()
+        .to_string_pretty(value, ron::ser::PrettyConfig::new().struct_names(false))
+        .map_err(|e| TrainError::Recipe(e.to_string()))
 }
 
 macro_rules! built_in {
@@ -308,18 +368,18 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "lung-binary",
     "lung-left-right",
     "lung-three-class",
+    "lung-pathology",
     "liver-chaos",
+    "liver-ircadb",
     "liver-totalseg",
     "l3-muscle-unet",
+    "l3-muscle-deeplab",
 ];
-
-/// `HU` of what a rotation brings in with [`FillKind::Constant`].
-pub(super) const FILL_HU: i16 = -1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::Intensity;
+    use crate::nn::{Intensity, UNetConfig};
 
     #[test]
     fn built_in_recipes_are_valid_and_survive_a_round_trip() {
@@ -343,13 +403,13 @@ mod tests {
         let changes: [(&str, Change); 8] = [
             ("size", |r| r.preprocessing.size = 65),
             ("lr", |r| r.optimizer.lr = 0.0),
-            ("loss", |r| r.loss = LossConfig::CrossEntropy),
+            ("loss", |r| r.loss = LossConfig::CrossEntropy(Default::default())),
             ("classes", |r| r.data.classes.clear()),
             ("batch_size", |r| r.batch_size = 0),
             ("split", |r| r.split = SplitConfig::Patients { validation: 0.5, test: 0.5 }),
             ("window", |r| r.preprocessing.intensity = Intensity::Window { low: 1.0, high: 1.0 }),
             ("dropout", |r| {
-                r.network = NetworkConfig::UNet { base_width: 4, depth: 2, norm: NormKind::Batch, dropout: 1.0 };
+                r.network = NetworkConfig::UNet(UNetConfig { dropout: 1.0, ..UNetConfig::new(4, 2) });
             }),
         ];
         for (word, change) in changes {

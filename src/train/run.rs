@@ -1,12 +1,12 @@
 //! A run from start to end: the folder, the plan, the loop, the test.
 
-use super::batch::BatchPlan;
+use super::batch::{Batch, BatchPlan};
 use super::checkpoint::{Checkpoints, Position};
 use super::data::{self, Prepared, TrainData};
 use super::evaluate::{evaluate_case, mean, test_cases};
-use super::folder::{begin, first_weights, forget, open_folder, write};
+use super::folder::{begin, first_weights, forget, open_folder, write, write_load_report};
 use super::split::{Split, split_slices};
-use super::step::{Learner, Validation};
+use super::step::{Learner, Moment, Validation};
 use super::store::{DEFAULT_MEMORY, SliceStore};
 use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Waker};
@@ -30,6 +30,8 @@ pub struct TrainRequest {
     pub init: Option<PathBuf>,
     /// Bytes of preprocessed slices kept in memory; `None` for the default of 2 GiB.
     pub cache_bytes: Option<usize>,
+    /// Look at the test part at the end; a search leaves that to its best trial.
+    pub test: bool,
 }
 
 /// Between two steps a checkpoint is written when the last one is this old.
@@ -70,11 +72,15 @@ pub fn train(
     let patients: Vec<String> = prepared.cases.iter().map(|c| c.patient.clone()).collect();
     let split = split_slices(&recipe.split, recipe.seed, &patients, &prepared.origins)?;
     let is_resumed = resumed.is_some();
-    let (weights, moments, position) = match resumed {
-        Some(state) => state,
-        None => (first_weights(&recipe, request.init.as_deref(), ctx)?, StateDict::new(), Position::default()),
+    let ((weights, moments, position), report) = match resumed {
+        Some(state) => (state, None),
+        None => {
+            let (weights, report) = first_weights(&recipe, request.init.as_deref(), ctx)?;
+            ((weights, StateDict::new(), Position::default()), report)
+        }
     };
-    let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed);
+    let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed)
+        .and_then(|()| report.map_or(Ok(()), |report| write_load_report(&request.run, &report)));
     let run = Run {
         recipe,
         folder: request.run.clone(),
@@ -102,10 +108,11 @@ impl Run {
         if let Some(text) = warning {
             ctx.send(TrainEvent::Warning(text));
         }
-        let Some(thread) = thread else { return self.go(&Compute::here(device), ctx) };
+        let Some(thread) = thread else { return self.go(request.test, &Compute::here(device), ctx) };
         // The loop lives on the compute thread with a context of its own; its events are passed on from here.
         let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
-        let outcome = thread.submit_long("training", move |compute| self.go(compute, &inner));
+        let look = request.test;
+        let outcome = thread.submit_long("training", move |compute| self.go(look, compute, &inner));
         for event in events {
             ctx.send(event);
         }
@@ -113,9 +120,11 @@ impl Run {
     }
 
     /// The loop and the test, on the thread that owns the device.
-    fn go(mut self, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
-        let mut learner = Learner::new(&self.recipe, &self.weights, compute.device())?;
-        learner.restore(&self.moments, self.position.optimizer_steps)?;
+    fn go(mut self, look: bool, compute: &Compute, ctx: &JobContext<TrainEvent>) -> Result<TrainSummary, TrainError> {
+        let by_frequency = self.recipe.loss.is_by_frequency();
+        let pixels = if by_frequency { self.prepared.pixels_of(&self.split.train)? } else { Vec::new() };
+        let mut learner = Learner::new(&self.recipe, &self.weights, &pixels, compute.device())?;
+        learner.restore(&self.weights, &self.moments, self.position.counts)?;
         self.moments.clear();
         self.announce(compute, ctx);
         self.save("last", &learner)?;
@@ -137,12 +146,16 @@ impl Run {
                 train_loss,
                 val_loss: validation.loss(),
                 val_dice: validation.dice(),
+                val_accuracy: validation.accuracy(),
+                val_precision: validation.precision(),
+                val_recall: validation.recall(),
+                lr: learner.rates(Moment { done: (self.position.epoch + 1) as f64, last: true }).lr,
                 seconds: begun.elapsed().as_secs_f64(),
             };
-            self.finish_epoch(row, &learner, ctx)?;
+            self.finish_epoch(row, &mut learner, ctx)?;
             stopped_early = self.out_of_patience();
         }
-        self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs)
+        self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs, look)
     }
 
     fn announce(&self, compute: &Compute, ctx: &JobContext<TrainEvent>) {
@@ -209,8 +222,10 @@ impl Run {
                     saved = Instant::now();
                 }
                 let begun = Instant::now();
-                let loss = learner.step(feed.next()?)?;
                 let step = self.position.step + 1;
+                let done = epoch as f64 + self.position.step as f64 / steps as f64;
+                let moment = Moment { done, last: step == steps };
+                let loss = self.learn(learner, &feed.next()?, moment, ctx)?;
                 if !loss.is_finite() {
                     return Err(TrainError::Diverged { value: loss.to_string(), epoch: epoch + 1, step });
                 }
@@ -226,6 +241,30 @@ impl Run {
         self.prepared.store = store;
         result?;
         Ok(self.position.loss_sum / steps.max(1) as f64)
+    }
+
+    /// One batch; on lack of memory in smaller pieces, where the recipe allows it.
+    fn learn(
+        &self,
+        learner: &mut Learner,
+        batch: &Batch,
+        moment: Moment,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<f64, TrainError> {
+        loop {
+            match learner.step(batch, moment) {
+                Err(TrainError::Device(error)) if error.is_lack_of_memory() => {
+                    if !self.recipe.halve_batch_on_lack_of_memory || !learner.cut_batches(batch.count) {
+                        return Err(TrainError::Device(error));
+                    }
+                    ctx.send(TrainEvent::Warning(format!(
+                        "the device lacks memory: batches are cut into {} pieces from here on, and their gradients averaged",
+                        learner.counts().cuts + 1
+                    )));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Lets short work in, waits while paused, and leaves with a checkpoint when cancelled.
@@ -270,7 +309,7 @@ impl Run {
                     self.save("last", learner)?;
                     return Err(TrainError::Cancelled);
                 }
-                learner.validate(&model, feed.next()?, &mut sums)?;
+                learner.validate(&model, &feed.next()?, &mut sums)?;
             }
             Ok(sums)
         })
@@ -279,10 +318,11 @@ impl Run {
     fn finish_epoch(
         &mut self,
         row: EpochRow,
-        learner: &Learner,
+        learner: &mut Learner,
         ctx: &JobContext<TrainEvent>,
     ) -> Result<(), TrainError> {
         let score = row.val_dice.or(row.val_loss.map(|l| -l)).unwrap_or(-row.train_loss);
+        learner.reached(score);
         let best = self.position.best_score.is_none_or(|b| score > b);
         self.position.epoch = row.epoch;
         self.position.step = 0;
@@ -296,6 +336,9 @@ impl Run {
             self.save("best", learner)?;
         }
         self.save("last", learner)?;
+        if self.recipe.checkpoint_every.is_some_and(|n| row.epoch.is_multiple_of(n)) {
+            self.save(&format!("epoch-{:04}", row.epoch), learner)?;
+        }
         self.write_curves()?;
         ctx.send(TrainEvent::Epoch(row));
         ctx.send(TrainEvent::Checkpoint { epoch: row.epoch, best });
@@ -308,33 +351,40 @@ impl Run {
     }
 
     fn save(&self, name: &str, learner: &Learner) -> Result<(), TrainError> {
-        let position = Position { optimizer_steps: learner.optimizer.steps(), ..self.position.clone() };
+        let position = Position { counts: learner.counts(), ..self.position.clone() };
         self.checkpoints.save(name, &self.recipe.model_spec(), &learner.weights()?, &learner.moments()?, &position)
     }
 
     /// The whole file each time: short, and never half a line.
     fn write_curves(&self) -> Result<(), TrainError> {
         let cell = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
-        let mut text = String::from("epoch,train_loss,val_loss,val_dice,seconds\n");
+        let mut text = String::from(
+            "epoch,train_loss,val_loss,val_dice,val_accuracy,val_precision,val_recall,learning_rate,seconds\n",
+        );
+        let mut lines = Vec::new();
         for r in &self.position.history {
-            let (loss, dice) = (cell(r.val_loss), cell(r.val_dice));
-            text.push_str(&format!("{},{},{loss},{dice},{:.3}\n", r.epoch, r.train_loss, r.seconds));
+            let cells = [r.val_loss, r.val_dice, r.val_accuracy, r.val_precision, r.val_recall].map(cell).join(",");
+            text.push_str(&format!("{},{},{cells},{},{:.3}\n", r.epoch, r.train_loss, r.lr, r.seconds));
+            serde_json::to_writer(&mut lines, r).map_err(|e| TrainError::Data(e.to_string()))?;
+            lines.push(b'\n');
         }
+        write(&self.folder.join("curves.jsonl"), &lines)?;
         write(&self.folder.join("curves.csv"), text.as_bytes())
     }
 
-    /// The best checkpoint on the test slices; writes `result.json`.
+    /// The best checkpoint on the test slices, where it may `look` at them; writes `result.json`.
     fn test(
         &self,
         compute: &Compute,
         ctx: &JobContext<TrainEvent>,
         stopped_early: bool,
+        look: bool,
     ) -> Result<TrainSummary, TrainError> {
         let name = if self.checkpoints.exists("best") { "best" } else { "last" };
         let (weights, _, _) = self.checkpoints.load(name)?;
         let segmenter = Segmenter::new(self.recipe.model_spec(), &weights, compute.device())
             .map_err(|e| TrainError::Weights { path: self.checkpoints.path(name), reason: e.to_string() })?;
-        let cases = test_cases(&self.prepared, &self.split);
+        let cases = if look { test_cases(&self.prepared, &self.split) } else { Vec::new() };
         let mut test = Vec::new();
         for (n, case) in cases.iter().enumerate() {
             ctx.progress.say(format!("testing case {} of {}", n + 1, cases.len()));

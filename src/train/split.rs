@@ -65,6 +65,43 @@ pub(super) fn split_slices(
             }
             parts
         }
+        SplitConfig::KFold { folds, fold, validation } => {
+            if names.len() < *folds {
+                let patients = names.len();
+                return Err(TrainError::Recipe(format!(
+                    "split.KFold: {folds} folds need as many patients, there are {patients}"
+                )));
+            }
+            names.shuffle(&mut rng);
+            let n = names.len();
+            // Part `f` of `n` patients: from f n / folds on, so that sizes differ by one at most.
+            let (from, to) = ((fold - 1) * n / folds, fold * n / folds);
+            let test = &names[from..to];
+            let others: Vec<&str> = names[..from].iter().chain(&names[to..]).copied().collect();
+            let (v, _) = counts(others.len(), *validation, 0.0);
+            let part = |name: &str| match name {
+                name if test.contains(&name) => Part::Test,
+                name if others[..v].contains(&name) => Part::Validation,
+                _ => Part::Train,
+            };
+            slices.iter().map(|s| part(patient(s))).collect()
+        }
+        SplitConfig::LeaveOneOut { patient: number, validation } => {
+            let Some(held_out) = number.checked_sub(1).and_then(|n| names.get(n)) else {
+                let patients = names.len();
+                return Err(TrainError::Recipe(format!(
+                    "split.LeaveOneOut: there is no patient {number}, only {patients}"
+                )));
+            };
+            let mut others: Vec<usize> = (0..slices.len()).filter(|i| patient(&slices[*i]) != *held_out).collect();
+            others.shuffle(&mut rng);
+            let (v, _) = counts(others.len(), *validation, 0.0);
+            let mut parts = vec![Part::Test; slices.len()];
+            for (rank, index) in others.into_iter().enumerate() {
+                parts[index] = if rank < v { Part::Validation } else { Part::Train };
+            }
+            parts
+        }
         SplitConfig::EvenOdd { validation_every } => slices
             .iter()
             .map(|s| match s.slice {
@@ -163,6 +200,35 @@ mod tests {
             split_slices(&SplitConfig::EvenOdd { validation_every: 5 }, 0, &["a".into()], &slices(1, 12)).unwrap();
         assert_eq!(split.test, [1, 3, 5, 7, 9, 11]);
         assert_eq!((split.train, split.validation), (vec![0, 2, 4, 6, 10], vec![8]));
+    }
+
+    #[test]
+    fn folds_test_every_patient_once() {
+        let names: Vec<String> = (0..7).map(|n| format!("p{n}")).collect();
+        let all = slices(7, 3);
+        let mut tested = Vec::new();
+        for fold in 1..=3 {
+            let config = SplitConfig::KFold { folds: 3, fold, validation: 0.2 };
+            let split = split_slices(&config, 5, &names, &all).unwrap();
+            assert_eq!(split.train.len() + split.validation.len() + split.test.len(), 21);
+            assert_eq!(split.validation_patients.len(), 1);
+            assert!(split.test_patients.iter().all(|p| !split.train_patients.contains(p)));
+            tested.extend(split.test_patients);
+        }
+        tested.sort();
+        assert_eq!(tested, names);
+        let too_many = SplitConfig::KFold { folds: 8, fold: 1, validation: 0.2 };
+        assert!(split_slices(&too_many, 5, &names, &all).unwrap_err().to_string().contains("8 folds"));
+    }
+
+    #[test]
+    fn one_patient_is_left_out() {
+        let names: Vec<String> = ["b", "a", "c"].map(str::to_owned).into();
+        let config = |patient| SplitConfig::LeaveOneOut { patient, validation: 0.05 };
+        let split = split_slices(&config(1), 5, &names, &slices(3, 20)).unwrap();
+        assert_eq!((split.test_patients.as_slice(), split.test.len()), (&["a".to_owned()][..], 20));
+        assert_eq!((split.validation.len(), split.train.len()), (2, 38));
+        assert!(split_slices(&config(4), 5, &names, &slices(3, 2)).unwrap_err().to_string().contains("no patient 4"));
     }
 
     #[test]

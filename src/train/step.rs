@@ -1,25 +1,69 @@
 //! One optimisation step and one validation pass: the only places of training that touch tensors.
 
 use super::batch::Batch;
-use super::{Recipe, TrainError};
+use super::{ClipConfig, EncoderConfig, Recipe, TrainError};
 use crate::nn::{
-    ComputeDevice, DeviceError, LossConfig, Optimizer, Pass, StateDict, UNet, UNetConfig, apply_state, catch,
-    collect_state, loss,
+    ComputeDevice, DeviceError, GradientSet, LossConfig, Network, NetworkSpec, Optimizer, Pass, Plateau, Rates,
+    ScheduleConfig, StateDict, WeightAverage, apply_state, catch, collect_state, loss,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+thread_local! {
+    /// Slices that fit into the memory of a device as it is in a test.
+    pub(super) static ROOM: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+}
 
 /// Network and optimizer while they learn.
 pub(super) struct Learner {
-    model: UNet,
-    pub optimizer: Optimizer,
-    config: UNetConfig,
+    model: Network,
+    optimizer: Optimizer,
+    average: Option<WeightAverage>,
+    /// Gradients of the batches since the last step of the optimizer.
+    sums: GradientSet,
+    counts: Counts,
+    config: NetworkSpec,
     loss: LossConfig,
-    size: usize,
-    seed: u64,
-    threshold: f32,
+    rules: Rules,
     device: Device,
     plain: Device,
+}
+
+/// What of a recipe a step depends on.
+struct Rules {
+    seed: u64,
+    threshold: f32,
+    lr: f64,
+    encoder: EncoderConfig,
+    schedule: ScheduleConfig,
+    epochs: usize,
+    accumulate: usize,
+    clip: Option<ClipConfig>,
+}
+
+/// How far a learner is; with its tensors enough to go on as if it had never stopped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    /// Steps of the optimizer.
+    pub steps: u64,
+    /// Batches seen; each has its own dropout masks.
+    pub batches: u64,
+    /// Batches in the sums of gradients.
+    pub summed: usize,
+    /// Pieces that a batch is cut into for want of memory, less one.
+    pub cuts: usize,
+    pub plateau: Plateau,
+}
+
+/// When a step happens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Epochs done, with the part of the present one.
+    pub done: f64,
+    /// No batch of this epoch comes after it: what is summed up is used.
+    pub last: bool,
 }
 
 /// Loss and, per class, true positives, predicted and true pixels of validation slices.
@@ -28,6 +72,7 @@ pub(super) struct Validation {
     loss_sum: f64,
     slices: usize,
     counts: Vec<[u64; 3]>,
+    pixels: u64,
 }
 
 impl Validation {
@@ -38,13 +83,33 @@ impl Validation {
 
     /// Mean over classes of the Dice of all slices together; classes in neither truth nor prediction are left out.
     pub fn dice(&self) -> Option<f64> {
-        let dice: Vec<f64> = self
+        self.mean(|[both, predicted, truth]| (2 * both, predicted + truth))
+    }
+
+    /// Mean over classes of the share of all pixels that are rightly in or out of the class.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.mean(|[both, predicted, truth]| (self.pixels + 2 * both - predicted - truth, self.pixels))
+    }
+
+    /// Mean over classes of the share of what was predicted that is true; classes never predicted are left out.
+    pub fn precision(&self) -> Option<f64> {
+        self.mean(|[both, predicted, _]| (both, predicted))
+    }
+
+    /// Mean over classes of the share of what is true that was predicted; classes that the truth lacks are left out.
+    pub fn recall(&self) -> Option<f64> {
+        self.mean(|[both, _, truth]| (both, truth))
+    }
+
+    fn mean(&self, ratio: impl Fn([u64; 3]) -> (u64, u64)) -> Option<f64> {
+        let ratios: Vec<f64> = self
             .counts
             .iter()
-            .filter(|[_, predicted, truth]| predicted + truth > 0)
-            .map(|[both, predicted, truth]| 2.0 * *both as f64 / (predicted + truth) as f64)
+            .map(|counts| ratio(*counts))
+            .filter(|(_, below)| *below > 0)
+            .map(|(above, below)| above as f64 / below as f64)
             .collect();
-        (!dice.is_empty()).then(|| dice.iter().sum::<f64>() / dice.len() as f64)
+        (!ratios.is_empty()).then(|| ratios.iter().sum::<f64>() / ratios.len() as f64)
     }
 
     /// There was something to find, and nothing at all was predicted.
@@ -54,82 +119,206 @@ impl Validation {
 }
 
 impl Learner {
-    /// The recipe's network with `weights`.
+    /// The recipe's network with `weights`. `pixels` of each class, background first, weigh the loss where the recipe
+    /// asks for it.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn new(recipe: &Recipe, weights: &StateDict, compute: &ComputeDevice) -> Result<Self, TrainError> {
+    pub fn new(
+        recipe: &Recipe,
+        weights: &StateDict,
+        pixels: &[u64],
+        compute: &ComputeDevice,
+    ) -> Result<Self, TrainError> {
         let device = compute.training();
-        let config = recipe.unet();
+        let config = recipe.network_spec();
         let (model, _) = catch("building the network", || apply_state(config.init(&device), weights))?;
+        let mut average = recipe.ema.map(WeightAverage::new);
+        if let Some(average) = &mut average {
+            catch("building the network", || average.update(&model))?;
+        }
         Ok(Self {
             model,
             optimizer: Optimizer::new(recipe.optimizer),
+            average,
+            sums: GradientSet::default(),
+            counts: Counts::default(),
             config,
-            loss: recipe.loss,
-            size: recipe.preprocessing.size,
-            seed: recipe.seed,
-            threshold: recipe.threshold,
+            loss: recipe.loss.with_frequencies(pixels),
+            rules: Rules {
+                seed: recipe.seed,
+                threshold: recipe.threshold,
+                lr: recipe.optimizer.lr,
+                encoder: recipe.encoder,
+                schedule: recipe.schedule,
+                epochs: recipe.epochs,
+                accumulate: recipe.accumulate,
+                clip: recipe.clip,
+            },
             device,
             plain: compute.device.clone(),
         })
     }
 
-    /// Weights and buffers.
+    /// How far it is.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Weights and buffers to predict with: the averaged ones where the recipe averages.
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub fn weights(&self) -> Result<StateDict, TrainError> {
-        Ok(catch("reading the weights", || collect_state(&self.model))?)
+        Ok(catch("reading the weights", || match &self.average {
+            Some(average) => average.state(),
+            None => collect_state(&self.model),
+        })?)
     }
 
-    /// Moments of the optimizer.
+    /// Everything else that going on needs: moments, summed gradients, and the weights behind the average (`raw.NAME`).
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub fn moments(&self) -> Result<StateDict, TrainError> {
-        Ok(catch("reading the optimizer", || self.optimizer.state())?)
+        Ok(catch("reading the optimizer", || {
+            let mut out = self.optimizer.state();
+            out.extend(self.sums.state());
+            if self.average.is_some() {
+                out.extend(collect_state(&self.model).into_iter().map(|(name, t)| (format!("raw.{name}"), t)));
+            }
+            out
+        })?)
     }
 
-    /// Takes over moments from a checkpoint.
+    /// Takes over what a checkpoint has: the weights it predicts with, the rest, and how far it was.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn restore(&mut self, moments: &StateDict, steps: u64) -> Result<(), TrainError> {
+    pub fn restore(&mut self, weights: &StateDict, moments: &StateDict, counts: Counts) -> Result<(), TrainError> {
         let device = self.plain.clone();
-        Ok(catch("restoring the optimizer", || self.optimizer.restore(moments, steps, &device))?)
+        self.counts = counts;
+        Ok(catch("restoring the optimizer", || {
+            self.optimizer.restore(moments, counts.steps, &device);
+            self.sums = GradientSet::restored(moments, &device);
+            if let Some(average) = &mut self.average {
+                average.restore(weights, &device);
+                let raw: StateDict =
+                    moments.iter().filter_map(|(k, t)| Some((k.strip_prefix("raw.")?.to_owned(), t.clone()))).collect();
+                self.model = apply_state(self.model.clone(), &raw).0;
+            }
+        })?)
     }
 
-    /// One step; gives the loss. A loss that is not finite changes nothing: the weights stay those of the step before.
+    /// The learning rate of everything but the encoder, and the encoder's (`None` while it is frozen).
+    pub fn rates(&self, moment: Moment) -> Rates {
+        let rules = &self.rules;
+        let factor = rules.schedule.factor(moment.done, rules.epochs) * self.counts.plateau.factor;
+        let encoder = rules.encoder.lr.unwrap_or(rules.lr) * factor;
+        Rates { lr: rules.lr * factor, encoder: (!self.frozen(moment)).then_some(encoder) }
+    }
+
+    fn frozen(&self, moment: Moment) -> bool {
+        moment.done < self.rules.encoder.frozen_epochs as f64
+    }
+
+    /// Tells the schedule what an epoch reached (higher is better).
+    pub fn reached(&mut self, score: f64) {
+        self.counts.plateau.watch(&self.rules.schedule, score);
+    }
+
+    /// Cuts batches into twice as many pieces from now on; the gradients of the pieces are averaged. `false` when a
+    /// piece holds one slice already.
+    pub fn cut_batches(&mut self, batch_size: usize) -> bool {
+        let pieces = self.counts.cuts + 1;
+        if pieces >= batch_size {
+            return false;
+        }
+        self.counts.cuts = pieces * 2 - 1;
+        true
+    }
+
+    /// One batch; gives its loss. The optimizer steps when enough batches are summed up or the epoch ends. A loss that
+    /// is not finite changes nothing: the weights stay those of the step before.
     ///
     /// # Errors
-    /// [`TrainError::Device`] when the device fails, for example for lack of memory.
-    pub fn step(&mut self, batch: Batch) -> Result<f64, TrainError> {
-        let (input, target) = self.tensors(batch, &self.device);
-        // A different stream each step; the run's seed in the upper half keeps two runs apart.
-        let mut pass = Pass::train(self.seed.rotate_left(32) ^ (self.optimizer.steps() + 1));
-        let (config, model) = (self.loss, &self.model);
-        let (value, gradients) = catch("a training step", || -> Result<_, DeviceError> {
-            let value = loss(config, model.forward(input, &mut pass), target);
-            let scalar = read_scalar(value.clone().inner())?;
-            Ok((scalar, scalar.is_finite().then(|| value.backward())))
-        })??;
-        if let Some(gradients) = gradients {
+    /// [`TrainError::Device`] when the device fails, for example for lack of memory; the weights are as before then.
+    pub fn step(&mut self, batch: &Batch, moment: Moment) -> Result<f64, TrainError> {
+        let (value, gradients) = match self.gradients(batch, moment)? {
+            (value, Some(gradients)) => (value, gradients),
+            (value, None) => return Ok(value),
+        };
+        self.counts.batches += 1;
+        self.counts.summed += 1;
+        self.sums.add(gradients);
+        if self.counts.summed >= self.rules.accumulate || moment.last {
+            let rates = self.rates(moment);
             let (model, optimizer) = (self.model.clone(), &mut self.optimizer);
-            self.model = catch("a training step", || optimizer.step(model, &gradients))?;
+            let mut sums = std::mem::take(&mut self.sums);
+            if self.counts.summed > 1 {
+                sums = sums.scaled(1.0 / self.counts.summed as f64);
+            }
+            let (clip, average) = (self.rules.clip, &mut self.average);
+            self.model = catch("a training step", || {
+                let sums = match clip {
+                    None => sums,
+                    Some(ClipConfig::Norm(limit)) => sums.clipped_to_norm(limit),
+                    Some(ClipConfig::Value(limit)) => sums.clipped_to_value(limit),
+                };
+                let model = optimizer.step(model, &sums, rates);
+                if let Some(average) = average {
+                    average.update(&model);
+                }
+                model
+            })?;
+            self.counts.summed = 0;
+            self.counts.steps = self.optimizer.steps();
         }
         Ok(value)
+    }
+
+    /// Loss and gradients of a batch, or no gradients where the loss is not finite.
+    fn gradients(&self, batch: &Batch, moment: Moment) -> Result<(f64, Option<GradientSet>), TrainError> {
+        let (mut total, mut sums) = (0.0, GradientSet::default());
+        for (piece, part) in batch.cut(self.counts.cuts + 1).into_iter().enumerate() {
+            let share = part.count as f64 / batch.count as f64;
+            let whole = part.count == batch.count;
+            #[cfg(test)]
+            if part.count > ROOM.get() {
+                let reason = "Out of Memory".to_owned();
+                return Err(DeviceError::Failed { what: "a training step", reason }.into());
+            }
+            let (input, target) = self.tensors(&part, &self.device);
+            // A different stream each batch; the run's seed in the upper half keeps two runs apart.
+            let seed = self.rules.seed.rotate_left(32) ^ (self.counts.batches + 1) ^ ((piece as u64) << 24);
+            let mut pass = Pass::train(seed);
+            if self.frozen(moment) {
+                pass = pass.with_frozen_encoder();
+            }
+            let (config, model) = (&self.loss, &self.model);
+            let (value, gradients) = catch("a training step", || -> Result<_, DeviceError> {
+                let value = loss(config, model.forward(input, &mut pass), target);
+                let scalar = read_scalar(value.clone().inner())?;
+                let gradients = scalar.is_finite().then(|| GradientSet::of(model, &value.backward()));
+                Ok((scalar, gradients.map(|g| if whole { g } else { g.scaled(share) })))
+            })??;
+            total += if whole { value } else { value * share };
+            let Some(gradients) = gradients else { return Ok((total, None)) };
+            sums.add(gradients);
+        }
+        Ok((total, Some(sums)))
     }
 
     /// Adds a batch of validation slices to `sums`.
     ///
     /// # Errors
     /// [`TrainError::Device`].
-    pub fn validate(&self, model: &Inference, batch: Batch, sums: &mut Validation) -> Result<(), TrainError> {
-        let (count, channels, pixels) = (batch.count, self.config.out_channels, self.size * self.size);
-        let truth = batch.target.clone();
+    pub fn validate(&self, model: &Inference, batch: &Batch, sums: &mut Validation) -> Result<(), TrainError> {
+        let (count, channels) = (batch.count, self.config.out_channels);
+        let pixels = batch.size * batch.size;
+        let truth = &batch.target;
         let (input, target) = self.tensors(batch, &self.plain);
-        let config = self.loss;
+        let config = &self.loss;
         let (value, logits) = catch("validating", || -> Result<_, DeviceError> {
             let logits = model.0.forward(input, &mut Pass::Infer);
             let value = read_scalar(loss(config, logits.clone(), target))?;
@@ -139,7 +328,7 @@ impl Learner {
         sums.slices += count;
         sums.counts.resize(channels.max(2) - 1, [0; 3]);
         // The sigmoid reaches the threshold where the logit reaches this.
-        let limit = (self.threshold / (1.0 - self.threshold)).ln();
+        let limit = (self.rules.threshold / (1.0 - self.rules.threshold)).ln();
         for slice in 0..count {
             let base = slice * channels * pixels;
             for pixel in 0..pixels {
@@ -147,10 +336,15 @@ impl Learner {
                 let (found, real) = if channels == 1 {
                     (usize::from(logits[at(0)] >= limit), usize::from(truth[at(0)] > 0.5))
                 } else {
+                    // No class has the pixel: it does not count.
+                    if !(0..channels).any(|c| truth[at(c)] > 0.5) {
+                        continue;
+                    }
                     let found =
                         (1..channels).fold(0, |best, c| if logits[at(c)] > logits[at(best)] { c } else { best });
                     (found, (1..channels).find(|c| truth[at(*c)] > 0.5).unwrap_or(0))
                 };
+                sums.pixels += 1;
                 for (class, count) in (1..).zip(&mut sums.counts) {
                     count[0] += u64::from(found == class && real == class);
                     count[1] += u64::from(found == class);
@@ -166,20 +360,23 @@ impl Learner {
     /// # Errors
     /// [`TrainError::Device`].
     pub fn inference(&self) -> Result<Inference, TrainError> {
-        Ok(Inference(catch("validating", || self.model.valid())?))
+        Ok(Inference(catch("validating", || match &self.average {
+            Some(average) => average.applied(self.model.valid()),
+            None => self.model.valid(),
+        })?))
     }
 
-    fn tensors(&self, batch: Batch, device: &Device) -> (Tensor<4>, Tensor<4>) {
-        let shape = |channels| [batch.count, channels, self.size, self.size];
+    fn tensors(&self, batch: &Batch, device: &Device) -> (Tensor<4>, Tensor<4>) {
+        let shape = |channels| [batch.count, channels, batch.size, batch.size];
         (
-            Tensor::from_data(TensorData::new(batch.input, shape(1)), device),
-            Tensor::from_data(TensorData::new(batch.target, shape(self.config.out_channels)), device),
+            Tensor::from_data(TensorData::new(batch.input.clone(), shape(1)), device),
+            Tensor::from_data(TensorData::new(batch.target.clone(), shape(self.config.out_channels)), device),
         )
     }
 }
 
 /// A network that only infers.
-pub(super) struct Inference(UNet);
+pub(super) struct Inference(Network);
 
 fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
     let failed = |reason: String| DeviceError::Failed { what: "reading a result", reason };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::jobs::{CancelToken, JobContext, Waker};
-use crate::nn::{DeviceChoice, Intensity, PreprocessConfig, load_weights};
+use crate::nn::{DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, UNetConfig, load_weights};
 use glam::DVec3;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,14 +34,15 @@ pub(super) fn disc_case(number: usize) -> TrainCase {
     }
 }
 
-fn recipe() -> Recipe {
+pub(super) fn recipe() -> Recipe {
     let mut recipe = Recipe::load("demo").unwrap();
     recipe.name = "tiny".into();
     recipe.data.classes = vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }];
     recipe.preprocessing = PreprocessConfig { size: 16, intensity: Intensity::Window { low: -1000.0, high: 400.0 } };
-    recipe.network = NetworkConfig::UNet { base_width: 4, depth: 2, norm: crate::nn::NormKind::Batch, dropout: 0.1 };
+    recipe.network = NetworkConfig::UNet(UNetConfig { dropout: 0.1, ..UNetConfig::new(4, 2) });
     recipe.optimizer.lr = 0.01;
-    recipe.augmentation = AugmentConfig { flip_lr: 0.5, rotate_degrees: 5.0, fill: FillKind::Nearest };
+    recipe.augmentation =
+        AugmentConfig { flip_lr: 0.5, rotate_degrees: 5.0, fill: FillKind::Nearest, ..Default::default() };
     recipe.split = SplitConfig::Patients { validation: 0.25, test: 0.25 };
     (recipe.batch_size, recipe.epochs, recipe.patience, recipe.seed) = (4, 4, None, 11);
     recipe
@@ -57,6 +58,7 @@ fn request(run: &Path) -> TrainRequest {
         resume: false,
         init: None,
         cache_bytes: None,
+        test: true,
     }
 }
 
@@ -91,16 +93,12 @@ fn a_run_learns_tests_and_leaves_a_complete_folder() {
     assert!(matches!(error, TrainError::RunExists(_)));
 }
 
-#[test]
-fn interrupted_and_resumed_equals_unbroken() {
-    let folder = tempfile::tempdir().unwrap();
-    let unbroken = request(&folder.path().join("a"));
-    train(&unbroken, &TrainControl::new(), &context().0).unwrap();
-    let mut broken = request(&folder.path().join("b"));
-    // Cancelled in the middle of an epoch, resumed, cancelled again, resumed.
-    for stop_at in [5usize, 3, usize::MAX] {
+/// Runs to the end, stopped so often after so many steps and resumed.
+fn broken_run(request: &mut TrainRequest, stops: &[usize]) {
+    for stop_at in stops.iter().chain(&[usize::MAX]) {
         let (ctx, events) = context();
         let token = ctx.cancel.clone();
+        let stop_at = *stop_at;
         let watcher = std::thread::spawn(move || {
             let steps = events.iter().filter(|e| matches!(e, TrainEvent::Step { .. }));
             for (n, _) in steps.enumerate() {
@@ -109,13 +107,108 @@ fn interrupted_and_resumed_equals_unbroken() {
                 }
             }
         });
-        let control = TrainControl::new();
-        let outcome = train(&broken, &control, &ctx);
+        let outcome = train(request, &TrainControl::new(), &ctx);
         drop(ctx);
         watcher.join().unwrap();
         assert_eq!(outcome.is_ok(), stop_at == usize::MAX, "{outcome:?}");
-        broken.resume = true;
+        request.resume = true;
     }
+}
+
+/// Everything that a checkpoint has to carry: moments, sums of gradients, the average, the schedule's place.
+#[test]
+fn interrupted_and_resumed_equals_unbroken_with_every_kind_of_state() {
+    use crate::nn::{OptimizerConfig, OptimizerKind, ScheduleConfig};
+    let adamw =
+        OptimizerConfig { weight_decay: 0.01, amsgrad: true, ..OptimizerConfig::new(OptimizerKind::AdamW, 0.01) };
+    let sgd = OptimizerConfig { momentum: 0.9, nesterov: true, ..OptimizerConfig::new(OptimizerKind::Sgd, 0.05) };
+    let cosine = ScheduleConfig::Cosine { warm_up: 1.0, lowest: 0.1 };
+    let plateau = ScheduleConfig::Plateau { factor: 0.5, patience: 1, lowest: 0.0 };
+    for (optimizer, schedule, ema) in [(adamw, cosine, Some(0.9)), (sgd, plateau, None)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut unbroken = request(&folder.path().join("a"));
+        let r = &mut unbroken.recipe;
+        (r.optimizer, r.schedule, r.ema, r.accumulate, r.clip) =
+            (optimizer, schedule, ema, 2, Some(ClipConfig::Norm(0.5)));
+        (r.checkpoint_every, r.augmentation.noise_hu) = (Some(2), 20.0);
+        let mut broken = TrainRequest { run: folder.path().join("b"), ..unbroken.clone() };
+        train(&unbroken, &TrainControl::new(), &context().0).unwrap();
+        broken_run(&mut broken, &[4, 2, 1]);
+        assert_eq!(weights(&unbroken.run), weights(&broken.run));
+        for name in ["last/optimizer.safetensors", "best/weights.safetensors", "epoch-0002/weights.safetensors"] {
+            let read = |run: &Path| load_weights(&run.join("checkpoints").join(name)).unwrap();
+            assert_eq!(read(&unbroken.run), read(&broken.run), "{name}");
+        }
+        let plain = request(&folder.path().join("c"));
+        train(&plain, &TrainControl::new(), &context().0).unwrap();
+        assert_ne!(weights(&plain.run), weights(&broken.run));
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_is_cut_only_where_the_recipe_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = request(&folder.path().join("whole"));
+    // Batch normalisation would see other batches.
+    whole.recipe.network = NetworkConfig::UNet(UNetConfig { norm: crate::nn::NormKind::None, ..UNetConfig::new(4, 2) });
+    // Bce is a mean over pixels; a Dice of pieces would not be the Dice of the batch.
+    whole.recipe.loss = crate::nn::LossConfig::Bce(Default::default());
+    whole.recipe.optimizer = crate::nn::OptimizerConfig::new(crate::nn::OptimizerKind::Sgd, 0.1);
+    train(&whole, &TrainControl::new(), &context().0).unwrap();
+    let mut cut = TrainRequest { run: folder.path().join("cut"), ..whole.clone() };
+    super::step::ROOM.set(2);
+    let error = train(&cut, &TrainControl::new(), &context().0).unwrap_err().to_string();
+    assert!(error.contains("Out of Memory"), "{error}");
+    cut.recipe.halve_batch_on_lack_of_memory = true;
+    cut.run = folder.path().join("cut 2");
+    let (ctx, events) = context();
+    train(&cut, &TrainControl::new(), &ctx).unwrap();
+    super::step::ROOM.set(usize::MAX);
+    let told = |e: TrainEvent| matches!(e, TrainEvent::Warning(w) if w.contains("cut into 2 pieces"));
+    assert_eq!(events.try_iter().filter(|e| told(e.clone())).count(), 1);
+    let (a, b) = (weights(&whole.run), weights(&cut.run));
+    for (name, want) in &a {
+        let off = want.values.iter().zip(&b[name].values).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(off < 1e-5, "{name} {off}");
+    }
+}
+
+#[test]
+fn an_encoder_from_a_file_stays_frozen_and_crops_train_a_network_for_whole_slices() {
+    use crate::nn::{DeepLabConfig, EncoderKind};
+    let folder = tempfile::tempdir().unwrap();
+    let mut request = request(&folder.path().join("run"));
+    let config =
+        DeepLabConfig { encoder: EncoderKind::ResNet50, encoder_width: 8, decoder_width: 8, ..Default::default() };
+    let r = &mut request.recipe;
+    r.network = NetworkConfig::DeepLabV3Plus(config);
+    r.preprocessing.size = 32;
+    r.augmentation.crop = Some(CropConfig { size: 16, foreground: 0.5 });
+    r.encoder = EncoderConfig { frozen_epochs: 9, lr: None };
+    r.epochs = 1;
+    request.init = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle/resnet50_w8.pth"));
+    train(&request, &TrainControl::new(), &context().0).unwrap();
+    let (trained, file) = (weights(&request.run), load_weights(request.init.as_deref().unwrap()).unwrap());
+    for name in ["layer1.0.conv2.weight", "layer4.2.bn3.running_mean"] {
+        assert_eq!(trained[&format!("encoder.{name}")], file[name]);
+    }
+    let list: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(request.run.join("init.json")).unwrap()).unwrap();
+    assert_eq!(list["adapted"][0], "encoder.conv1.weight");
+    assert!(list["missing"].as_array().unwrap().iter().any(|n| n == "segmentation_head.0.weight"));
+    let mut thawed = TrainRequest { run: folder.path().join("thawed"), ..request };
+    thawed.recipe.encoder = EncoderConfig { frozen_epochs: 0, lr: Some(1e-3) };
+    train(&thawed, &TrainControl::new(), &context().0).unwrap();
+    assert_ne!(weights(&thawed.run)["encoder.layer1.0.conv2.weight"], file["layer1.0.conv2.weight"]);
+}
+
+#[test]
+fn interrupted_and_resumed_equals_unbroken() {
+    let folder = tempfile::tempdir().unwrap();
+    let unbroken = request(&folder.path().join("a"));
+    train(&unbroken, &TrainControl::new(), &context().0).unwrap();
+    let mut broken = request(&folder.path().join("b"));
+    broken_run(&mut broken, &[5, 3]);
     let (a, b) = (weights(&unbroken.run), weights(&broken.run));
     assert_eq!(a, b);
     let curve = |run: &Path| -> Vec<String> {
@@ -143,7 +236,7 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     let mut request = request(&folder.path().join("run"));
     request.recipe.optimizer.lr = 1e30;
     request.recipe.network =
-        NetworkConfig::UNet { base_width: 4, depth: 2, norm: crate::nn::NormKind::None, dropout: 0.0 };
+        NetworkConfig::UNet(UNetConfig { norm: crate::nn::NormKind::None, ..UNetConfig::new(4, 2) });
     let error = train(&request, &TrainControl::new(), &context().0).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
     assert!(weights(&request.run).values().all(|t| t.values.iter().all(|v| v.is_finite())));

@@ -137,6 +137,7 @@ impl Workspace {
             resume: form.resume,
             init: None,
             cache_bytes: None,
+            test: true,
         })
     }
 

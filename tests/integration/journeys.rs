@@ -3,7 +3,9 @@
 #[macro_use]
 mod program;
 mod convert;
+mod killed;
 mod loop_without_window;
 mod real_data;
 mod refusals;
 mod stopping;
+mod studies;

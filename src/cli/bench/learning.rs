@@ -5,12 +5,12 @@ use super::sampling::{Sampler, attached, cpu_ticks};
 use crate::cli::CliError;
 use crate::core::{LabelMap, Segment};
 use crate::nn::{
-    DeviceChoice, Intensity, NormKind, PreprocessConfig, Segmenter, collect_state, compute_device, initial_weights,
-    parameter_count,
+    DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, Segmenter, UNetConfig, collect_state, compute_device,
+    initial_weights, parameter_count,
 };
 use crate::train::{
-    AugmentConfig, ClassConfig, ClassSource, DataConfig, NetworkConfig, Recipe, SplitConfig, TrainCase, TrainControl,
-    TrainData, TrainEvent, TrainRequest, train,
+    AugmentConfig, ClassConfig, ClassSource, DataConfig, Recipe, SplitConfig, TrainCase, TrainControl, TrainData,
+    TrainEvent, TrainRequest, train,
 };
 use std::sync::Arc;
 
@@ -33,12 +33,14 @@ impl Job {
     fn recipe(&self) -> Result<Recipe, CliError> {
         let mut recipe = Recipe::load("demo").map_err(CliError::of)?;
         recipe.name = "bench".into();
-        recipe.data =
-            DataConfig { layout: None, classes: vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }] };
+        recipe.data = DataConfig {
+            layout: None,
+            classes: vec![ClassConfig { name: "disc".into(), from: ClassSource::Any }],
+            ignore: None,
+        };
         recipe.preprocessing =
             PreprocessConfig { size: self.size, intensity: Intensity::Window { low: -1000.0, high: 1000.0 } };
-        recipe.network =
-            NetworkConfig::UNet { base_width: self.base_width, depth: 4, norm: NormKind::Batch, dropout: 0.0 };
+        recipe.network = NetworkConfig::UNet(UNetConfig::new(self.base_width, 4));
         recipe.augmentation = AugmentConfig::default();
         recipe.split = SplitConfig::Slices { validation: 0.0, test: 0.0 };
         (recipe.batch_size, recipe.epochs, recipe.patience) = (BATCH, 1, None);
@@ -74,6 +76,7 @@ pub(super) fn measure_training(sampler: &mut Sampler) -> Result<(), CliError> {
             resume: false,
             init: None,
             cache_bytes: None,
+            test: true,
         };
         let (ctx, events) = attached(sampler.cancel());
         let mut steps = Vec::new();

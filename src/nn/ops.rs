@@ -1,0 +1,149 @@
+//! The primitive operations of all networks, with PyTorch's arithmetic: the one place where burn's kernels are called.
+//!
+//! Called by `layers` and the networks alone. Tensors are `[batch, channels, height, width]`.
+
+use burn::tensor::activation::relu;
+use burn::tensor::module as kernels;
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Non-linearity between layers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Activation {
+    #[default]
+    Relu,
+    /// Self-normalising (Klambauer et al., 2017).
+    Selu,
+    /// `slope * x` below 0 (Maas et al., 2013).
+    LeakyRelu { slope: f64 },
+}
+
+/// How a kernel moves over its input; the same in both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvShape {
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+    pub groups: usize,
+}
+
+/// Cross-correlation with `weight` `[out, in / groups, k, k]`.
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<4> {
+    let ConvShape { stride, padding, dilation, groups } = shape;
+    kernels::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
+}
+
+/// Transposed convolution with `weight` `[in, out, k, k]`; grows by `stride`.
+pub fn conv_transpose2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+    padding: usize,
+    output_padding: usize,
+) -> Tensor<4> {
+    let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [output_padding; 2], [1; 2], 1);
+    kernels::conv_transpose2d(x, weight, bias, options)
+}
+
+/// Largest value of each window; what lies outside is no candidate.
+pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+    kernels::max_pool2d(x, options)
+}
+
+/// Mean over height and width: `[b, c, 1, 1]`.
+pub fn global_average(x: Tensor<4>) -> Tensor<4> {
+    x.mean_dim(3).mean_dim(2)
+}
+
+/// Batch normalisation with given statistics.
+pub fn batch_norm(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    mean: Tensor<1>,
+    variance: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<4> {
+    kernels::batch_norm(x, weight, bias, mean, variance, epsilon)
+}
+
+/// Batch normalisation with the batch's own statistics: output, mean, biased variance.
+pub fn batch_norm_train(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    let out = kernels::batch_norm_train(x, weight, bias, epsilon);
+    (out.output, out.mean, out.variance)
+}
+
+/// Each sample's groups of channels to mean 0 and variance 1, then `weight` and `bias` a channel (Wu and He, 2018). As
+/// many groups as channels make instance normalisation.
+pub fn group_norm(x: Tensor<4>, groups: usize, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<4> {
+    let [b, c, h, w] = x.dims();
+    let x = x.reshape([b * groups, c / groups * h * w]);
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = centred.clone().square().mean_dim(1);
+    let x = (centred / variance.add_scalar(epsilon).sqrt()).reshape([b, c, h, w]);
+    x * weight.reshape([1, c, 1, 1]) + bias.reshape([1, c, 1, 1])
+}
+
+/// The non-linearity, value by value.
+pub fn activate(x: Tensor<4>, kind: Activation) -> Tensor<4> {
+    match kind {
+        Activation::Relu => relu(x),
+        Activation::LeakyRelu { slope } => relu(x.clone()) - relu(x.neg()).mul_scalar(slope),
+        Activation::Selu => {
+            // The exponential of what is above 0 would overflow, though it is not used.
+            let below = x.clone().clamp_max(0.0).exp().sub_scalar(1.0).mul_scalar(SELU_ALPHA);
+            (relu(x) + below).mul_scalar(SELU_SCALE)
+        }
+    }
+}
+
+/// The constants of Klambauer et al., 2017, appendix A4.
+pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_2;
+pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+
+/// Bilinear interpolation to `height` x `width`. `align_corners` maps the centres of the corner pixels onto each
+/// other; otherwise the outer edges of the image.
+pub fn resize_bilinear(x: Tensor<4>, [height, width]: [usize; 2], align_corners: bool) -> Tensor<4> {
+    let [b, c, h, w] = x.dims();
+    if [h, w] == [height, width] {
+        return x;
+    }
+    // Two products with small matrices: exact on every device, with a gradient everywhere.
+    let across = interpolation(w, width, align_corners, &x.device());
+    let down = interpolation(h, height, align_corners, &x.device());
+    let wide = x.reshape([b * c * h, w]).matmul(across.transpose()).reshape([b * c, h, width]);
+    down.unsqueeze::<3>().matmul(wide).reshape([b, c, height, width])
+}
+
+/// `[to, from]`: each row has the weights of one target pixel.
+fn interpolation(from: usize, to: usize, align_corners: bool, device: &Device) -> Tensor<2> {
+    let mut weights = vec![0.0f32; to * from];
+    for (t, row) in weights.chunks_exact_mut(from.max(1)).enumerate() {
+        let at = match (align_corners, to) {
+            (true, 0 | 1) => 0.0,
+            (true, _) => t as f64 * (from - 1) as f64 / (to - 1) as f64,
+            (false, _) => ((t as f64 + 0.5) * from as f64 / to as f64 - 0.5).max(0.0),
+        };
+        let first = (at.floor() as usize).min(from - 1);
+        let second = (first + 1).min(from - 1);
+        let share = (at - first as f64) as f32;
+        row[first] += 1.0 - share;
+        row[second] += share;
+    }
+    Tensor::from_data(TensorData::new(weights, [to, from]), device)
+}
+
+/// Every pixel twice in both directions.
+pub fn double_nearest(x: Tensor<4>) -> Tensor<4> {
+    let [b, c, h, w] = x.dims();
+    x.reshape([b * c, h, 1, w, 1]).expand([b * c, h, 2, w, 2]).reshape([b, c, 2 * h, 2 * w])
+}

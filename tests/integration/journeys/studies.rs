@@ -1,0 +1,108 @@
+//! The recipes of the five studies, from generated patients in each data set's own layout: trained small, resumed,
+//! predicted, evaluated.
+
+use super::program::phantoms;
+use maskwright::train::{Recipe, apply_override};
+use std::path::Path;
+
+/// What makes a study small; everything else stays as its recipe says.
+const SMALL: [&str; 1] = ["batch_size=4"];
+
+fn study(recipe: &str, kind: &str, layout: &str, patients: usize, sets: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("data"), folder.path().join("run"));
+    phantoms(kind, layout, patients, &data);
+    let train = |epochs: &str, resume: bool| {
+        let mut command = super::program::program();
+        command.args(["train", "--recipe", recipe, "--device", "cpu", "--json", "--epochs", epochs]);
+        command.arg("--data").arg(&data).arg("--run").arg(&run);
+        for set in SMALL.iter().chain(sets) {
+            command.args(["--set", set]);
+        }
+        if resume {
+            command.arg("--resume");
+        }
+        super::program::Ended::of(&command.output().unwrap()).json()
+    };
+    assert_eq!(train("1", false)["epochs"], 1, "{recipe}");
+    let summary = train("2", true);
+    assert_eq!(summary["epochs"], 2, "{recipe}");
+    assert!(!summary["test"].as_array().unwrap().is_empty(), "{recipe}: the test part was evaluated");
+    let case = image(&data);
+    let out = folder.path().join("mask.nii.gz");
+    maskwright!("predict", "--run", run, "--input", case, "--output", out, "--device", "cpu").done();
+    assert!(out.is_file());
+}
+
+/// The first image of a data set.
+fn image(data: &Path) -> std::path::PathBuf {
+    let names = ["PATIENT_DICOM", "DICOM_anon", "ct", "images"];
+    super::program::tree(data)
+        .into_iter()
+        .find(|p| p.file_name().is_some_and(|n| names.iter().any(|m| n == *m)))
+        .map(|p| data.join(p))
+        .unwrap()
+}
+
+const UNET: [&str; 3] = ["network.UNet.base_width=4", "network.UNet.depth=2", "preprocessing.size=32"];
+
+#[test]
+fn study_1_muscle_by_unet_and_deeplab() {
+    study("l3-muscle-unet", "l3", "slices", 5, &UNET);
+    let deeplab =
+        ["network.DeepLabV3Plus.encoder_width=2", "network.DeepLabV3Plus.decoder_width=4", "preprocessing.size=32"];
+    study("l3-muscle-deeplab", "l3", "slices", 5, &deeplab);
+}
+
+#[test]
+fn study_2_liver_by_the_self_normalising_network() {
+    // Its 23 convolutions stay: only their width shrinks.
+    study("liver-ircadb", "abdomen", "ircadb", 3, &["network.UNet.base_width=2", "preprocessing.size=32"]);
+}
+
+#[test]
+fn study_3_lungs_with_simulated_pathology() {
+    study("lung-pathology", "chest", "lungs", 5, &UNET);
+}
+
+#[test]
+fn study_4_liver_with_its_three_losses() {
+    for loss in ["loss=Bce", "loss=Dice", "loss=Iou"] {
+        let sets: Vec<&str> = UNET.iter().copied().chain([loss]).collect();
+        study("liver-chaos", "abdomen", "chaos", 4, &sets);
+    }
+}
+
+#[test]
+fn study_5_three_classes_with_both_losses() {
+    for loss in ["loss=CrossEntropy", "loss=Dice"] {
+        let sets: Vec<&str> = UNET.iter().copied().chain([loss]).collect();
+        study("lung-three-class", "chest", "lungs", 5, &sets);
+    }
+}
+
+#[test]
+fn each_recipe_is_its_study() {
+    let recipe = |name: &str| Recipe::load(name).unwrap().to_ron().unwrap().replace(char::is_whitespace, "");
+    let says = |name: &str, words: &[&str]| {
+        let text = recipe(name);
+        for word in words {
+            assert!(text.contains(word), "{name} does not say {word}: {text}");
+        }
+    };
+    says("l3-muscle-deeplab", &["ResNet50", "low:-200.0", "lr:0.0002", "epochs:100"]);
+    says(
+        "liver-ircadb",
+        &["Selu", "LeCun", "lr:0.0001", "batch_size:100", "epochs:1000", "LeaveOneOut", "validation:0.05"],
+    );
+    says("lung-pathology", &["AdamW", "accumulate:8", "lr:0.01", "epochs:40", "probability:0.8", "DiceCrossEntropy"]);
+    says(
+        "liver-chaos",
+        &["base_width:8", "dropout:0.2", "Divide", "1400", "lr:0.00001", "shuffle:false", "epochs:400"],
+    );
+    says("lung-three-class", &["size:256", "batch_size:16", "epochs:10", "patience:Some(5)"]);
+    let mut chaos = Recipe::load("liver-chaos").unwrap();
+    for loss in ["loss=Bce", "loss=Dice", "loss=Iou"] {
+        apply_override(&mut chaos, loss).unwrap();
+    }
+}
