@@ -23,12 +23,31 @@ pub(super) struct InfoArgs {
 pub(super) fn run(args: &InfoArgs) -> Result<(), CliError> {
     let path = args.path.clone();
     let scan = foreground("Scanning", |(), _| {}, move |ctx| io::scan(&path, ctx))?;
+    if let Some(sentence) = refusal(&scan) {
+        return Err(CliError(sentence));
+    }
     if args.json {
         print_json(&as_json(&scan, args.identity))
     } else {
         print(as_text(&scan, args.identity).trim_end());
         Ok(())
     }
+}
+
+/// Why a single file gives nothing, when an error is all there is to say about it.
+fn refusal(scan: &Scan) -> Option<String> {
+    let useful = !scan.masks.is_empty() || scan.series().any(|s| s.can_open() || !s.masks.is_empty());
+    if useful || !scan.root.is_file() {
+        return None;
+    }
+    let mut findings = scan.findings.iter().chain(scan.series().flat_map(|s| &s.findings));
+    let error = findings.find(|f| f.severity == Severity::Error)?;
+    let name = scan.root.display().to_string();
+    Some(if error.text.contains(&name) {
+        error.text.clone()
+    } else {
+        format!("{name} cannot be opened: {}", error.text)
+    })
 }
 
 fn as_text(scan: &Scan, identity: bool) -> String {

@@ -8,8 +8,8 @@ use std::path::Path;
 /// What any file may unpack to: 512 x 512 x 512 voxels of 16 bits.
 const FREE: u64 = 256 << 20;
 /// Beyond that a file may unpack to this many times its own size. Images compress to a half or, with losses, to a
-/// fiftieth; what packs better is empty.
-const MOST_RATIO: u64 = 200;
+/// thirtieth; what packs better is empty.
+const MOST_RATIO: u64 = 64;
 
 /// Whether a file of `stored` bytes may hold what takes `unpacked` bytes of memory.
 pub fn is_plausible(unpacked: u64, stored: u64) -> bool {
@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn small_files_may_hold_a_volume_and_no_more() {
         assert!(is_plausible(512 * 512 * 300 * 2, 0));
-        assert!(is_plausible(1 << 30, 6 << 20));
-        assert!(!is_plausible(1 << 30, 1 << 20));
+        assert!(is_plausible(1 << 30, 16 << 20));
+        assert!(!is_plausible(1 << 30, 15 << 20));
         assert!(!is_plausible(u64::MAX, 1 << 40));
     }
 

@@ -3,6 +3,7 @@
 //! An entry is the brick's index (u32, little endian), a byte (1: labels follow, 0: all background) and 4096 labels.
 
 use crate::core::{BRICK_EDGE, Brick, BrickIndex, Geometry, LabelMap, VoxelBox};
+use crate::io::bounds::is_plausible;
 use crate::io::samples::checked_dims;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 const BRICK_LEN: usize = BRICK_EDGE * BRICK_EDGE * BRICK_EDGE;
 /// Most bricks a stored label map may have; a sane grid stays far below, and an empty map of this many is 32 MiB.
 const MAX_BRICKS: usize = 1 << 22;
+/// Most bricks of all layers of a case, empty ones included: 800 layers of 512 x 512 x 300 voxels.
+pub const MAX_ALL_BRICKS: usize = 1 << 24;
 
 /// A grid read from a file, with its invariants checked again; `None` when it cannot be held.
 pub fn checked_geometry(stored: &Geometry) -> Option<Geometry> {
@@ -31,33 +34,66 @@ pub fn write_entry(out: &mut impl Write, index: BrickIndex, brick: Option<&Brick
     brick.map_or(Ok(()), |b| out.write_all(b))
 }
 
-/// Reads `count` entries into `labels`.
-///
-/// # Errors
-/// [`io::ErrorKind::InvalidData`] for an index outside the map, and those of `source`.
-pub fn read_entries(source: &mut impl Read, count: u32, labels: &mut LabelMap) -> io::Result<()> {
-    if count as usize > labels.brick_count() {
-        return Err(io::ErrorKind::InvalidData.into());
+/// Reads entries of one file, and keeps what they take within what its size allows: a file of a megabyte may unpack to
+/// gigabytes. Bricks of a single label, which pack without end, are held once.
+pub struct BrickReader {
+    uniform: Box<[Option<Arc<Brick>>; 256]>,
+    /// Bytes of the file, and of the bricks that were made from it so far.
+    stored: u64,
+    unpacked: u64,
+}
+
+impl BrickReader {
+    /// For a file of `stored` bytes.
+    pub fn new(stored: u64) -> Self {
+        Self { uniform: Box::new([const { None }; 256]), stored, unpacked: 0 }
     }
-    for _ in 0..count {
+
+    /// Reads the next entry, for a map of the shape of `map`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] for an index outside the map and for more than the file's size allows, and those
+    /// of `source`.
+    pub fn entry(&mut self, source: &mut impl Read, map: &LabelMap) -> io::Result<(BrickIndex, Option<Arc<Brick>>)> {
         let (mut index, mut full) = ([0; 4], [0]);
         source.read_exact(&mut index)?;
         source.read_exact(&mut full)?;
         let index = u32::from_le_bytes(index);
-        if index as usize >= labels.brick_count() || full[0] > 1 {
+        if index as usize >= map.brick_count() || full[0] > 1 {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let brick = if full[0] == 1 {
-            let mut brick = [0; BRICK_LEN];
-            source.read_exact(&mut brick)?;
-            clear_padding(&mut brick, labels.brick_box(index));
-            Some(Arc::new(brick))
-        } else {
-            None
-        };
-        labels.set_brick(index, brick);
+        if full[0] == 0 {
+            return Ok((index, None));
+        }
+        let mut brick = [0; BRICK_LEN];
+        source.read_exact(&mut brick)?;
+        clear_padding(&mut brick, map.brick_box(index));
+        let first = brick[0];
+        if brick == [first; BRICK_LEN] {
+            let slot = &mut self.uniform[usize::from(first)];
+            return Ok((index, Some(slot.get_or_insert_with(|| Arc::new(brick)).clone())));
+        }
+        self.unpacked += BRICK_LEN as u64;
+        if !is_plausible(self.unpacked, self.stored) {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok((index, Some(Arc::new(brick))))
     }
-    Ok(())
+
+    /// Reads `count` entries into `labels`.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn entries(&mut self, source: &mut impl Read, count: u32, labels: &mut LabelMap) -> io::Result<()> {
+        if count as usize > labels.brick_count() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        for _ in 0..count {
+            let (index, brick) = self.entry(source, labels)?;
+            labels.set_brick(index, brick);
+        }
+        Ok(())
+    }
 }
 
 /// Label maps keep voxels beyond the grid's end at 0; a stored brick is held to that.
@@ -91,12 +127,29 @@ mod tests {
         let mut bytes = Vec::new();
         write_entry(&mut bytes, 1, Some(&[7; BRICK_LEN])).unwrap();
         let mut map = LabelMap::empty(g);
-        read_entries(&mut bytes.as_slice(), 1, &mut map).unwrap();
+        let read = |bytes: &[u8], count, map: &mut LabelMap| BrickReader::new(0).entries(&mut &bytes[..], count, map);
+        read(&bytes, 1, &mut map).unwrap();
         assert_eq!(map.counts()[7], 10);
         assert_eq!(map.counts()[0], 160);
         let mut outside = Vec::new();
         write_entry(&mut outside, 2, None).unwrap();
-        assert!(read_entries(&mut outside.as_slice(), 1, &mut map).is_err());
-        assert!(read_entries(&mut bytes.as_slice(), 3, &mut map).is_err());
+        assert!(read(&outside, 1, &mut map).is_err());
+        assert!(read(&bytes, 3, &mut map).is_err());
+    }
+
+    #[test]
+    fn bricks_of_one_label_are_held_once() {
+        let g = Geometry::axis_aligned([32, 32, 16], glam::DVec3::ONE, glam::DVec3::ZERO).unwrap();
+        let mut bytes = Vec::new();
+        let mut mixed = [7; BRICK_LEN];
+        mixed[9] = 3;
+        for (index, brick) in [[7; BRICK_LEN], mixed, [7; BRICK_LEN], mixed].iter().enumerate() {
+            write_entry(&mut bytes, index as BrickIndex, Some(brick)).unwrap();
+        }
+        let mut map = LabelMap::empty(g);
+        BrickReader::new(0).entries(&mut bytes.as_slice(), 4, &mut map).unwrap();
+        let same = |a, b| Arc::ptr_eq(map.brick(a).unwrap(), map.brick(b).unwrap());
+        assert!(same(0, 2) && !same(1, 3));
+        assert_eq!((map.counts()[3], map.counts()[7]), (2, 4 * BRICK_LEN as u64 - 2));
     }
 }

@@ -22,6 +22,7 @@ pub mod mesh;
 mod natural;
 mod nifti;
 mod nrrd;
+mod numbers;
 mod on_slices;
 mod open;
 mod orient;

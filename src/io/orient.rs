@@ -2,13 +2,14 @@
 //!
 //! Used by the mask loaders, and by the scan to tell which mask belongs to which image.
 
-use crate::core::{Geometry, LabelId, LabelMap, Segment, segments_for_values};
+use crate::core::{BRICK_EDGE, Geometry, LabelId, LabelMap, Segment, segments_for_values};
 use crate::io::error::IoError;
 use crate::io::mask::{LoadedMask, MaskLayer};
+use crate::io::numbers::Numbers;
 use crate::io::types::{Finding, Severity};
 use crate::io::volume_file::{FileSegment, LabelFile, NO_ORIENTATION};
 use glam::DVec3;
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 
 /// Largest distance, in voxels of the image, between a mask's corner and the image voxel it falls on.
@@ -80,24 +81,42 @@ impl Placement {
         self.whole
     }
 
-    /// Calls `put(image_index, mask_index)` for every mask voxel; indices are linear, i fastest.
-    fn each(&self, image: &Geometry, mut put: impl FnMut(usize, usize)) {
-        let stride = [1, image.dims()[0], image.dims()[0] * image.dims()[1]];
+    /// Labels on `image` of a mask's numbers; `ids` gives the label of each of their bytes.
+    fn lay(&self, numbers: &Numbers, ids: &[LabelId; 256], image: &Geometry) -> LabelMap {
+        let mut labels = LabelMap::empty(*image);
         let place = |a: usize, v: usize| {
             let b = self.axis[a];
-            (if self.flip[a] { self.start[b] - v } else { self.start[b] + v }) * stride[b]
+            if self.flip[a] { self.start[b] - v } else { self.start[b] + v }
         };
-        let mut from = 0;
-        for k in 0..self.size[2] {
-            let at_k = place(2, k);
-            for j in 0..self.size[1] {
-                let at_j = at_k + place(1, j);
-                for i in 0..self.size[0] {
-                    put(at_j + place(0, i), from);
-                    from += 1;
+        for (k, slice) in (0..self.size[2]).filter_map(|k| Some((k, numbers.slice(k)?))) {
+            for (j, row) in slice.chunks_exact(self.size[0].max(1)).enumerate() {
+                let mut voxel = [0; 3];
+                (voxel[self.axis[2]], voxel[self.axis[1]]) = (place(2, k), place(1, j));
+                let mut i = 0;
+                for run in row.chunk_by(|a, b| a == b) {
+                    let label = run.first().map_or(0, |byte| ids[usize::from(*byte)]);
+                    if label != 0 {
+                        let (a, b) = (place(0, i), place(0, i + run.len() - 1));
+                        paint(&mut labels, voxel, self.axis[0], a.min(b)..a.max(b) + 1, label);
+                    }
+                    i += run.len();
                 }
             }
         }
+        labels
+    }
+}
+
+/// Labels the voxels of a line along `axis`.
+fn paint(labels: &mut LabelMap, mut voxel: [usize; 3], axis: usize, range: Range<usize>, label: LabelId) {
+    let mut at = range.start;
+    while at < range.end {
+        voxel[axis] = at;
+        // Along i the voxels of a brick lie side by side.
+        let end = if axis == 0 { (at / BRICK_EDGE + 1) * BRICK_EDGE } else { at + 1 }.min(range.end);
+        let (index, from) = (labels.brick_of(voxel), LabelMap::offset_in_brick(voxel));
+        labels.brick_mut(index)[from..from + end - at].fill(label);
+        at = end;
     }
 }
 
@@ -160,19 +179,12 @@ pub fn labels_on_grid(
     }
     let tables = tables(&layers, &named).ok_or_else(|| IoError::TooManyLabels(path.to_owned()))?;
     let mut placed = Vec::new();
-    for (values, table) in layers.into_iter().zip(tables) {
-        let ids: HashMap<u32, LabelId> = table.iter().map(|(value, s)| (*value, s.id)).collect();
-        let mut dense = vec![0u8; image.voxel_count()];
-        let mut last = (0, 0);
-        placement.each(image, |to, from| {
-            if let (Some(&value), Some(label)) = (values.get(from), dense.get_mut(to)) {
-                if value != last.0 {
-                    last = (value, ids.get(&value).copied().unwrap_or(0));
-                }
-                *label = last.1;
-            }
-        });
-        let labels = LabelMap::from_dense(*image, &dense).ok_or_else(|| mismatch(&grid, image))?;
+    for (numbers, table) in layers.into_iter().zip(tables) {
+        let mut ids = [0; 256];
+        for (id, value) in ids[1..].iter_mut().zip(numbers.values()) {
+            *id = table.iter().find(|(v, _)| v == value).map_or(0, |(_, s)| s.id);
+        }
+        let labels = placement.lay(&numbers, &ids, image);
         placed.push(MaskLayer { labels, segments: table.into_iter().map(|(_, s)| s).collect() });
     }
     let mut placed = placed.into_iter();
@@ -184,9 +196,9 @@ pub fn labels_on_grid(
 ///
 /// With one layer a number up to 255 is its own label. Several layers may use the same numbers: their segments are
 /// labelled from 1 on, first those that the file names.
-fn tables(layers: &[Vec<u32>], named: &[FileSegment]) -> Option<Vec<Vec<(u32, Segment)>>> {
+fn tables(layers: &[Numbers], named: &[FileSegment]) -> Option<Vec<Vec<(u32, Segment)>>> {
     if let [only] = layers {
-        return Some(vec![segments_for_values(&distinct(only)?)?]);
+        return Some(vec![segments_for_values(only.values())?]);
     }
     let mut tables: Vec<Vec<(u32, Segment)>> = vec![Vec::new(); layers.len()];
     let mut free = 1..=u8::MAX;
@@ -201,26 +213,12 @@ fn tables(layers: &[Vec<u32>], named: &[FileSegment]) -> Option<Vec<Vec<(u32, Se
     for segment in named.iter().filter(|s| s.layer < layers.len()) {
         add(segment.layer, segment.value)?;
     }
-    for (layer, values) in layers.iter().enumerate() {
-        let mut values = distinct(values)?;
+    for (layer, numbers) in layers.iter().enumerate() {
+        let mut values = numbers.values().to_vec();
         values.sort_unstable();
         values.into_iter().try_for_each(|v| add(layer, v))?;
     }
     Some(tables)
-}
-
-/// The distinct non-zero values, or `None` when there are more than labels.
-fn distinct(values: &[u32]) -> Option<Vec<u32>> {
-    let (mut set, mut last) = (HashSet::new(), 0);
-    for &v in values {
-        if v != last {
-            last = v;
-            if v != 0 && set.insert(v) && set.len() > 255 {
-                return None;
-            }
-        }
-    }
-    Some(set.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -236,7 +234,12 @@ mod tests {
     }
 
     fn file(geometry: Geometry, values: Vec<u32>) -> LabelFile {
-        LabelFile { geometry, layers: vec![values], segments: Vec::new(), findings: Vec::new() }
+        LabelFile {
+            geometry,
+            layers: vec![Numbers::of(geometry.dims(), &values)],
+            segments: Vec::new(),
+            findings: Vec::new(),
+        }
     }
 
     proptest! {
@@ -320,7 +323,7 @@ mod tests {
         let grid = Geometry::axis_aligned([3, 1, 1], DVec3::ONE, DVec3::ZERO).unwrap();
         let named = FileSegment { layer: 1, value: 1, name: "tumour".into(), color: None, code: None };
         let segments = vec![FileSegment { layer: 0, name: "liver".into(), ..named.clone() }, named];
-        let layers = vec![vec![1, 1, 7], vec![0, 1, 0]];
+        let layers = [[1, 1, 7], [0, 1, 0]].map(|v| Numbers::of([3, 1, 1], &v)).to_vec();
         let file = LabelFile { geometry: grid, layers, segments, findings: Vec::new() };
         let mask = labels_on_grid(Path::new("m"), file, None, true).unwrap();
         assert_eq!((mask.labels.to_dense(), mask.further[0].labels.to_dense()), (vec![1, 1, 3], vec![0, 2, 0]));
@@ -334,7 +337,10 @@ mod tests {
     #[test]
     fn too_many_labels_are_refused() {
         let grid = Geometry::axis_aligned([300, 1, 1], DVec3::ONE, DVec3::ZERO).unwrap();
-        let refused = labels_on_grid(Path::new("m"), file(grid, (0..300).collect()), None, false);
+        let layer =
+            |from: u32| Numbers::of([300, 1, 1], &(from..from + 300).map(|v| v % 150 + from).collect::<Vec<_>>());
+        let both = LabelFile { layers: vec![layer(0), layer(1000)], ..file(grid, vec![0; 300]) };
+        let refused = labels_on_grid(Path::new("m"), both, None, false);
         assert!(matches!(refused, Err(IoError::TooManyLabels(_))));
     }
 }

@@ -181,7 +181,7 @@ fn masks_are_what_simpleitk_reads() {
         };
         let grid = file.geometry;
         check_grid(&grid, truth);
-        assert_eq!(weighted(file.layers[0].iter().map(|&v| i64::from(v))), truth.2, "{}", truth.0);
+        assert_eq!(weighted(file.layers[0].iter().map(i64::from)), truth.2, "{}", truth.0);
         let mask = open_mask(&path, Some(&grid), &JobContext::detached()).unwrap();
         let of = |l: u8| mask.segments.iter().find(|s| s.id == l).map_or(0, |s| i64::from(s.file_value));
         assert_eq!(weighted(mask.labels.to_dense().into_iter().map(of)), truth.2, "{}", truth.0);

@@ -4,6 +4,8 @@
 //! Nothing here trusts a header: memory grows with the bytes that really arrive.
 
 use crate::core::{Geometry, Volume};
+use crate::io::bounds::is_plausible;
+use crate::io::numbers::Numbers;
 use crate::io::types::{Finding, LoadEvent, Severity};
 use crate::jobs::JobContext;
 use std::io::{self, Read};
@@ -14,6 +16,8 @@ use std::sync::Arc;
 const MAX_AXIS: usize = 32_767;
 /// Most voxels that are read (4 GiB of samples in memory).
 const MAX_VOXELS: u64 = 1 << 31;
+/// Masks of so many voxels may be as small as they like: a single organ packs a thousandfold.
+const MASK_VOXELS: u64 = 512 * 512 * 1792;
 /// DEFLATE cannot pack more than 1032 bytes into one (RFC 1951: 258 bytes for two bits).
 pub(super) const MAX_INFLATE: u64 = 1032;
 const CHUNK: usize = 1 << 20;
@@ -29,6 +33,11 @@ pub enum SampleError {
         "it is too short for the {expected} bytes of image data that its header promises; copy it again from its source"
     )]
     Short { expected: u64 },
+    /// So few bytes cannot be so many voxels of an image.
+    #[error(
+        "it would unpack to {unpacked} bytes of image from a file of {stored}; it is damaged or not what it claims to be"
+    )]
+    Ratio { unpacked: u64, stored: u64 },
     /// Compressed data goes on after the last voxel.
     #[error(
         "it unpacks to more than the {expected} bytes that its header promises; it is damaged or not what it claims to be"
@@ -43,6 +52,9 @@ pub enum SampleError {
     /// A sample is negative, fractional or too large for a label.
     #[error("it holds the value {0}, and labels are whole numbers from 0 up; open it as an image instead of a mask")]
     NotLabels(f64),
+    /// More different numbers than can be told apart.
+    #[error("it holds more than 255 different labels; choose a file with fewer")]
+    TooManyLabels,
     /// The memory for the samples could not be had.
     #[error("there is not enough memory for it")]
     Memory,
@@ -130,6 +142,8 @@ pub struct Samples {
     pub source: Box<dyn Read + Send>,
     pub format: SampleFormat,
     pub dims: [usize; 3],
+    /// Bytes of the file that the samples are unpacked from.
+    pub stored: u64,
     /// Whether data after the last voxel is refused (compressed streams) or ignored.
     pub bounded: bool,
 }
@@ -147,13 +161,28 @@ impl Samples {
         self.dims.iter().product::<usize>() as u64 * self.format.kind.bytes() as u64
     }
 
-    /// Refuses before reading when `available` bytes (compressed or not) cannot hold the voxels.
+    /// Refuses before reading when `available` bytes (compressed or not) cannot hold the voxels, or hold too many.
     ///
     /// # Errors
-    /// [`SampleError::Short`].
+    /// [`SampleError::Short`], [`SampleError::Ratio`].
     pub fn check_length(&self, available: u64, compressed: bool) -> Result<(), SampleError> {
         let limit = if compressed { available.saturating_mul(MAX_INFLATE) } else { available };
-        if self.expected() > limit { Err(SampleError::Short { expected: self.expected() }) } else { Ok(()) }
+        if self.expected() > limit {
+            return Err(SampleError::Short { expected: self.expected() });
+        }
+        self.check_ratio()
+    }
+
+    /// Refuses more voxels than a file of this size can hold, be they a mask of a single organ.
+    ///
+    /// # Errors
+    /// [`SampleError::Ratio`].
+    pub fn check_ratio(&self) -> Result<(), SampleError> {
+        let voxels = self.dims.iter().product::<usize>() as u64;
+        if voxels > MASK_VOXELS && !is_plausible(voxels, self.stored) {
+            return Err(SampleError::Ratio { unpacked: voxels, stored: self.stored });
+        }
+        Ok(())
     }
 
     /// Reads one slice in chunks of whole samples.
@@ -196,6 +225,11 @@ impl Samples {
         ctx: &JobContext<LoadEvent>,
     ) -> Result<(Volume, Vec<Finding>), SampleError> {
         let [nx, ny, nz] = self.dims;
+        let voxels = geometry.voxel_count();
+        let unpacked = voxels as u64 * size_of::<i16>() as u64;
+        if !is_plausible(unpacked, self.stored) {
+            return Err(SampleError::Ratio { unpacked, stored: self.stored });
+        }
         ctx.progress.set(0, nz as u64);
         ctx.send(LoadEvent::Begin { geometry, window: None });
         let (mut hu, mut buffer, mut losses) = (Vec::<i16>::new(), Vec::new(), Losses::default());
@@ -205,7 +239,7 @@ impl Samples {
                 return Err(SampleError::Cancelled);
             }
             self.slice(&mut buffer, |bytes| {
-                hu.try_reserve(bytes.len() / format.kind.bytes()).map_err(|_| SampleError::Memory)?;
+                make_room(&mut hu, bytes.len() / format.kind.bytes(), voxels)?;
                 format.decode(bytes, |v| hu.push(losses.hu(v)));
                 Ok(())
             })?;
@@ -219,27 +253,32 @@ impl Samples {
         Ok((volume, losses.findings(path)))
     }
 
-    /// All samples as labels.
+    /// All samples as labels, in so many interleaved layers: the layer runs fastest.
     ///
     /// # Errors
-    /// [`SampleError::NotLabels`] for a sample that is no whole number from 0 to `u32::MAX`, and the others.
-    pub fn into_labels(mut self) -> Result<Vec<u32>, SampleError> {
-        let (mut labels, mut buffer) = (Vec::<u32>::new(), Vec::new());
-        let format = self.format;
+    /// [`SampleError::NotLabels`] for a sample that is no whole number from 0 to `u32::MAX`,
+    /// [`SampleError::TooManyLabels`], and the others.
+    pub fn into_labels(mut self, layers: usize) -> Result<Vec<Numbers>, SampleError> {
+        let layers = layers.max(1);
+        let mut labels = vec![Numbers::new(self.dims[0] / layers * self.dims[1]); layers];
+        let mut buffer = Vec::new();
+        let (format, mut layer) = (self.format, 0);
         for _ in 0..self.dims[2] {
             self.slice(&mut buffer, |bytes| {
-                labels.try_reserve(bytes.len() / format.kind.bytes()).map_err(|_| SampleError::Memory)?;
                 let mut bad = None;
                 format.decode(bytes, |v| {
                     let whole = v.round();
                     // Scaled or interpolated-then-saved masks carry float noise; more than that is no label.
-                    if (v - whole).abs() <= 1e-3 && (0.0..=f64::from(u32::MAX)).contains(&whole) {
-                        labels.push(whole as u32);
-                    } else {
-                        bad = Some(v);
+                    let number = (v - whole).abs() <= 1e-3 && (0.0..=f64::from(u32::MAX)).contains(&whole);
+                    let pushed = number.then(|| labels.get_mut(layer).map_or(Ok(()), |l| l.push(whole as u32)));
+                    match pushed {
+                        Some(Ok(())) => {}
+                        Some(Err(_)) => bad = Some(SampleError::TooManyLabels),
+                        None => bad = Some(SampleError::NotLabels(v)),
                     }
+                    layer = (layer + 1) % layers;
                 });
-                bad.map_or(Ok(()), |v| Err(SampleError::NotLabels(v)))
+                bad.map_or(Ok(()), Err)
             })?;
         }
         self.finish()?;
@@ -315,6 +354,16 @@ impl Losses {
     }
 }
 
+/// Room for `more` samples: twice what there is, so that memory follows the bytes that arrive, but never more than for
+/// all of them.
+fn make_room<T>(samples: &mut Vec<T>, more: usize, all: usize) -> Result<(), SampleError> {
+    if samples.capacity() - samples.len() >= more {
+        return Ok(());
+    }
+    let wanted = (2 * samples.len()).max(CHUNK).min(all).saturating_sub(samples.len()).max(more);
+    samples.try_reserve_exact(wanted).map_err(|_| SampleError::Memory)
+}
+
 fn read_error(error: io::Error, expected: u64) -> SampleError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => SampleError::Short { expected },
@@ -342,6 +391,7 @@ mod tests {
             source: Box::new(io::Cursor::new(bytes)),
             format: SampleFormat { kind, big_endian: false, slope: 1.0, intercept: 0.0 },
             dims,
+            stored: 0,
             bounded: true,
         }
     }
@@ -360,9 +410,13 @@ mod tests {
     #[test]
     fn labels_are_whole_and_not_negative() {
         let le = |v: [i16; 3]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let ok = samples(SampleKind::I16, le([0, 3, 300]), [3, 1, 1]).into_labels().unwrap();
-        assert_eq!(ok, [0, 3, 300]);
-        let bad = samples(SampleKind::I16, le([0, 3, -1]), [3, 1, 1]).into_labels();
+        let ok = samples(SampleKind::I16, le([0, 3, 300]), [3, 1, 1]).into_labels(1).unwrap();
+        assert_eq!(ok[0].iter().collect::<Vec<_>>(), [0, 3, 300]);
+        let two = samples(SampleKind::I16, le([4, 3, 5]), [3, 1, 1]).into_labels(3).unwrap();
+        assert_eq!(two.iter().map(|l| l.values()[0]).collect::<Vec<_>>(), [4, 3, 5]);
+        let many = samples(SampleKind::U16, (0..300u16).flat_map(u16::to_le_bytes).collect(), [300, 1, 1]);
+        assert!(matches!(many.into_labels(1), Err(SampleError::TooManyLabels)));
+        let bad = samples(SampleKind::I16, le([0, 3, -1]), [3, 1, 1]).into_labels(1);
         assert!(matches!(bad, Err(SampleError::NotLabels(v)) if v == -1.0));
         assert!(!samples(SampleKind::I16, le([0, 3, -1]), [3, 1, 1]).look_like_labels(1 << 20).unwrap());
         assert!(samples(SampleKind::I16, le([0, 3, 1]), [3, 1, 1]).look_like_labels(1 << 20).unwrap());
@@ -370,9 +424,9 @@ mod tests {
 
     #[test]
     fn too_little_and_too_much_are_refused() {
-        let short = samples(SampleKind::U8, vec![1, 2], [3, 1, 1]).into_labels();
+        let short = samples(SampleKind::U8, vec![1, 2], [3, 1, 1]).into_labels(1);
         assert!(matches!(short, Err(SampleError::Short { expected: 3 })));
-        let long = samples(SampleKind::U8, vec![1, 2, 3, 4], [3, 1, 1]).into_labels();
+        let long = samples(SampleKind::U8, vec![1, 2, 3, 4], [3, 1, 1]).into_labels(1);
         assert!(matches!(long, Err(SampleError::Excess { expected: 3 })));
         assert!(checked_dims([0, 1, 1]).is_err());
         assert!(checked_dims([u64::MAX, 2, 2]).is_err());

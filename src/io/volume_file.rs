@@ -3,6 +3,7 @@
 use crate::core::{Code, Geometry};
 use crate::io::atomic::plain_reason;
 use crate::io::nifti;
+use crate::io::numbers::Numbers;
 use crate::io::samples::SampleError;
 use crate::io::types::{Finding, Severity};
 use std::fmt::{Debug, Display};
@@ -106,7 +107,7 @@ pub struct FileSegment {
 pub struct LabelFile {
     pub geometry: Geometry,
     /// One number a voxel, i fastest, for each layer; one layer but in segmentations whose segments overlap.
-    pub layers: Vec<Vec<u32>>,
+    pub layers: Vec<Numbers>,
     /// Names, colours and codes, where the file has them.
     pub segments: Vec<FileSegment>,
     pub findings: Vec<Finding>,

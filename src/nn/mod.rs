@@ -54,6 +54,8 @@ pub use segment::{ModelSpec, SegmentError, Segmenter};
 pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
 pub use trial::{Settled, Verdict, settle};
 pub use unet::{BlockKind, InitKind, NormKind, UNetConfig, Upsampling};
-pub use weights::{HostTensor, StateDict, WeightsError, load_weights, read_metadata, save_weights, sha256_hex};
+pub use weights::{
+    HostTensor, StateDict, WeightsError, load_weights, read_metadata, read_weight_file, save_weights, sha256_hex,
+};
 pub(crate) use worker::wait;
 pub use worker::{Compute, ComputeThread};

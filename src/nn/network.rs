@@ -91,6 +91,14 @@ impl NetworkSpec {
         }
     }
 
+    /// Numbers that a weight file must hold at least for this network; 0 where its shape bounds them by itself.
+    pub fn least_weights(&self) -> u64 {
+        match &self.config {
+            NetworkConfig::UNet(c) => c.least_weights(self.in_channels, self.out_channels),
+            NetworkConfig::ResNetUNet(_) | NetworkConfig::DeepLabV3Plus(_) => 0,
+        }
+    }
+
     /// All weights 0: give them values with [`Self::initial_weights`] or from a file.
     pub fn init(&self, device: &Device) -> Network {
         let (i, o) = (self.in_channels, self.out_channels);

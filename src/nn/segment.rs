@@ -12,6 +12,9 @@ use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+/// Largest slice that a network is given.
+const MAX_SIZE: usize = 4096;
+
 /// Everything that a weight file needs to be used; stored in the header of the weights of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
@@ -39,6 +42,8 @@ pub enum SegmentError {
     Network(#[from] NetworkError),
     #[error("the weights do not fit the network: {0}")]
     Weights(String),
+    #[error("the network's slices are {0} x {0} pixels, which does not fit it")]
+    Size(usize),
     #[error(transparent)]
     Device(#[from] DeviceError),
 }
@@ -57,6 +62,15 @@ impl Segmenter {
     /// [`SegmentError`] when the description makes no network, or a weight is missing or of another shape.
     pub fn new(spec: ModelSpec, weights: &StateDict, compute: &ComputeDevice) -> Result<Self, SegmentError> {
         spec.network.check()?;
+        let size = spec.preprocessing.size;
+        if size == 0 || size > MAX_SIZE || !size.is_multiple_of(spec.network.config.multiple()) {
+            return Err(SegmentError::Size(size));
+        }
+        let (wanted, held) =
+            (spec.network.least_weights(), weights.values().map(|t| t.values.len() as u64).sum::<u64>());
+        if wanted > held {
+            return Err(SegmentError::Weights(format!("it asks for {wanted} numbers and the file holds {held}")));
+        }
         let (weights, _) = spec.network.adapted(weights.clone());
         let (model, report) =
             catch("loading the network", || apply_state(spec.network.init(&compute.device), &weights))?;

@@ -132,6 +132,19 @@ impl UNetConfig {
         Ok(())
     }
 
+    /// Numbers that its convolutions hold at least: what a file must bring, before memory is set aside for a network
+    /// that only a description asks for.
+    pub(super) fn least_weights(&self, in_channels: usize, out_channels: usize) -> u64 {
+        let width = |level: usize| (self.base_width as u64).saturating_mul(1 << level.min(32));
+        let product = |factors: &[u64]| factors.iter().fold(1u64, |a, b| a.saturating_mul(*b));
+        let block = |i: u64, o: u64| product(&[9, o, i.saturating_add(o)]);
+        let down = (0..=self.depth).map(|l| block(if l == 0 { in_channels as u64 } else { width(l - 1) }, width(l)));
+        let up =
+            (0..self.depth).map(|l| product(&[width(l + 1), width(l)]).saturating_add(block(width(l + 1), width(l))));
+        let head = product(&[self.base_width as u64, out_channels as u64]);
+        down.chain(up).fold(head, u64::saturating_add)
+    }
+
     /// Height and width of an input must be multiples of this.
     pub fn multiple(&self) -> usize {
         1 << self.depth

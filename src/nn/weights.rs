@@ -1,11 +1,17 @@
 //! Weight files: `.safetensors` in and out, PyTorch's `.pth` and `.pt` in. Nothing in a file is ever executed.
 
+use crate::jobs::catch_panic;
 use pytorch_reader::{DType as TorchDtype, PytorchReader};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+
+/// The tensors of a PyTorch file may take this much memory…
+const TORCH_FREE: u64 = 64 << 20;
+/// …or this many times the size of the file: weights do not compress, and half precision becomes single.
+const TORCH_RATIO: u64 = 4;
 
 /// One tensor in host memory, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,13 +86,32 @@ pub fn save_weights(state: &StateDict, metadata: &BTreeMap<String, String>) -> R
     serialize(views, (!metadata.is_empty()).then_some(metadata)).map_err(write)
 }
 
+/// All bytes of a weight file.
+///
+/// # Errors
+/// [`WeightsError::Read`]; a pipe or a device, which might never end, is refused.
+pub fn read_weight_file(path: &Path) -> Result<Vec<u8>, WeightsError> {
+    let fail = |reason: String| WeightsError::Read { file: path.into(), reason };
+    check_ordinary(path)?;
+    std::fs::read(path).map_err(|e| fail(io_reason(&e)))
+}
+
+fn check_ordinary(path: &Path) -> Result<u64, WeightsError> {
+    let fail = |reason: String| WeightsError::Read { file: path.into(), reason };
+    let metadata = std::fs::metadata(path).map_err(|e| fail(io_reason(&e)))?;
+    if metadata.is_dir() {
+        return Err(fail("it is a folder".into()));
+    }
+    if metadata.is_file() { Ok(metadata.len()) } else { Err(fail("it is no ordinary file".into())) }
+}
+
 /// The text under `key` in the header of a safetensors file, if it has one.
 ///
 /// # Errors
 /// [`WeightsError::Read`] when the file cannot be read at all.
 pub fn read_metadata(path: &Path, key: &str) -> Result<Option<String>, WeightsError> {
     let fail = |reason: String| WeightsError::Read { file: path.into(), reason };
-    let bytes = std::fs::read(path).map_err(|e| fail(io_reason(&e)))?;
+    let bytes = read_weight_file(path)?;
     let (_, header) =
         SafeTensors::read_metadata(&bytes).map_err(|e| fail(format!("it is damaged or no safetensors file ({e})")))?;
     Ok(header.metadata().as_ref().and_then(|map| map.get(key).cloned()))
@@ -99,7 +124,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 fn read_safetensors(path: &Path) -> Result<StateDict, WeightsError> {
     let fail = |reason: String| WeightsError::Read { file: path.into(), reason };
-    let bytes = std::fs::read(path).map_err(|e| fail(io_reason(&e)))?;
+    let bytes = read_weight_file(path)?;
     let file =
         SafeTensors::deserialize(&bytes).map_err(|e| fail(format!("it is damaged or no safetensors file ({e})")))?;
     let mut out = StateDict::new();
@@ -119,10 +144,18 @@ fn read_safetensors(path: &Path) -> Result<StateDict, WeightsError> {
 fn read_torch(path: &Path) -> Result<StateDict, WeightsError> {
     let fail = |reason: String| WeightsError::Read { file: path.into(), reason };
     // Asked first: the reader's own words for a missing file are not plain.
-    std::fs::metadata(path).map_err(|e| fail(io_reason(&e)))?;
-    let reader = PytorchReader::new(path).map_err(|e| {
-        fail(format!("it is damaged or no PyTorch file ({})", super::guard::first_line(&e.to_string())))
-    })?;
+    let stored = check_ordinary(path)?;
+    let damaged =
+        |reason: &str| fail(format!("it is damaged or no PyTorch file ({})", super::guard::first_line(reason)));
+    let reader = catch_panic(|| PytorchReader::new(path))
+        .map_err(|text| damaged(&text))?
+        .map_err(|e| damaged(&e.to_string()))?;
+    // Any number of tensors may name the same few bytes, or unpack from fewer.
+    let held: u64 =
+        reader.tensors().values().map(|t| (t.num_elements() as u64).saturating_mul(4)).fold(0, u64::saturating_add);
+    if held > TORCH_FREE && held / TORCH_RATIO > stored {
+        return Err(fail(format!("its tensors would take {held} bytes, and the whole file has {stored}")));
+    }
     let mut out = StateDict::new();
     for (name, tensor) in reader.tensors() {
         let convert: fn(&[u8]) -> f32 = match tensor.dtype() {

@@ -7,7 +7,7 @@ use crate::core::{LabelId, LabelMap, Segment, Volume};
 use crate::jobs::JobContext;
 use crate::nn::{
     AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, ModelSpec, SegmentError, Segmenter, Settled,
-    StateDict, WeightsError, load_weights, read_metadata, settle, sha256_hex, wait,
+    StateDict, WeightsError, load_weights, read_metadata, read_weight_file, settle, sha256_hex, wait,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -148,8 +148,7 @@ impl Model {
             }
             ModelSource::Weights { file, spec } => (file.clone(), name_of(file), name_of(file), Some(spec.clone())),
         };
-        let bytes =
-            std::fs::read(&file).map_err(|e| WeightsError::Read { file: file.clone(), reason: e.to_string() })?;
+        let bytes = read_weight_file(&file)?;
         let sha256 = sha256_hex(&bytes);
         if let ModelSource::Run(_) = source
             && promised(&file).is_none_or(|sum| sum != sha256)

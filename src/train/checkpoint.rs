@@ -3,6 +3,7 @@
 use super::step::Counts;
 use super::{EpochRow, TrainError};
 use crate::io::atomic::write_atomic_bytes;
+use crate::io::bounds::read_bounded;
 use crate::nn::{ModelSpec, StateDict, load_weights, save_weights, sha256_hex};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) const WEIGHTS: &str = "weights.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const MANIFEST: &str = "manifest.json";
+/// Largest file of a checkpoint: half a billion weights.
+const MAX_FILE: u64 = 2 << 30;
 /// Key of the model's description in the header of the weights.
 pub(super) const SPEC_KEY: &str = "maskwright";
 
@@ -101,7 +104,8 @@ impl Checkpoints {
         let path = self.path(name);
         let damaged = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
         let read = |file: &str| {
-            fs::read(path.join(file)).map_err(|e| damaged(format!("{file}: {}", crate::io::atomic::plain_reason(&e))))
+            read_bounded(&path.join(file), MAX_FILE)
+                .map_err(|e| damaged(format!("{file}: {}", crate::io::atomic::plain_reason(&e))))
         };
         let manifest: Manifest = serde_json::from_slice(&read(MANIFEST)?)
             .map_err(|e| damaged(format!("{MANIFEST} is not readable: {e}")))?;

@@ -6,10 +6,14 @@ use super::run::TrainRequest;
 use super::split::Split;
 use super::{Recipe, TrainError, TrainEvent};
 use crate::io::atomic::{NewFolder, write_atomic_bytes};
+use crate::io::bounds::read_bounded;
 use crate::jobs::JobContext;
 use crate::nn::{LoadReport, StateDict, load_weights};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+
+/// Longest `split.json`: a hundred thousand cases.
+const MAX_SPLIT: u64 = 64 << 20;
 
 /// Contents of `split.json`.
 #[derive(Serialize, Deserialize)]
@@ -63,7 +67,7 @@ pub(super) fn begin(
     let file = SplitFile { cases: prepared.cases.clone(), split: split.clone() };
     if resumed {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.clone(), reason };
-        let bytes = std::fs::read(&path).map_err(|e| TrainError::io("read", &path, &e))?;
+        let bytes = read_bounded(&path, MAX_SPLIT).map_err(|e| TrainError::io("read", &path, &e))?;
         let before: SplitFile = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
         if before.cases != file.cases || before.split != file.split {
             return Err(TrainError::Data(

@@ -1,10 +1,14 @@
 //! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
 
 use super::{AugmentConfig, TrainError};
+use crate::io::bounds::read_text_bounded;
 use crate::nn::{LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig, ScheduleConfig};
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Longest recipe: a page is usual, and one may name thousands of patients.
+const MAX_RECIPE: u64 = 1 << 20;
 
 /// A run from data to weights. Units: HU, degrees, pixels of the resampled slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -302,7 +306,7 @@ impl Recipe {
     /// [`TrainError::NothingToResume`] when the folder holds no run; else as [`Self::parse`].
     pub fn of_run(run: &Path) -> Result<Self, TrainError> {
         let path = run.join("recipe.ron");
-        let text = std::fs::read_to_string(&path).map_err(|_| TrainError::NothingToResume(run.into()))?;
+        let text = read_text_bounded(&path, MAX_RECIPE).map_err(|_| TrainError::NothingToResume(run.into()))?;
         Self::parse(&text, &path)
     }
 
@@ -324,7 +328,7 @@ impl Recipe {
             let names: Vec<&str> = Self::built_in().map(|(name, _)| name).collect();
             return Err(TrainError::UnknownRecipe { asked: name_or_path.into(), known: names.join(", ") });
         }
-        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, &e))?;
+        let text = read_text_bounded(path, MAX_RECIPE).map_err(|e| TrainError::io("read", path, &e))?;
         Self::parse(&text, path)
     }
 }

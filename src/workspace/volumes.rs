@@ -66,7 +66,6 @@ mod tests {
     use crate::edit::{PaintRule, paint_box, replace_label};
     use glam::DVec3;
     use proptest::prelude::*;
-    use std::time::Instant;
 
     fn layer(dims: [usize; 3]) -> Layer {
         let grid = Geometry::axis_aligned(dims, DVec3::new(0.7, 0.7, 1.0), DVec3::ZERO).unwrap();
@@ -124,15 +123,10 @@ mod tests {
         counts.of(&layer);
         let region = VoxelBox { min: [100, 100, 300], max: [180, 180, 301] };
         let delta = paint_box(&mut layer.labels, region, &PaintRule::paint(1, [false; 256]));
-        let start = Instant::now();
-        for n in 0..20 {
-            counts.follow(layer.id, &delta, n % 2 == 1);
-        }
-        let each = start.elapsed() / 20;
+        // What is counted again is what the delta holds: 36 bricks before and after, not the scan.
+        assert!(delta.bytes() <= 2 * 36 * 4096 + 8192, "{} bytes", delta.bytes());
         counts.follow(layer.id, &delta, false);
         assert_eq!(counts.known(layer.id).unwrap()[1], 80 * 80);
-        // 36 bricks; generous, for a development build on a busy machine.
-        assert!(each.as_millis() < 10, "{each:?}");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The program as its users run it from a shell: journeys from data to figures, refusals, and real data.
 
 #[macro_use]
-mod program;
+pub mod program;
 mod convert;
 mod killed;
 mod loop_without_window;
-mod real_data;
+pub mod real_data;
 mod refusals;
 mod stopping;
 mod studies;

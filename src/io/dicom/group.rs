@@ -4,6 +4,9 @@ use super::header::{FileHeader, FramePlace, Kind};
 use glam::DVec3;
 use std::collections::BTreeMap;
 
+/// Planes of one series among which a frame's own is looked for.
+const MAX_PLANES: usize = 64;
+
 /// One frame of one file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slice<'h> {
@@ -58,7 +61,13 @@ pub(super) fn groups(headers: &[FileHeader]) -> Vec<Group<'_>> {
             };
             let clusters = buckets.entry(key).or_default();
             let slice = Slice { header, place };
-            match clusters.iter_mut().find(|c| c.first().is_some_and(|f| same_plane(f.place, place))) {
+            // The last ones are looked at: a file may hold thousands of frames with a plane each.
+            match clusters
+                .iter_mut()
+                .rev()
+                .take(MAX_PLANES)
+                .find(|c| c.first().is_some_and(|f| same_plane(f.place, place)))
+            {
                 Some(cluster) => cluster.push(slice),
                 None => clusters.push(vec![slice]),
             }
@@ -73,11 +82,8 @@ pub(super) fn groups(headers: &[FileHeader]) -> Vec<Group<'_>> {
             Some(Group { patient: patient_key(first), study: study_key(first), slices })
         })
         .collect();
-    groups.sort_by(|a, b| {
-        let order =
-            |g: &Group<'_>| (g.patient.clone(), g.study.clone(), g.first().series_number, g.first().path.clone());
-        order(a).cmp(&order(b))
-    });
+    groups
+        .sort_by_cached_key(|g| (g.patient.clone(), g.study.clone(), g.first().series_number, g.first().path.clone()));
     groups
 }
 

@@ -196,8 +196,8 @@ impl Prefix {
             let reason = format!("its header asks for {wanted} bytes; at most {most} are read");
             return Err(DicomError::refused(path, reason));
         }
-        // Doubling keeps the number of attempts, and so the time spent parsing again, logarithmic.
-        let wanted = wanted.max(2 * self.data.len() as u64).min(most);
+        // Growing by a factor keeps the number of attempts, and so the time spent parsing again, logarithmic.
+        let wanted = wanted.max(4 * self.data.len() as u64).min(most);
         if self.compressed > 0 && wanted > INFLATE_FREE && wanted / self.compressed > MAX_INFLATE_RATIO {
             let reason = format!("its header inflates to more than {MAX_INFLATE_RATIO} times the size of the file");
             return Err(DicomError::refused(path, reason));

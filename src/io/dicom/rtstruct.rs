@@ -13,7 +13,7 @@ use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use dicom_dictionary_std::tags;
 use glam::{DVec2, DVec3};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// A contour whose points stray further than this from one slice (in slices) is not on it.
@@ -78,6 +78,11 @@ fn read<E, L: Lattice + ?Sized>(
     let mut segments = Vec::new();
     let mut findings = Vec::new();
     let mut skipped = Skipped::new();
+    // Each list of contours is drawn once: a number that several regions claim would multiply the work.
+    let mut drawn: HashMap<Option<i64>, Vec<&DataSet<'_>>> = HashMap::new();
+    for item in contours {
+        drawn.entry(item.integer(tags::REFERENCED_ROI_NUMBER)).or_default().push(item);
+    }
     ctx.progress.say("Filling contours");
     ctx.progress.set(0, rois.len() as u64);
     for roi in rois {
@@ -93,7 +98,7 @@ fn read<E, L: Lattice + ?Sized>(
         };
         let mut segment = Segment::new(id, name);
         segment.file_value = number.and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::from(id));
-        for item in contours.iter().filter(|c| c.integer(tags::REFERENCED_ROI_NUMBER) == number) {
+        for item in drawn.remove(&number).unwrap_or_default() {
             if let Some([r, g, b]) = color(item) {
                 segment.color = [r, g, b];
             }

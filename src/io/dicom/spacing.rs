@@ -7,6 +7,9 @@ pub(super) const SAME_POSITION_MM: f64 = 0.01;
 /// More parts than this are no series any more.
 pub(super) const MAX_PARTS: usize = 8;
 
+/// More runs than this are not compared with each other: there is no regular stack in them.
+const MAX_RUNS: usize = 1000;
+
 /// Whether `gap` equals `spacing` within 1 % or 0.01 mm, whichever is more.
 pub(super) fn matches(gap: f64, spacing: f64) -> bool {
     (gap - spacing).abs() <= (0.01 * spacing).max(0.01)
@@ -56,6 +59,9 @@ pub(super) fn even_runs(positions: &[f64]) -> Vec<Range<usize>> {
 pub(super) fn trusted_runs(positions: &[f64]) -> Vec<Range<usize>> {
     let gaps = gaps(positions);
     let runs: Vec<Range<usize>> = even_runs(positions).into_iter().filter(|r| r.len() > 1).collect();
+    if runs.len() > MAX_RUNS {
+        return Vec::new();
+    }
     let confirmed = |n: usize, run: &Range<usize>| {
         let others = runs.iter().enumerate().filter(|(m, _)| *m != n);
         run.len() > 2 || others.into_iter().any(|(_, other)| matches(gaps[run.start], gaps[other.start]))

@@ -274,7 +274,7 @@ fn distinct(gaps: &[f64]) -> String {
     let mut texts: Vec<String> = Vec::new();
     for gap in gaps {
         let text = format!("{gap:.2}");
-        if !texts.contains(&text) {
+        if texts.len() <= 4 && !texts.contains(&text) {
             texts.push(text);
         }
     }

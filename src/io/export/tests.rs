@@ -68,6 +68,7 @@ fn labels_are_joined_by_name_and_numbered_without_gaps() {
     assert_eq!((&declared["numTraining"], &declared["file_ending"]), (&2.into(), &".nii.gz".into()));
     for (name, first, second) in [("case_001", 1, 2), ("case_002", 2, 1)] {
         let values = load_nifti_labels(&out.join(format!("labelsTr/{name}.nii.gz"))).unwrap().layers.remove(0);
+        let values: Vec<u32> = values.iter().collect();
         let at = |i: usize| values[geometry().index([i, 1, 2])];
         assert_eq!((at(0), at(1), values.iter().filter(|v| **v > 0).count()), (first, second, 2), "{name}");
         let (volume, _) =

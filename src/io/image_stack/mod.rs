@@ -7,6 +7,10 @@ mod matching;
 
 pub use matching::{MatchedBy, Pictures};
 
+mod decode;
+
+pub use decode::picture_size;
+
 use crate::core::{Geometry, LabelMap, Segment, VoxelBox, segments_for_values};
 use crate::io::atomic::{FolderWrite, plain_reason, write_atomic};
 use crate::io::mask::LoadedMask;
@@ -14,7 +18,8 @@ use crate::io::natural::natural_path_cmp;
 use crate::io::samples::file_values;
 use crate::io::types::{Finding, Severity};
 use crate::jobs::JobContext;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, ImageReader};
+use decode::decode_picture;
+use image::{DynamicImage, ExtendedColorType, ImageEncoder};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::fs;
@@ -47,6 +52,9 @@ enum Pixels {
     Grey(Vec<u8>),
     Wide { values: Vec<u32>, colour: bool },
 }
+
+/// Most different values that are counted; what has more is no mask, however many more.
+const MAX_VALUES: usize = 1 << 16;
 
 /// How pixel values become labels.
 enum Meaning {
@@ -170,20 +178,13 @@ fn coloured(mut segment: Segment, value: u32, colour: bool) -> Segment {
 }
 
 fn read_slice(path: &Path, size: [usize; 2]) -> Result<(Pixels, bool), ImageStackError> {
-    let open = || {
-        ImageReader::open(path)
-            .and_then(ImageReader::with_guessed_format)
-            .map_err(|source| ImageStackError::Read { path: path.to_owned(), source })
-    };
-    let picture = |source| ImageStackError::Picture { path: path.to_owned(), source };
     // The size is in the first bytes; a picture of another size is never unpacked.
-    let (w, h) = open()?.into_dimensions().map_err(picture)?;
+    let (w, h) = picture_size(path)?;
     if [w as usize, h as usize] != size {
         return Err(ImageStackError::Size { path: path.to_owned(), found: [w, h], expected: size });
     }
-    let reader = open()?;
-    let jpeg = reader.format() == Some(ImageFormat::Jpeg);
-    let pixels = match reader.decode().map_err(picture)? {
+    let (picture, jpeg) = decode_picture(path, size)?;
+    let pixels = match picture {
         DynamicImage::ImageLuma8(p) => Pixels::Grey(p.into_raw()),
         DynamicImage::ImageLumaA8(p) => Pixels::Grey(p.pixels().map(|p| p.0[0]).collect()),
         DynamicImage::ImageLuma16(p) => {
@@ -223,14 +224,22 @@ fn count_values(slices: &[&(Pixels, bool)]) -> HashMap<u32, u64> {
                         counts.insert(if colour { v as u32 * 0x01_01_01 } else { v as u32 }, n);
                     }
                 }
-                Pixels::Wide { values, .. } => values.iter().for_each(|&v| *counts.entry(v).or_default() += 1),
+                Pixels::Wide { values, .. } => values.iter().for_each(|&v| count(&mut counts, v, 1)),
             }
             counts
         })
         .reduce(HashMap::new, |mut a, b| {
-            b.into_iter().for_each(|(v, n)| *a.entry(v).or_default() += n);
+            b.into_iter().for_each(|(v, n)| count(&mut a, v, n));
             a
         })
+}
+
+fn count(counts: &mut HashMap<u32, u64>, value: u32, times: u64) {
+    if counts.len() < MAX_VALUES {
+        *counts.entry(value).or_default() += times;
+    } else if let Some(known) = counts.get_mut(&value) {
+        *known += times;
+    }
 }
 
 /// One label, smoothed edges or several labels; `None` for several labels, to be numbered by the caller.

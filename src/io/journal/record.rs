@@ -5,7 +5,7 @@
 
 use super::JournalHead;
 use crate::core::{Brick, BrickIndex, LabelMap, Layer, LayerId};
-use crate::io::bricks::{filled, read_entries, write_entry};
+use crate::io::bricks::{BrickReader, filled, write_entry};
 use crate::io::saved::{Fingerprint, LayerMeta, SavedSource};
 use flate2::{Compression, Crc, bufread::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
@@ -106,11 +106,11 @@ pub fn apply(layers: &mut Vec<Layer>, empty: &LabelMap, entry: &JournalEntry) {
         }
         (None, _, _) => return,
     };
-    let layer = &mut layers[at];
     if let Some(meta) = &entry.meta {
-        let labels = std::mem::replace(&mut layer.labels, empty.clone());
-        *layer = meta.clone().with_labels(labels);
+        let labels = layers.remove(at).labels;
+        layers.insert(at, meta.clone().with_labels(labels));
     }
+    let layer = &mut layers[at];
     for (index, brick) in &entry.bricks {
         layer.labels.set_brick(*index, brick.clone());
     }
@@ -190,37 +190,18 @@ pub fn checksum(payload: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// Reads an entry's payload; `None` when it is not sound.
-pub fn parse_entry(payload: &[u8], empty: &LabelMap) -> Option<JournalEntry> {
+/// Reads an entry's payload, with the reader of the whole journal; `None` when it is not sound.
+pub fn parse_entry(payload: &[u8], empty: &LabelMap, reader: &mut BrickReader) -> Option<JournalEntry> {
     let (length, rest) = payload.split_first_chunk::<4>()?;
     let (head, bricks) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     let head: EntryHead = ron::de::from_bytes(head).ok()?;
     if head.meta.as_ref().is_some_and(|m| !m.is_sound() || m.id != head.layer) {
         return None;
     }
-    let mut read = Touched { labels: empty.clone(), touched: Vec::new() };
-    read.bricks(&mut ZlibDecoder::new(bricks), head.bricks).ok()?;
-    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks: read.touched })
-}
-
-/// Reads entries one by one, so that cleared bricks are told from untouched ones.
-struct Touched {
-    labels: LabelMap,
-    touched: Vec<(BrickIndex, Option<Arc<Brick>>)>,
-}
-
-impl Touched {
-    fn bricks(&mut self, source: &mut impl io::Read, count: u32) -> io::Result<()> {
-        if count as usize > self.labels.brick_count() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        for _ in 0..count {
-            let mut index = [0; 4];
-            source.read_exact(&mut index)?;
-            read_entries(&mut io::Read::chain(index.as_slice(), &mut *source), 1, &mut self.labels)?;
-            let index = u32::from_le_bytes(index);
-            self.touched.push((index, self.labels.brick(index).cloned()));
-        }
-        Ok(())
+    if head.bricks as usize > empty.brick_count() {
+        return None;
     }
+    let mut source = ZlibDecoder::new(bricks);
+    let bricks = (0..head.bricks).map(|_| reader.entry(&mut source, empty)).collect::<io::Result<_>>().ok()?;
+    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks })
 }

@@ -1,15 +1,19 @@
 //! Reading a journal back.
 
 use super::record::{HeadRecord, MAGIC, apply, checksum, parse_entry};
-use super::{FILE, JournalError, LOCK, lock};
+use super::{FILE, JournalError, LOCK, LayerChange, lock};
 use crate::core::{LabelMap, Layer};
-use crate::io::bricks::checked_geometry;
+use crate::io::bounds::open_regular;
+use crate::io::bricks::{BrickReader, MAX_ALL_BRICKS, checked_geometry};
 use crate::io::saved::Fingerprint;
 use crate::io::types::VolumeSource;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+/// Bricks of all layers that a journal may put, those it removes again included.
+const MAX_PUT: usize = 8 * MAX_ALL_BRICKS;
 
 /// Unsaved work.
 #[derive(Debug, Clone)]
@@ -65,7 +69,7 @@ fn missing_is_fine(error: io::Error) -> io::Result<()> {
 /// [`JournalError::Read`], [`JournalError::Damaged`] when not even the head can be read, [`JournalError::Newer`].
 pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
     let unreadable = |source| JournalError::Read { path: dir.to_owned(), source };
-    let file = match File::open(dir.join(FILE)) {
+    let file = match open_regular(&dir.join(FILE)) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
         other => other.map_err(unreadable)?,
     };
@@ -81,9 +85,15 @@ pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
     let geometry = checked_geometry(&head.fingerprint.geometry).ok_or_else(damaged)?;
     let empty = LabelMap::empty(geometry);
     let mut layers = Vec::new();
-    let mut read = 0u32;
+    let (mut read, mut put) = (0u32, 0usize);
+    let mut bricks = BrickReader::new(meta.len());
     while let Some(payload) = reader.next_payload() {
-        let Some(entry) = parse_entry(&payload, &empty) else { break };
+        let Some(entry) = parse_entry(&payload, &empty, &mut bricks) else { break };
+        // A layer costs memory for every brick of the grid, be it empty, and a record of a few bytes makes one.
+        put += if entry.change == LayerChange::Put { empty.brick_count() } else { 0 };
+        if put > MAX_PUT || (layers.len() + 1) * empty.brick_count() > MAX_ALL_BRICKS.max(empty.brick_count()) {
+            break;
+        }
         apply(&mut layers, &empty, &entry);
         read = read.saturating_add(1);
     }

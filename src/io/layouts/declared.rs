@@ -3,11 +3,14 @@
 use super::LayoutError;
 use crate::core::Segment;
 use crate::io::atomic::write_atomic;
+use crate::io::bounds::read_text_bounded;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::Path;
+
+/// Longest declaration: it lists every case by name.
+const MAX_DECLARATION: u64 = 64 << 20;
 
 /// What the file declares; nothing where there is none.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub(super) struct Declared {
 /// [`LayoutError::Declaration`] when it is no JSON object or lists a file that lies elsewhere, [`LayoutError::Read`] when
 /// it cannot be read.
 pub(super) fn read(path: &Path) -> Result<Declared, LayoutError> {
-    let text = match fs::read_to_string(path) {
+    let text = match read_text_bounded(path, MAX_DECLARATION) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Declared::default()),
         Err(source) => return Err(LayoutError::Read { path: path.into(), source }),
@@ -128,6 +131,7 @@ pub(in crate::io) fn write(root: &Path, segments: &[Segment], cases: usize) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn declared(text: &str) -> Result<Declared, LayoutError> {
         let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! The partner's name is made from the name that the user gave; nothing inside a file has a say in it.
 
-use std::fs::File;
+use crate::io::bounds::open_regular;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub fn is_pair_header(path: &Path) -> bool {
     let mut first = [0; 4];
     match without(path, HEADER) {
         Some((_, ".hdr")) => {
-            let read = File::open(path).and_then(|mut f| f.read_exact(&mut first)).is_ok();
+            let read = open_regular(path).and_then(|mut f| f.read_exact(&mut first)).is_ok();
             read && [348i32, 540].iter().any(|n| n.to_le_bytes() == first || n.to_be_bytes() == first)
         }
         Some(_) => partner(path, HEADER, DATA).is_some(),

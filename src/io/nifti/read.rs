@@ -4,12 +4,12 @@ use super::header::{self, Header};
 use super::pair::{data_of, header_of, is_named_data};
 use super::{HeaderFault, NiftiError};
 use crate::core::{Geometry, Volume};
+use crate::io::bounds::open_regular;
 use crate::io::samples::{SampleError, Samples};
 use crate::io::types::{Finding, LoadEvent};
 use crate::io::volume_file::{LabelFile, findings};
 use crate::jobs::JobContext;
 use flate2::bufread::MultiGzDecoder;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ struct Source {
 impl Source {
     fn open(path: &Path) -> Result<Self, NiftiError> {
         let unreadable = |source| NiftiError::read(path, source);
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open_regular(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         let mut plain = BufReader::with_capacity(1 << 16, file);
         let compressed = plain.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
@@ -79,7 +79,8 @@ pub fn open_nifti(path: &Path) -> Result<NiftiFile, NiftiError> {
     }
     let Source { path: data_path, bytes: mut source, compressed, length } = source;
     let data = |source| NiftiError::data(&data_path, source);
-    let samples = Samples { source: Box::new(io::empty()), format, dims: geometry.dims(), bounded: compressed };
+    let samples =
+        Samples { source: Box::new(io::empty()), format, dims: geometry.dims(), stored: length, bounded: compressed };
     let available = if compressed { length } else { length.saturating_sub(data_offset) };
     samples.check_length(available, compressed).map_err(data)?;
     let gap = data_offset.saturating_sub(before);
@@ -108,6 +109,6 @@ pub fn load_nifti_volume(path: &Path, ctx: &JobContext<LoadEvent>) -> Result<(Vo
 /// [`NiftiError`]; [`SampleError::NotLabels`] inside [`NiftiError::Data`] when a sample cannot be a label.
 pub fn load_nifti_labels(path: &Path) -> Result<LabelFile, NiftiError> {
     let file = open_nifti(path)?;
-    let labels = file.samples.into_labels().map_err(|source| NiftiError::data(path, source))?;
-    Ok(LabelFile { geometry: file.geometry, layers: vec![labels], segments: Vec::new(), findings: file.findings })
+    let layers = file.samples.into_labels(1).map_err(|source| NiftiError::data(path, source))?;
+    Ok(LabelFile { geometry: file.geometry, layers, segments: Vec::new(), findings: file.findings })
 }

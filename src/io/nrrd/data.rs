@@ -4,11 +4,15 @@ use super::files::DataFiles;
 use super::header::{Encoding, Header};
 use super::stream::{HexBytes, TextNumbers};
 use super::{HeaderFault, NrrdError};
+use crate::io::bounds::open_regular;
 use crate::io::samples::{MAX_INFLATE, SampleError, SampleFormat, SampleKind, Samples};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
+
+/// Most bytes that are unpacked before the first voxel.
+const MAX_SKIP: u64 = 64 << 20;
 
 /// How each data file is stored.
 #[derive(Clone, Copy)]
@@ -36,6 +40,7 @@ pub fn samples(path: &Path, header: &Header, reader: BufReader<File>) -> Result<
         samples: count,
         sample_bytes: format.kind.bytes() as u64,
     };
+    let mut length = reader.get_ref().metadata().map_err(|e| NrrdError::read(path, e))?.len();
     let source: Box<dyn Read + Send> = match &header.files {
         DataFiles::Attached => stored.source(reader).map_err(|e| NrrdError::data(path, e))?,
         DataFiles::Beside(names) => {
@@ -46,8 +51,13 @@ pub fn samples(path: &Path, header: &Header, reader: BufReader<File>) -> Result<
             stored.samples = count / parts;
             let paths: Vec<PathBuf> = names.iter().map(|name| path.with_file_name(name)).collect();
             // All are looked at before the first is read, so that a missing one is told at once and by name.
+            if stored.encoding != Encoding::Raw && parts > 1 && stored.byte_skip > 0 {
+                return Err(NrrdError::header(path, HeaderFault::Field("skip")));
+            }
+            length = 0;
             for part in &paths {
                 let reader = open(part)?;
+                length += reader.get_ref().metadata().map_err(|e| NrrdError::read(part, e))?.len();
                 stored.source(reader).map_err(|e| NrrdError::data(part, e))?;
             }
             Box::new(Joined { stored, paths: paths.into_iter(), now: None })
@@ -58,7 +68,9 @@ pub fn samples(path: &Path, header: &Header, reader: BufReader<File>) -> Result<
     }
     // Several files are bounded one by one; one gzip stream must end with its last voxel.
     let bounded = header.encoding == Encoding::Gzip;
-    Ok(Samples { source, format, dims: [nx * header.layers, ny, nz], bounded })
+    let samples = Samples { source, format, dims: [nx * header.layers, ny, nz], stored: length, bounded };
+    samples.check_ratio().map_err(|e| NrrdError::data(path, e))?;
+    Ok(samples)
 }
 
 /// Opens a file for reading.
@@ -66,7 +78,7 @@ pub fn samples(path: &Path, header: &Header, reader: BufReader<File>) -> Result<
 /// # Errors
 /// [`NrrdError::Read`].
 pub fn open(path: &Path) -> Result<BufReader<File>, NrrdError> {
-    File::open(path).map(|f| BufReader::with_capacity(1 << 16, f)).map_err(|e| NrrdError::read(path, e))
+    open_regular(path).map(|f| BufReader::with_capacity(1 << 16, f)).map_err(|e| NrrdError::read(path, e))
 }
 
 impl Stored {
@@ -94,13 +106,23 @@ impl Stored {
         if !enough {
             return Err(short());
         }
+        let skip = u64::try_from(self.byte_skip).unwrap_or(0);
+        if self.encoding == Encoding::Raw {
+            if rest - bytes < skip {
+                return Err(short());
+            }
+            reader.seek_relative(skip as i64).map_err(SampleError::Read)?;
+            return Ok(Box::new(reader));
+        }
         let mut source: Box<dyn Read + Send> = match self.encoding {
-            Encoding::Raw => Box::new(reader),
-            Encoding::Gzip => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))),
+            Encoding::Raw | Encoding::Gzip => Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader))),
             Encoding::Hex => Box::new(HexBytes(reader)),
             Encoding::Text => Box::new(TextNumbers::new(reader)),
         };
-        let skip = u64::try_from(self.byte_skip).unwrap_or(0);
+        // Unpacking to skip takes as long as reading.
+        if skip > MAX_SKIP {
+            return Err(short());
+        }
         let skipped = io::copy(&mut source.by_ref().take(skip), &mut io::sink()).map_err(|_| SampleError::Corrupt)?;
         if skipped < skip {
             return Err(short());
@@ -136,7 +158,7 @@ impl Read for Joined {
                 self.now = None;
             }
             let Some(path) = self.paths.next() else { return Ok(0) };
-            let source = self.stored.source(BufReader::with_capacity(1 << 16, File::open(path)?));
+            let source = self.stored.source(BufReader::with_capacity(1 << 16, open_regular(&path)?));
             self.now =
                 Some(source.map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?.take(self.stored.decoded()));
         }

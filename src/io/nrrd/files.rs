@@ -1,6 +1,7 @@
 //! The data files that a detached header names: plain names in the header's own folder, and nothing else is followed.
 
 use super::HeaderFault;
+use std::collections::BTreeSet;
 
 /// Most files that one header may name.
 const MAX_FILES: usize = 32_767;
@@ -32,7 +33,9 @@ pub fn data_files(field: Option<&str>, listed: Vec<String>) -> Result<DataFiles,
     } else {
         vec![value.to_owned()]
     };
-    if names.is_empty() || names.len() > MAX_FILES {
+    // One file named again and again would be read again and again.
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    if names.is_empty() || names.len() > MAX_FILES || distinct.len() < names.len() {
         return Err(HeaderFault::Field("list of data files"));
     }
     names.into_iter().map(plain).collect::<Result<_, _>>().map(DataFiles::Beside)

@@ -12,6 +12,10 @@ use std::io::{BufRead, Read};
 
 /// Longest header: thousands of segments with their codes fit.
 const MAX_HEADER: u64 = 8 << 20;
+/// Most lines of it: each takes many times its bytes in memory.
+const MAX_LINES: usize = 50_000;
+/// Most axes that the format knows.
+const MAX_AXES: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
@@ -54,10 +58,15 @@ pub fn parse(source: &mut impl BufRead) -> Result<Header, HeaderFault> {
         return Err(HeaderFault::NotNrrd);
     }
     let (mut fields, mut keys, mut listed) = (BTreeMap::<String, String>::new(), BTreeMap::new(), None);
+    let mut lines = 0;
     // A detached header may end with the file instead of an empty line.
     while let Some(text) = line(&mut limited)? {
         if text.is_empty() {
             break;
+        }
+        lines += 1;
+        if lines > MAX_LINES {
+            return Err(HeaderFault::NoEnd);
         }
         if text.starts_with('#') {
             continue;
@@ -199,6 +208,9 @@ impl Fields {
             None => None,
         };
         let count = sizes.len();
+        if count > MAX_AXES {
+            return Err(HeaderFault::Axes(count));
+        }
         if directions.as_ref().is_some_and(|d| d.len() != count) || spacings.as_ref().is_some_and(|s| s.len() != count)
         {
             return Err(HeaderFault::Field("number of axes"));

@@ -59,10 +59,6 @@ pub fn load_nrrd_volume(path: &Path, ctx: &JobContext<LoadEvent>) -> Result<(Vol
 /// [`NrrdError`]; [`crate::io::SampleError::NotLabels`] inside [`NrrdError::Data`] when a sample cannot be a label.
 pub fn load_nrrd_labels(path: &Path) -> Result<LabelFile, NrrdError> {
     let file = open_nrrd(path)?;
-    let labels = file.samples.into_labels().map_err(|source| NrrdError::data(path, source))?;
-    let layers = match file.layers {
-        1 => vec![labels],
-        n => (0..n).map(|layer| labels.iter().skip(layer).step_by(n).copied().collect()).collect(),
-    };
+    let layers = file.samples.into_labels(file.layers).map_err(|source| NrrdError::data(path, source))?;
     Ok(LabelFile { geometry: file.geometry, layers, segments: file.segments, findings: file.findings })
 }

@@ -45,7 +45,7 @@ proptest! {
         let file = load_nrrd_labels(&path).unwrap();
         prop_assert_eq!(file.geometry, g);
         let largest = if dense.contains(&3) { 70_000 } else { 3 };
-        prop_assert_eq!(&file.layers[0], &dense.iter().map(|&v| [0, 1, 2, largest][usize::from(v)]).collect::<Vec<_>>());
+        prop_assert_eq!(file.layers[0].iter().collect::<Vec<_>>(), dense.iter().map(|&v| [0, 1, 2, largest][usize::from(v)]).collect::<Vec<_>>());
         for (s, f) in segments.iter().zip(&file.segments) {
             if !s.name.is_empty() { prop_assert_eq!(&s.name, &f.name); }
             prop_assert_eq!(Some(s.color), f.color);

@@ -6,14 +6,15 @@
 
 use crate::core::{LabelId, LabelMap, Layer, LayerId, Volume, Window};
 use crate::io::atomic::{plain_reason, write_atomic, write_atomic_bytes};
-use crate::io::bricks::{checked_geometry, filled, read_entries, write_entry};
+use crate::io::bounds::open_regular;
+use crate::io::bricks::{BrickReader, MAX_ALL_BRICKS, checked_geometry, filled, write_entry};
 use crate::io::nrrd::{NrrdError, save_nrrd_volume};
 use crate::io::saved::{Fingerprint, LayerMeta, SavedSource, hex};
 use crate::io::types::VolumeSource;
 use flate2::{Compression, bufread::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ pub const PROJECT_ENDING: &str = "maskwright";
 const MANIFEST: &str = "project.ron";
 /// Number of the format that is written; older ones are read.
 const VERSION: u32 = 1;
-const MAX_MANIFEST: u64 = 64 << 20;
+const MAX_MANIFEST: u64 = 32 << 20;
 const MAGIC: &[u8; 8] = b"MWBRICK1";
 
 /// Why a project could not be saved or opened.
@@ -225,6 +226,10 @@ pub fn load_project(dir: &Path) -> Result<ProjectData, ProjectError> {
         SavedVolume::Embedded(name) => VolumeSource::Nrrd(inside(dir, name).ok_or_else(|| damaged("a file name"))?),
         SavedVolume::File(saved) => saved.resolve(dir).ok_or_else(|| damaged("the image's grid is impossible"))?,
     };
+    let empty = LabelMap::empty(geometry);
+    if manifest.layers.len() * empty.brick_count() > MAX_ALL_BRICKS.max(empty.brick_count()) {
+        return Err(damaged("it names more layers than can be held"));
+    }
     let layers = manifest
         .layers
         .into_iter()
@@ -233,7 +238,7 @@ pub fn load_project(dir: &Path) -> Result<ProjectData, ProjectError> {
             if !saved.layer.is_sound() {
                 return Err(damaged("two segments share a label"));
             }
-            let labels = load_bricks(&path, saved.count, &saved.sha256, LabelMap::empty(geometry))?;
+            let labels = load_bricks(&path, saved.count, &saved.sha256, empty.clone())?;
             Ok(saved.layer.with_labels(labels))
         })
         .collect::<Result<Vec<_>, ProjectError>>()?;
@@ -243,7 +248,7 @@ pub fn load_project(dir: &Path) -> Result<ProjectData, ProjectError> {
 
 fn read_manifest(dir: &Path) -> Result<String, ProjectError> {
     let path = dir.join(MANIFEST);
-    let file = File::open(&path).map_err(|source| match source.kind() {
+    let file = open_regular(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ProjectError::NotProject(dir.to_owned()),
         _ => ProjectError::Read { path: path.clone(), source },
     })?;
@@ -272,7 +277,9 @@ fn inside(dir: &Path, name: &str) -> Option<PathBuf> {
 
 fn load_bricks(path: &Path, count: u32, sha256: &str, mut labels: LabelMap) -> Result<LabelMap, ProjectError> {
     let damaged = |what: &str| ProjectError::Damaged { path: path.to_owned(), what: what.to_owned() };
-    let file = File::open(path).map_err(|source| ProjectError::Read { path: path.to_owned(), source })?;
+    let unreadable = |source| ProjectError::Read { path: path.to_owned(), source };
+    let file = open_regular(path).map_err(unreadable)?;
+    let mut reader = BrickReader::new(file.metadata().map_err(unreadable)?.len());
     let mut file = BufReader::with_capacity(1 << 16, file);
     let mut magic = [0; 8];
     file.read_exact(&mut magic).map_err(|_| damaged("it is too short"))?;
@@ -280,7 +287,7 @@ fn load_bricks(path: &Path, count: u32, sha256: &str, mut labels: LabelMap) -> R
         return Err(damaged("it does not start like a file of label bricks"));
     }
     let mut stream = Hashing { source: ZlibDecoder::new(file), hash: Sha256::new() };
-    read_entries(&mut stream, count, &mut labels).map_err(|_| damaged("its label bricks cannot be unpacked"))?;
+    reader.entries(&mut stream, count, &mut labels).map_err(|_| damaged("its label bricks cannot be unpacked"))?;
     // One more byte makes the decoder check its own sum, and must not exist.
     let end = stream.source.read(&mut [0]).map_err(|_| damaged("its label bricks cannot be unpacked"))?;
     if end != 0 || hex(&stream.hash.finalize()) != sha256 {

@@ -2,7 +2,7 @@
 
 use super::attach::{series_mut, series_path};
 use super::stems::shared_depth;
-use crate::io::image_stack::{MatchedBy, Pictures};
+use crate::io::image_stack::{MatchedBy, Pictures, picture_size};
 use crate::io::natural::natural_path_cmp;
 use crate::io::types::{DicomStack, MaskKind, MaskSource, Scan, Series, VolumeSource};
 use std::collections::{BTreeMap, HashSet};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub fn attach(scan: &mut Scan, folders: BTreeMap<PathBuf, Vec<PathBuf>>) {
     for (folder, mut files) in folders {
         files.sort_by(|a, b| natural_path_cmp(a, b));
-        let Some((width, height)) = files.first().and_then(|f| image::image_dimensions(f).ok()) else { continue };
+        let Some((width, height)) = files.first().and_then(|f| picture_size(f).ok()) else { continue };
         let size = [width as usize, height as usize];
         let name = folder.file_name().map_or_else(|| "Pictures".to_owned(), |n| n.to_string_lossy().into_owned());
         match owner(scan, &folder, &files, size) {

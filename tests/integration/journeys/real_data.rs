@@ -7,7 +7,7 @@ use maskwright::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
 /// The folder of the data, or a line that says what was skipped.
-fn data(what: &str) -> Option<PathBuf> {
+pub fn data(what: &str) -> Option<PathBuf> {
     let place = std::env::var_os("MASKWRIGHT_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from)
         .join(what);

@@ -34,8 +34,11 @@ fn truncated_and_mixed_slices() {
 
     fs::create_dir(at("single")).unwrap();
     fs::write(at("single/cut.dcm"), &bytes[..bytes.len() - 700]).unwrap();
+    // A folder is listed with what is wrong in it; a file that gives nothing is refused.
+    assert!(maskwright!("info", at("single")).done().contains("ends too early"));
+    maskwright!("info", at("single/cut.dcm")).refused(&["cut.dcm", "ends too early"]);
+    maskwright!("info", at("single/cut.dcm"), "--json").refused(&["cut.dcm", "ends too early"]);
     for place in [at("single"), at("single/cut.dcm")] {
-        assert!(maskwright!("info", place).done().contains("ends too early"));
         maskwright!("convert", place, at("o.nii.gz")).refused(&["ends too early"]);
     }
     fs::write(at("single/cut.dcm"), &bytes[..200]).unwrap();

@@ -1,0 +1,335 @@
+//! Valid files of every kind that is read, tiny, most of them made by the program's own writers: what mutations start from.
+
+use super::elements::{BIG, DEFLATED, EXPLICIT, IMPLICIT, PIXEL_DATA, Set, transcode};
+use super::mutate::Wrapper;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
+use glam::DVec3;
+use maskwright::core::{Geometry, LabelMap, Layer, LayerId, Origin, Segment, Volume};
+use maskwright::io::dicom::{CtSeriesInfo, write_ct_series};
+use maskwright::io::journal::{Journal, JournalEntry, JournalHead};
+use maskwright::io::{self, DicomStack, Fingerprint, ProjectData, ViewState, VolumeSource};
+use maskwright::jobs::JobContext;
+use maskwright::nn::{HostTensor, StateDict, save_weights};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Image or mask, by scanning and opening its path.
+    File,
+    /// One file of a folder with a DICOM series.
+    InSeries,
+    /// A picture, as a mask of one slice.
+    Picture,
+    /// A file of a project's folder.
+    Project,
+    Journal,
+    Recipe,
+    Weights,
+    /// nnU-Net's `dataset.json`.
+    Declaration,
+}
+
+pub struct Seed {
+    pub name: String,
+    pub kind: Kind,
+    pub wrapper: Wrapper,
+    pub bytes: Vec<u8>,
+    /// Name of the file that is damaged, and the files around it.
+    pub file: String,
+    pub beside: Vec<(String, Vec<u8>)>,
+}
+
+/// Size of all images here.
+pub const DIMS: [usize; 3] = [20, 18, 3];
+
+pub fn grid() -> Geometry {
+    Geometry::axis_aligned(DIMS, DVec3::new(0.7, 0.8, 2.5), DVec3::new(-7.0, 3.0, 11.0)).unwrap()
+}
+
+/// A grid for one picture.
+pub fn one_slice() -> Geometry {
+    Geometry::axis_aligned([DIMS[0], DIMS[1], 1], DVec3::ONE, DVec3::ZERO).unwrap()
+}
+
+fn volume() -> Volume {
+    let hu: Vec<i16> = (0..grid().voxel_count()).map(|n| (n * 7919 % 2400) as i16 - 1000).collect();
+    Volume::new(grid(), hu).unwrap()
+}
+
+fn labels() -> LabelMap {
+    let dense: Vec<u8> = (0..grid().voxel_count()).map(|n| u8::from(n % 20 > 5) + u8::from(n % 20 > 12)).collect();
+    LabelMap::from_dense(grid(), &dense).unwrap()
+}
+
+fn segments() -> Vec<Segment> {
+    vec![Segment::new(1, "liver"), Segment::new(2, "spleen")]
+}
+
+/// All seeds, in a fixed order.
+pub fn seeds() -> &'static [Seed] {
+    static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(make);
+    &SEEDS
+}
+
+fn make() -> Vec<Seed> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seeds = Vec::new();
+    let stack = series(dir.path(), &mut seeds);
+    dicom(&mut seeds);
+    masks(dir.path(), &stack, &mut seeds);
+    volumes(dir.path(), &mut seeds);
+    own(dir.path(), &mut seeds);
+    seeds
+}
+
+fn plain(name: &str, kind: Kind, file: &str, bytes: Vec<u8>) -> Seed {
+    Seed { name: name.into(), kind, wrapper: Wrapper::Plain, bytes, file: file.into(), beside: Vec::new() }
+}
+
+/// A CT series as we write it: each of its slices alone and among the others.
+fn series(dir: &Path, seeds: &mut Vec<Seed>) -> DicomStack {
+    let folder = dir.join("ct");
+    fs::create_dir(&folder).unwrap();
+    let info = CtSeriesInfo {
+        patient_id: "PHANTOM-0001".into(),
+        series_description: "fuzz".into(),
+        series_number: 1,
+        body_part: "CHEST".into(),
+        seed: 1,
+        window: None,
+    };
+    let paths = write_ct_series(&folder, &volume(), &info).unwrap();
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    let files: Vec<(String, Vec<u8>)> = paths.iter().map(|p| (name(p), fs::read(p).unwrap())).collect();
+    seeds.push(plain("CT slice", Kind::File, "x.dcm", files[0].1.clone()));
+    seeds.push(Seed {
+        beside: files[1..].to_vec(),
+        ..plain("CT series", Kind::InSeries, &files[0].0, files[0].1.clone())
+    });
+    let (_, series) = io::open_volume(&folder, None, &JobContext::detached()).unwrap();
+    match series.source {
+        Some(VolumeSource::Dicom(stack)) => stack,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// One slice in every transfer syntax, and an enhanced image.
+fn dicom(seeds: &mut Vec<Seed>) {
+    let pixels: Vec<u8> = (0..DIMS[0] * DIMS[1]).flat_map(|n| ((n * 31) as u16).to_le_bytes()).collect();
+    let slice = Set::slice([DIMS[0] as u16, DIMS[1] as u16], 1, 16).bytes(PIXEL_DATA, b"OW", &pixels);
+    let mut add = |name: &str, bytes| seeds.push(plain(name, Kind::File, "x.dcm", bytes));
+    add("explicit", slice.file(EXPLICIT));
+    add("implicit", Set(transcode(&slice, false)).file(IMPLICIT));
+    add("big endian", Set(transcode(&slice, true)).file(BIG));
+    add("bare data set", slice.0.clone());
+    add("enhanced", enhanced().file(EXPLICIT));
+    add("tables", tables(&pixels).file(EXPLICIT));
+    let frames = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/frames");
+    let mut paths: Vec<_> = fs::read_dir(frames).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "dcm")) {
+        add(&path.file_stem().unwrap().to_string_lossy(), fs::read(path).unwrap());
+    }
+    let head = Set::new().file(DEFLATED);
+    let mut deflate = DeflateEncoder::new(head.clone(), Compression::best());
+    deflate.write_all(&slice.0).unwrap();
+    let bytes = deflate.finish().unwrap();
+    seeds.push(Seed { wrapper: Wrapper::Deflate(head.len()), ..plain("deflated", Kind::File, "x.dcm", bytes) });
+}
+
+/// Two frames with functional groups of their own and shared ones (PS3.3 C.7.6.16).
+fn enhanced() -> Set {
+    let place = |z: &str| {
+        let position = Set::new().text((0x0020, 0x0032), b"DS", z);
+        Set::new().sequence((0x0020, 0x9113), &[position])
+    };
+    let measures = Set::new().text((0x0028, 0x0030), b"DS", "0.7\\0.8").text((0x0018, 0x0050), b"DS", "2.5");
+    let orientation = Set::new().text((0x0020, 0x0037), b"DS", "1\\0\\0\\0\\1\\0");
+    let scale = Set::new().text((0x0028, 0x1052), b"DS", "-1024").text((0x0028, 0x1053), b"DS", "1");
+    let shared = Set::new()
+        .sequence((0x0028, 0x9110), &[measures])
+        .sequence((0x0020, 0x9116), &[orientation])
+        .sequence((0x0028, 0x9145), &[scale]);
+    let pixels: Vec<u8> = (0..2 * DIMS[0] * DIMS[1]).flat_map(|n| ((n * 31) as u16).to_le_bytes()).collect();
+    Set::slice([DIMS[0] as u16, DIMS[1] as u16], 2, 16)
+        .sequence((0x5200, 0x9229), &[shared])
+        .sequence((0x5200, 0x9230), &[place("0\\0\\0"), place("0\\0\\2.5")])
+        .bytes(PIXEL_DATA, b"OW", &pixels)
+}
+
+/// Look-up tables for values and for greys (PS3.3 C.11.1, C.11.2), pixel padding.
+fn tables(pixels: &[u8]) -> Set {
+    let words = |values: &[u16]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let table = Set::new().short((0x0028, 0x3002), b"US", &words(&[4, 0, 16])).short(
+        (0x0028, 0x3006),
+        b"US",
+        &words(&[1, 5, 9, 20]),
+    );
+    Set::slice([DIMS[0] as u16, DIMS[1] as u16], 1, 16)
+        .word((0x0028, 0x0120), 0)
+        .sequence((0x0028, 0x3000), std::slice::from_ref(&table))
+        .sequence((0x0028, 0x3010), &[table])
+        .bytes(PIXEL_DATA, b"OW", pixels)
+}
+
+fn masks(dir: &Path, stack: &DicomStack, seeds: &mut Vec<Seed>) {
+    for (name, file) in [("segmentation", "m.dcm"), ("mask NIfTI", "m.nii.gz"), ("mask NRRD", "m.seg.nrrd")] {
+        let path = dir.join(file);
+        io::save_mask(&path, &labels(), &segments(), Some(stack)).unwrap();
+        let wrapper = if file == "m.nii.gz" { Wrapper::Gzip } else { Wrapper::Plain };
+        seeds.push(Seed { wrapper, ..plain(name, Kind::File, file, fs::read(path).unwrap()) });
+    }
+    seeds.push(plain("structure set", Kind::File, "rs.dcm", structures().file(EXPLICIT)));
+    let folder = dir.join("stack");
+    io::save_mask(&folder, &labels(), &segments(), None).unwrap();
+    let png = fs::read(folder.join("0000.png")).unwrap();
+    seeds.push(Seed { wrapper: Wrapper::Png, ..plain("PNG", Kind::Picture, "0000.png", png) });
+    let mut jpeg = Vec::new();
+    let grey: Vec<u8> = (0..DIMS[0] * DIMS[1]).map(|n| if n % 20 > 9 { 250 } else { 3 }).collect();
+    image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
+        .encode(&grey, DIMS[0] as u32, DIMS[1] as u32, image::ExtendedColorType::L8)
+        .unwrap();
+    seeds.push(plain("JPEG", Kind::Picture, "0000.jpg", jpeg));
+}
+
+/// Two regions with a contour each (PS3.3 C.8.8.5, C.8.8.6).
+pub fn structures() -> Set {
+    let roi = |n: &str, name: &str| {
+        Set::new().text((0x3006, 0x0022), b"IS", n).text((0x3006, 0x0026), b"LO", name).text(
+            (0x3006, 0x0024),
+            b"UI",
+            "2.25.4",
+        )
+    };
+    let contour = |points: &str| {
+        Set::new().text((0x3006, 0x0042), b"CS", "CLOSED_PLANAR").text((0x3006, 0x0046), b"IS", "4").text(
+            (0x3006, 0x0050),
+            b"DS",
+            points,
+        )
+    };
+    let drawn = |n: &str, points: &str| {
+        Set::new().text((0x3006, 0x002A), b"IS", "255\\0\\0").sequence((0x3006, 0x0040), &[contour(points)]).text(
+            (0x3006, 0x0084),
+            b"IS",
+            n,
+        )
+    };
+    Set::new()
+        .text((0x0008, 0x0016), b"UI", "1.2.840.10008.5.1.4.1.1.481.3")
+        .text((0x0008, 0x0060), b"CS", "RTSTRUCT")
+        .sequence((0x3006, 0x0020), &[roi("1", "liver"), roi("2", "spleen")])
+        .sequence(
+            (0x3006, 0x0039),
+            &[
+                drawn("1", "-5\\5\\11\\4\\5\\11\\4\\12\\11\\-5\\12\\11"),
+                drawn("2", "-3\\6\\13.5\\2\\6\\13.5\\2\\10\\13.5\\-3\\10\\13.5"),
+            ],
+        )
+}
+
+fn volumes(dir: &Path, seeds: &mut Vec<Seed>) {
+    for (file, wrapper) in [("v.nii", Wrapper::Plain), ("v.nii.gz", Wrapper::Gzip), ("v.nrrd", Wrapper::Plain)] {
+        let path = dir.join(file);
+        io::save_volume(&path, &volume()).unwrap();
+        seeds.push(Seed { wrapper, ..plain(file, Kind::File, file, fs::read(path).unwrap()) });
+    }
+    let head = |rest: &str| {
+        format!(
+            "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 20 18 3\nspace directions: (0.7,0,0) \
+             (0,0.8,0) (0,0,2.5)\nspace origin: (-7,3,11)\nendian: little\n{rest}\n"
+        )
+    };
+    let samples: Vec<u8> = volume().hu().iter().flat_map(|v| v.to_le_bytes()).collect();
+    let hex: String = samples.iter().map(|b| format!("{b:02x}")).collect();
+    let text: String = volume().hu().iter().map(|v| format!("{v} ")).collect();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&samples).unwrap();
+    let packed = gzip.finish().unwrap();
+    for (name, encoding, data) in [
+        ("raw", "raw", &samples[..]),
+        ("hex", "hex", hex.as_bytes()),
+        ("text", "ascii", text.as_bytes()),
+        ("gzip", "gzip", &packed),
+    ] {
+        let bytes = [head(&format!("encoding: {encoding}\n")).as_bytes(), data].concat();
+        seeds.push(plain(&format!("NRRD {name}"), Kind::File, "v.nrrd", bytes));
+    }
+    let detached = head("encoding: raw\ndata file: v.raw\n").into_bytes();
+    let beside = vec![("v.raw".to_owned(), samples)];
+    seeds.push(Seed { beside, ..plain("NRRD detached", Kind::File, "v.nhdr", detached) });
+}
+
+/// Files of the program's own.
+fn own(dir: &Path, seeds: &mut Vec<Seed>) {
+    let layer = Layer {
+        id: LayerId(3),
+        name: "Layer".into(),
+        labels: labels(),
+        segments: segments(),
+        origin: Origin::Human,
+        visible: true,
+        reviewed: false,
+    };
+    let fingerprint = Fingerprint::of(&volume());
+    let project = dir.join("case.maskwright");
+    let data = ProjectData {
+        name: "Case 1".into(),
+        source: None,
+        fingerprint: fingerprint.clone(),
+        layers: vec![layer.clone()],
+        view: ViewState::default(),
+    };
+    io::save_project(&project, &data, Some(&volume())).unwrap();
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(&project)
+        .unwrap()
+        .map(|e| e.unwrap())
+        .map(|e| (e.file_name().to_string_lossy().into_owned(), fs::read(e.path()).unwrap()))
+        .collect();
+    files.sort();
+    for (file, bytes) in &files {
+        let beside = files.iter().filter(|(name, _)| name != file).cloned().collect();
+        seeds.push(Seed { beside, ..plain(&format!("project {file}"), Kind::Project, file, bytes.clone()) });
+    }
+    let head = JournalHead {
+        name: "Case 1".into(),
+        source: Some(VolumeSource::Nifti("/data/ct.nii.gz".into())),
+        project: None,
+        fingerprint,
+        layers: vec![layer.clone()],
+    };
+    let journal = Journal::start(&dir.join("journal"), head).unwrap();
+    journal.record(JournalEntry::edit(layer.id, &layer.labels, &[0, 1]));
+    journal.record(JournalEntry::describe(&layer));
+    journal.record(JournalEntry::put(&Layer { id: LayerId(4), ..layer }));
+    journal.record(JournalEntry::remove(LayerId(3)));
+    assert!(journal.flush(Duration::from_secs(60)));
+    drop(journal);
+    let bytes = fs::read(dir.join("journal/journal.mwj")).unwrap();
+    seeds.push(Seed { wrapper: Wrapper::Journal, ..plain("journal", Kind::Journal, "journal.mwj", bytes) });
+    let recipe = include_str!("../../../models/lung-left-right.ron");
+    seeds.push(plain("recipe", Kind::Recipe, "x.ron", recipe.as_bytes().to_vec()));
+    let mut state = StateDict::new();
+    for name in ["enc.0.conv1.weight", "enc.0.bn1.running_mean", "head.bias"] {
+        state.insert(name.into(), HostTensor { shape: vec![2, 3], values: vec![0.5; 6] });
+    }
+    let metadata = BTreeMap::from([("maskwright".to_owned(), "{\"recipe\":\"x\"}".to_owned())]);
+    seeds.push(plain("safetensors", Kind::Weights, "w.safetensors", save_weights(&state, &metadata).unwrap()));
+    let torch = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle/unet_nobn_3class.pth");
+    seeds.push(plain("PyTorch", Kind::Weights, "w.pth", fs::read(torch).unwrap()));
+    let declared =
+        br#"{"labels": {"background": 0, "liver": 1, "both": [1, 2]}, "numTraining": 1, "file_ending": ".nii.gz"}"#;
+    let case = |file: &str| fs::read(dir.join(file)).unwrap();
+    let beside = vec![
+        ("imagesTr/a_0000.nii.gz".to_owned(), case("v.nii.gz")),
+        ("labelsTr/a.nii.gz".to_owned(), case("m.nii.gz")),
+    ];
+    seeds.push(Seed { beside, ..plain("dataset.json", Kind::Declaration, "dataset.json", declared.to_vec()) });
+}
