@@ -228,8 +228,8 @@ fn choose<'s>(found: &'s Scan, path: &Path, label: Option<&str>) -> Result<&'s S
         let all_of_it = if first.resampled.is_some() { " All of it opens with --resample." } else { "" };
         return Err(IoError::PartOnly { path, reason: format!("{}{all_of_it}", finding.text), known: labels() });
     }
-    // What is certainly no CT does not compete.
-    if all.iter().filter(|s| s.may_be_ct() == first.may_be_ct()).count() > 1 {
+    // What is certainly no CT does not compete, and neither does a copy.
+    if all.iter().filter(|s| s.may_be_ct() == first.may_be_ct() && !s.is_copy()).count() > 1 {
         return Err(IoError::SeveralSeries { path, known: labels() });
     }
     Ok(first)

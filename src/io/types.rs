@@ -2,6 +2,7 @@
 
 use crate::core::{Geometry, Window};
 use crate::io::image_stack::Pictures;
+use crate::io::scan::COPY;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,11 @@ impl Series {
     /// CT with a usable grid.
     pub fn can_open(&self) -> bool {
         self.geometry.is_some() && self.source.is_some()
+    }
+
+    /// A file that holds the image of a DICOM series beside it.
+    pub fn is_copy(&self) -> bool {
+        self.findings.iter().any(|f| f.code == COPY)
     }
 
     /// The series as it opens on its regular grid; `None` when none is offered.

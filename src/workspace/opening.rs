@@ -50,7 +50,12 @@ impl Workspace {
             .enumerate()
             .flat_map(|(p, patient)| {
                 patient.studies.iter().enumerate().flat_map(move |(s, study)| {
-                    study.series.iter().enumerate().filter(|(_, x)| x.can_open_somehow()).map(move |(n, _)| (p, s, n))
+                    study
+                        .series
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, x)| x.can_open_somehow() && !x.is_copy())
+                        .map(move |(n, _)| (p, s, n))
                 })
             })
             .collect();
@@ -266,7 +271,7 @@ fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
 
 /// When all that can be opened are parts of one series: its largest part, which brings the offer to open the whole.
 fn parts_of_one(scan: &Scan) -> Option<Series> {
-    let parts: Vec<&Series> = scan.series().filter(|s| s.can_open_somehow()).collect();
+    let parts: Vec<&Series> = scan.series().filter(|s| s.can_open_somehow() && !s.is_copy()).collect();
     let whole = parts.first()?.resampled.as_ref()?;
     let same = |s: &&Series| s.resampled.as_ref().is_some_and(|r| Arc::ptr_eq(r, whole));
     parts.iter().all(same).then(|| parts.into_iter().max_by_key(|s| s.slices).cloned())?

@@ -4,6 +4,7 @@
 //! each mask belongs to. Reads headers, and of volume files only as much as tells an image from a mask.
 
 mod attach;
+mod copies;
 mod pictures;
 mod stems;
 mod volumes;
@@ -64,6 +65,8 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
     }
     result.findings.extend(broken.into_iter().map(|b| b.1));
     volumes::add_series(&mut result, &files);
+    copies::join(&mut result, ctx);
+    stop(ctx)?;
     attach::volume_masks(&mut result, &files);
     attach::organ_folders(&mut result, walked.organs);
     pictures::attach(&mut result, walked.pictures);
@@ -147,6 +150,8 @@ fn others(files: &[PathBuf]) -> Finding {
         file: files.first().filter(|_| files.len() == 1).cloned(),
     }
 }
+
+pub(in crate::io) use copies::COPY;
 
 #[cfg(test)]
 pub(super) use pictures::attach as attach_pictures;

@@ -231,3 +231,28 @@ fn projects_are_named_and_not_searched() {
         assert_eq!(found.series().count(), 0);
     }
 }
+
+#[test]
+fn a_volume_file_of_a_series_is_its_copy_and_no_second_patient() {
+    let dir = tempfile::tempdir().unwrap();
+    write_ct(&dir.path().join("dicom"));
+    fs::create_dir_all(dir.path().join("nifti")).unwrap();
+    save_nifti_volume(&dir.path().join("nifti/CT_image.nii.gz"), &ct(DIMS)).unwrap();
+    save_nifti_volume(&dir.path().join("nifti/MR_image.nii.gz"), &ct([9, 9, 9])).unwrap();
+    save_nifti_labels(&dir.path().join("nifti/CT_mask.nii.gz"), &mask(DIMS), &organ()).unwrap();
+    let found = look_at(dir.path());
+    assert_eq!(found.patients.len(), 1);
+    let series: Vec<(&str, bool)> = found.series().map(|s| (s.label.as_str(), s.is_copy())).collect();
+    assert_eq!(series, [("CT 1", false), ("CT_image.nii.gz", true), ("MR_image.nii.gz", false)]);
+    // The mask stays with the file it lies beside.
+    assert_eq!(found.series().map(mask_names).collect::<Vec<_>>(), [vec![], vec!["CT_mask"], vec![]]);
+    // The DICOM series is what a folder opens as.
+    let (_, opened) = open_volume(dir.path(), None, &JobContext::detached()).unwrap();
+    assert_eq!(opened.label, "CT 1");
+    // One voxel in the middle differs: another image.
+    let mut hu = ct(DIMS).hu().to_vec();
+    hu[DIMS[0] * DIMS[1] * 3] += 1;
+    save_nifti_volume(&dir.path().join("nifti/CT_image.nii.gz"), &Volume::new(grid(DIMS), hu).unwrap()).unwrap();
+    let found = look_at(dir.path());
+    assert_eq!((found.patients.len(), found.series().filter(|s| s.is_copy()).count()), (2, 0));
+}
