@@ -2,7 +2,7 @@
 """How long Maskwright and other programs take to open a CT series, side by side in one run.
 
     opening.py make DIR [--slices 300]       writes the same series as raw, RLE, JPEG-LS and JPEG 2000 files
-    opening.py time DIR --program MASKWRIGHT [--runs 3] [--json FILE]
+    opening.py time DIR [--program MASKWRIGHT] [--runs 3] [--json FILE]
 
 Opening is: find the files of a folder, put the slices in order, decode them all, apply the rescale. Each reader gives
 one volume of Hounsfield units, and all of them must be equal. Wall time is what a person waits; CPU time is that of all
@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from common import program
 
 SYNTAXES = ("raw", "rle", "jls", "j2k")
 EDGE = 512
@@ -165,9 +167,9 @@ def present() -> dict:
     return found
 
 
-def of_program(program: str, folder: Path) -> dict:
+def of_program(binary: Path, folder: Path) -> dict:
     """Wall and CPU seconds of opening by syntax, from the program's own measurement: scan and whole series."""
-    command = [program, "bench", "load", "--data", str(folder), "--json"]
+    command = [str(binary), "bench", "load", "--data", str(folder), "--json"]
     document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     figures = {figure["case"]: figure for figure in document["figures"]}
     if document["machine"]["build"] != "release":
@@ -180,11 +182,11 @@ def of_program(program: str, folder: Path) -> dict:
     return spent
 
 
-def compare(folder: Path, program: str | None, runs: int) -> list:
+def compare(folder: Path, binary: Path, runs: int) -> list:
     import numpy as np
 
     rows, readers = [], present()
-    ours = of_program(program, folder) if program else {}
+    ours = of_program(binary, folder)
     truth = None
     for name in (n for n in SYNTAXES if (folder / n).is_dir()):
         if name in ours:
@@ -217,14 +219,14 @@ def main() -> int:
     maker.add_argument("--slices", type=int, default=300)
     timer = commands.add_parser("time")
     timer.add_argument("folder", type=Path)
-    timer.add_argument("--program", help="the maskwright binary, a release build")
+    timer.add_argument("--program", help="the maskwright binary, a release build; else the newest build of this checkout")
     timer.add_argument("--runs", type=int, default=3)
     timer.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "make":
         make(arguments.folder, arguments.slices)
         return 0
-    rows = compare(arguments.folder, arguments.program, arguments.runs)
+    rows = compare(arguments.folder, program(arguments.program), arguments.runs)
     print(f"{'syntax':8}{'reader':12}{'wall s':>9}{'CPU s':>9}  note")
     for name, reader, wall, cpu, note in rows:
         cells = [f"{v:9.3f}" if v < float("inf") else f"{'-':>9}" for v in (wall, cpu)]

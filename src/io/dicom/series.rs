@@ -128,12 +128,14 @@ fn decode(
 
 /// Zeros for so many samples.
 fn room(voxels: usize) -> Result<Vec<i16>, DicomError> {
-    let mut hu = Vec::new();
-    if voxels > MAX_VOXELS || hu.try_reserve_exact(voxels).is_err() {
+    // Only asked for here, where it can be refused. Fresh zeros then come from the system page by page as slices are
+    // decoded into them, so that the first slice does not wait for all pages.
+    let mut probe = Vec::<i16>::new();
+    if voxels > MAX_VOXELS || std::hint::black_box(&mut probe).try_reserve_exact(voxels).is_err() {
         return Err(DicomError::Series { reason: format!("its {voxels} voxels do not fit into memory") });
     }
-    hu.resize(voxels, 0i16);
-    Ok(hu)
+    drop(probe);
+    Ok(vec![0; voxels])
 }
 
 /// Fills slices in parallel, the middle one first: a viewer opens on it.
