@@ -181,7 +181,7 @@ pub(super) fn flood(open: &BitGrid, seed: [usize; 3], plane: bool, watch: &dyn W
     let mut steps = 0usize;
     while let Some([i, j, k]) = waiting.pop() {
         steps += 1;
-        if steps % 65536 == 0 && watch.cancelled() {
+        if steps.is_multiple_of(65536) && watch.cancelled() {
             return Err(EditError::Cancelled);
         }
         if reached.row(j, k)[i / 64] >> (i % 64) & 1 == 1 {

@@ -112,6 +112,9 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    /// Label of the n-th part afterwards.
+    type Labelled<'a> = Box<dyn Fn(usize) -> u8 + 'a>;
+
     /// Parts of label 1 by spreading, in the order of their first voxel.
     fn parts(map: &LabelMap, dims: [usize; 3], corners: bool, slice: Option<(usize, usize)>) -> Vec<Vec<[usize; 3]>> {
         let here = |v: &[usize; 3]| at(map, *v) == 1 && slice.is_none_or(|(a, n)| v[a] == n);
@@ -165,7 +168,7 @@ mod tests {
             want.sort_by_key(|p| std::cmp::Reverse(p.len()));
             let chosen = (next(&mut state) % want.len() as u64) as usize;
             let seed = want[chosen][want[chosen].len() / 2];
-            let cases: Vec<(Islands, Box<dyn Fn(usize) -> u8>)> = vec![
+            let cases: Vec<(Islands, Labelled<'_>)> = vec![
                 (Islands::KeepLargest, Box::new(|n| u8::from(n == 0))),
                 (Islands::RemoveSmaller { voxels: 9 }, Box::new(|n| u8::from(want[n].len() >= 9))),
                 (Islands::KeepAt(seed), Box::new(|n| u8::from(n == chosen))),

@@ -30,7 +30,7 @@ pub(super) fn repaint(
                 return None;
             }
             let count = done.fetch_add(1, Ordering::Relaxed);
-            if count % 512 == 0 {
+            if count.is_multiple_of(512) {
                 watch.progress(count as f32 / bricks.len() as f32);
             }
             let clipped = clipped(map.brick_box(index), region);

@@ -47,7 +47,7 @@ pub fn blobs(geometry: Geometry, seed: u64) -> LabelMap {
         }
     }
     for label in &mut labels {
-        if next(&mut state) % 23 == 0 {
+        if next(&mut state).is_multiple_of(23) {
             *label = (next(&mut state) % 3) as u8;
         }
     }

@@ -339,7 +339,9 @@ fn target_in(document: &Document, rules: &EditRules) -> Result<Target, String> {
     if let Over::Segment(over) = rules.over
         && layer.segment(over).is_none()
     {
-        return Err("The segment that may be painted over is not in this layer: choose another under Edit.".into());
+        return Err(
+            "The segment that may be painted over is not in this layer: choose another in the Edit mask tab.".into()
+        );
     }
     let hu = match (&document.case.volume, rules.hu_only) {
         (_, false) => None,
@@ -349,7 +351,7 @@ fn target_in(document: &Document, rules: &EditRules) -> Result<Target, String> {
     let inside = match rules.inside {
         None => None,
         Some((id, label)) => {
-            let missing = "The segment to stay inside of is not in this case: choose another under Edit.";
+            let missing = "The segment to stay inside of is not in this case: choose another in the Edit mask tab.";
             let layer = document.case.layer(id).ok_or(missing)?;
             Some((layer.labels.clone(), label))
         }
