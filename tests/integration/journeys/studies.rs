@@ -97,7 +97,7 @@ fn each_recipe_is_its_study() {
     );
     says("lung-pathology", &["AdamW", "accumulate:8", "lr:0.01", "epochs:40", "probability:0.8", "DiceCrossEntropy"]);
     says("liver-chaos", &["base_width:8", "dropout:0.2", "Divide", "1400", "lr:1e-5", "shuffle:false", "epochs:400"]);
-    says("lung-three-class", &["size:256", "batch_size:16", "epochs:10", "patience:Some(5)"]);
+    says("lung-three-class", &["size:256", "batch_size:16", "epochs:10", "patience:5"]);
     let mut chaos = Recipe::load("liver-chaos").unwrap();
     for loss in ["loss=Bce", "loss=Dice", "loss=Iou"] {
         apply_override(&mut chaos, loss).unwrap();
