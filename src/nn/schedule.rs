@@ -39,7 +39,7 @@ impl ScheduleConfig {
             Self::Constant => None,
             Self::Step { every, factor } => (every == 0 || !(factor > 0.0 && factor <= 1.0))
                 .then(|| "schedule.Step: every is at least 1, factor above 0 and at most 1".into()),
-            Self::Cosine { warm_up, lowest } => (!share(lowest) || !(warm_up >= 0.0 && warm_up < epochs as f64))
+            Self::Cosine { warm_up, lowest } => (!(share(lowest) && warm_up >= 0.0 && warm_up < epochs as f64))
                 .then(|| format!("schedule.Cosine: lowest lies in 0 to 1, warm_up in 0 to less than {epochs} epochs")),
             Self::Polynomial { power } => {
                 (!(power.is_finite() && power > 0.0)).then(|| "schedule.Polynomial: power must be above 0".into())

@@ -399,12 +399,15 @@ mod tests {
     #[test]
     fn mistakes_are_found_with_their_place() {
         let text = BUILT_IN[0].1;
-        let typo = text.replacen("batch_size", "bach_size", 1);
-        let error = Recipe::parse(&typo, Path::new("my.ron")).unwrap_err().to_string();
-        assert!(error.contains("my.ron") && error.contains("line") && error.contains("bach_size"), "{error}");
+        for (field, typo) in
+            [("batch_size", "bach_size"), ("base_width", "base_with"), ("smooth", "smoth"), ("flip_lr", "flip")]
+        {
+            let error = Recipe::parse(&text.replacen(field, typo, 1), Path::new("my.ron")).unwrap_err().to_string();
+            assert!(error.contains("my.ron") && error.contains("line") && error.contains(typo), "{error}");
+        }
         let good = Recipe::load("demo").unwrap();
         type Change = fn(&mut Recipe);
-        let changes: [(&str, Change); 8] = [
+        let changes: [(&str, Change); 16] = [
             ("size", |r| r.preprocessing.size = 65),
             ("lr", |r| r.optimizer.lr = 0.0),
             ("loss", |r| r.loss = LossConfig::CrossEntropy(Default::default())),
@@ -412,6 +415,16 @@ mod tests {
             ("batch_size", |r| r.batch_size = 0),
             ("split", |r| r.split = SplitConfig::Patients { validation: 0.5, test: 0.5 }),
             ("window", |r| r.preprocessing.intensity = Intensity::Window { low: 1.0, high: 1.0 }),
+            ("accumulate", |r| r.accumulate = 0),
+            ("clip", |r| r.clip = Some(ClipConfig::Norm(0.0))),
+            ("ema", |r| r.ema = Some(1.0)),
+            ("encoder", |r| r.encoder.frozen_epochs = 1),
+            ("data.ignore", |r| r.data.ignore = Some(ClassSource::Any)),
+            ("schedule", |r| r.schedule = ScheduleConfig::Cosine { warm_up: 16.0, lowest: 0.0 }),
+            ("augmentation.crop", |r| {
+                r.augmentation.crop = Some(crate::train::CropConfig { size: 63, foreground: 0.0 });
+            }),
+            ("split.KFold", |r| r.split = SplitConfig::KFold { folds: 3, fold: 4, validation: 0.1 }),
             ("dropout", |r| {
                 r.network = NetworkConfig::UNet(UNetConfig { dropout: 1.0, ..UNetConfig::new(4, 2) });
             }),

@@ -71,12 +71,20 @@ pub(super) fn cases(root: &Path, layout: Layout, ctx: &JobContext<()>) -> Result
         };
         if let Some((source, masks)) = read {
             let name = folder_name(folder);
-            cases.push(DatasetCase { patient: name.clone(), name, source, masks, label_names: Vec::new() });
+            cases.push(DatasetCase { patient: name.clone(), name, source, masks, label_names: label_names(layout) });
         }
         ctx.progress.step();
         ctx.wake();
     }
     Ok(cases)
+}
+
+/// What the numbers in the masks mean where the layout fixes it.
+fn label_names(layout: Layout) -> Vec<(u32, String)> {
+    match layout {
+        Layout::Lungs => vec![(1, "left lung".into()), (2, "right lung".into())],
+        _ => Vec::new(),
+    }
 }
 
 type Found = Option<(VolumeSource, Vec<MaskSource>)>;

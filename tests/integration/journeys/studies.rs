@@ -34,14 +34,14 @@ fn study(recipe: &str, kind: &str, layout: &str, patients: usize, sets: &[&str])
     assert!(out.is_file());
 }
 
-/// The first image of a data set.
+/// An image of a data set: a patient's folder, or a slice where all patients share one.
 fn image(data: &Path) -> std::path::PathBuf {
-    let names = ["PATIENT_DICOM", "DICOM_anon", "ct", "images"];
-    super::program::tree(data)
-        .into_iter()
-        .find(|p| p.file_name().is_some_and(|n| names.iter().any(|m| n == *m)))
-        .map(|p| data.join(p))
-        .unwrap()
+    let names = ["PATIENT_DICOM", "DICOM_anon", "ct"];
+    let is_image = |p: &Path| {
+        let slice = p.starts_with("images") && p.extension().is_some_and(|e| e == "dcm");
+        slice || p.file_name().is_some_and(|n| names.iter().any(|m| n == *m))
+    };
+    super::program::tree(data).into_iter().find(|p| is_image(p)).map(|p| data.join(p)).unwrap()
 }
 
 const UNET: [&str; 3] = ["network.UNet.base_width=4", "network.UNet.depth=2", "preprocessing.size=32"];
@@ -96,11 +96,8 @@ fn each_recipe_is_its_study() {
         &["Selu", "LeCun", "lr:0.0001", "batch_size:100", "epochs:1000", "LeaveOneOut", "validation:0.05"],
     );
     says("lung-pathology", &["AdamW", "accumulate:8", "lr:0.01", "epochs:40", "probability:0.8", "DiceCrossEntropy"]);
-    says(
-        "liver-chaos",
-        &["base_width:8", "dropout:0.2", "Divide", "1400", "lr:0.00001", "shuffle:false", "epochs:400"],
-    );
-    says("lung-three-class", &["size:256", "batch_size:16", "epochs:10", "patience:Some(5)"]);
+    says("liver-chaos", &["base_width:8", "dropout:0.2", "Divide", "1400", "lr:1e-5", "shuffle:false", "epochs:400"]);
+    says("lung-three-class", &["size:256", "batch_size:16", "epochs:10", "patience:5"]);
     let mut chaos = Recipe::load("liver-chaos").unwrap();
     for loss in ["loss=Bce", "loss=Dice", "loss=Iou"] {
         apply_override(&mut chaos, loss).unwrap();
