@@ -16,6 +16,14 @@ pub fn is_plausible(unpacked: u64, stored: u64) -> bool {
     unpacked <= FREE || unpacked / MOST_RATIO <= stored
 }
 
+/// Masks of so many voxels may lie in a file as small as it likes: a single organ packs a thousandfold.
+const MASK_VOXELS: u64 = 512 * 512 * 1792;
+
+/// Whether a file of `stored` bytes may hold a mask on a grid of so many voxels.
+pub fn is_plausible_mask(voxels: u64, stored: u64) -> bool {
+    voxels <= MASK_VOXELS || is_plausible(voxels, stored)
+}
+
 /// Opens a file that has an end: a pipe or a device would block, or never stop giving.
 ///
 /// # Errors
@@ -67,6 +75,7 @@ mod tests {
         assert!(is_plausible(1 << 30, 16 << 20));
         assert!(!is_plausible(1 << 30, 15 << 20));
         assert!(!is_plausible(u64::MAX, 1 << 40));
+        assert!(is_plausible_mask(512 * 512 * 1500, 0) && !is_plausible_mask(1 << 31, 1 << 20));
     }
 
     #[test]

@@ -151,17 +151,43 @@ pub(super) struct Painter {
     geometry: Geometry,
     /// By label.
     maps: Vec<Option<LabelMap>>,
+    /// Bricks of all maps, and how many they may become.
+    bricks: usize,
+    most: usize,
 }
+
+/// Why a file is refused whose segments make a painter overfull.
+pub(super) const OVERFULL: &str = "its segments overlap more often than can be held";
+
+/// Bricks that any segments may take together (256 MiB)…
+const FREE_BRICKS: usize = 1 << 16;
+/// …or this many times those of the grid: so often can segments overlap everywhere.
+const MOST_OVERLAP: usize = 4;
 
 impl Painter {
     pub fn new(geometry: Geometry) -> Self {
-        Self { geometry, maps: vec![None; 256] }
+        let grid = LabelMap::empty(geometry).brick_count();
+        Self { geometry, maps: vec![None; 256], bricks: 0, most: (MOST_OVERLAP * grid).max(FREE_BRICKS) }
     }
 
-    /// Adds a voxel of the grid to a segment.
+    /// Adds a voxel of the grid to a segment; nothing once [`Self::is_overfull`].
     pub fn paint(&mut self, voxel: [usize; 3], label: LabelId) {
         let geometry = self.geometry;
-        self.maps[usize::from(label)].get_or_insert_with(|| LabelMap::empty(geometry)).set(voxel, label);
+        let map = self.maps[usize::from(label)].get_or_insert_with(|| LabelMap::empty(geometry));
+        let index = map.brick_of(voxel);
+        if map.brick(index).is_none() {
+            if self.bricks >= self.most {
+                self.most = 0;
+                return;
+            }
+            self.bricks += 1;
+        }
+        map.brick_mut(index)[LabelMap::offset_in_brick(voxel)] = label;
+    }
+
+    /// Whether the segments overlap so often that they cannot be held; what was painted is then not all.
+    pub fn is_overfull(&self) -> bool {
+        self.most == 0
     }
 
     /// Whether nothing was painted.
@@ -222,6 +248,20 @@ mod tests {
         let names = ["liver", "tumour", "vessel", "spleen", "empty"];
         let segments = (1..=5).map(|id| Segment::new(id, names[usize::from(id) - 1])).collect();
         painter.finish(segments, Severity::Note, Vec::new())
+    }
+
+    #[test]
+    fn segments_that_fill_everything_again_and_again_are_noticed() {
+        let grid = Geometry::axis_aligned([40, 3, 2], DVec3::ONE, DVec3::ZERO).unwrap();
+        let mut painter = Painter { most: 4, ..Painter::new(grid) };
+        for (label, voxel) in [(1, [0, 0, 0]), (1, [1, 0, 0]), (2, [0, 0, 0]), (3, [0, 0, 0]), (3, [39, 0, 0])] {
+            painter.paint(voxel, label);
+            assert!(!painter.is_overfull());
+        }
+        painter.paint([5, 0, 0], 4);
+        assert!(painter.is_overfull());
+        painter.paint([39, 0, 0], 4);
+        assert_eq!(painter.bricks, 4);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Nothing here trusts a header: memory grows with the bytes that really arrive.
 
 use crate::core::{Geometry, Volume};
-use crate::io::bounds::is_plausible;
+use crate::io::bounds::{is_plausible, is_plausible_mask};
 use crate::io::numbers::Numbers;
 use crate::io::types::{Finding, LoadEvent, Severity};
 use crate::jobs::JobContext;
@@ -16,8 +16,6 @@ use std::sync::Arc;
 const MAX_AXIS: usize = 32_767;
 /// Most voxels that are read (4 GiB of samples in memory).
 const MAX_VOXELS: u64 = 1 << 31;
-/// Masks of so many voxels may be as small as they like: a single organ packs a thousandfold.
-const MASK_VOXELS: u64 = 512 * 512 * 1792;
 /// DEFLATE cannot pack more than 1032 bytes into one (RFC 1951: 258 bytes for two bits).
 pub(super) const MAX_INFLATE: u64 = 1032;
 const CHUNK: usize = 1 << 20;
@@ -179,7 +177,7 @@ impl Samples {
     /// [`SampleError::Ratio`].
     pub fn check_ratio(&self) -> Result<(), SampleError> {
         let voxels = self.dims.iter().product::<usize>() as u64;
-        if voxels > MASK_VOXELS && !is_plausible(voxels, self.stored) {
+        if !is_plausible_mask(voxels, self.stored) {
             return Err(SampleError::Ratio { unpacked: voxels, stored: self.stored });
         }
         Ok(())

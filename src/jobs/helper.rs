@@ -54,7 +54,7 @@ impl Helpers {
     pub fn ask(&self, request: Vec<Vec<u8>>, longest: u64, patience: Duration) -> Result<Vec<u8>, HelperError> {
         let request = Request { parts: request.into(), longest };
         loop {
-            let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let waiting = self.waiting();
             let fresh = waiting.is_none();
             let helper = match waiting {
                 Some(helper) => helper,
@@ -76,6 +76,12 @@ impl Helpers {
                 Answer::Gone | Answer::Ended => return Err(HelperError::Ended),
             }
         }
+    }
+
+    /// A helper that waits, and still lives: the system may have ended one that did nothing wrong.
+    fn waiting(&self) -> Option<Helper> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| idle.pop()).find(Helper::is_alive)
     }
 
     fn start(&self) -> Result<Helper, HelperError> {
@@ -132,6 +138,10 @@ impl Helper {
         let process = Ending(child.clone());
         std::thread::Builder::new().name(argument.into()).spawn(move || talk.run(&received, &answered, process))?;
         Ok(Self { requests, answers, child })
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait(), Ok(None))
     }
 
     fn ask(&self, request: Request, patience: Duration) -> Answer {
@@ -268,6 +278,12 @@ mod tests {
         assert_eq!(first[..4], *b"abcd");
         assert_eq!(ask(&helpers, LONG).unwrap(), first);
         assert_eq!(helpers.idle.lock().unwrap().len(), 1);
+        // Ended from outside while it waited: the next request gets another.
+        helpers.idle.lock().unwrap()[0].child.lock().unwrap().kill().unwrap();
+        while helpers.idle.lock().unwrap()[0].is_alive() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_ne!(ask(&helpers, LONG).unwrap(), first);
     }
 
     #[test]

@@ -13,3 +13,4 @@ mod mutate;
 mod other_bombs;
 mod packed;
 mod seeds;
+mod workers;

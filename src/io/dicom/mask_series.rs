@@ -7,7 +7,7 @@ use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::spacing::SAME_POSITION_MM;
 use crate::core::Segment;
-use crate::io::mask::Painter;
+use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{DicomStack, Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
@@ -65,6 +65,9 @@ pub fn load_dicom_masks<E: Send, L: Lattice + ?Sized>(
                 }
             }
             outside += usize::from(beyond);
+            if painter.is_overfull() {
+                return Err(DicomError::refused(&header.path, OVERFULL));
+            }
             ctx.progress.step();
         }
     }

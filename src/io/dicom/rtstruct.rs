@@ -8,7 +8,7 @@ use super::guard::with_header;
 use super::lattice::Lattice;
 use super::raster::Raster;
 use crate::core::Segment;
-use crate::io::mask::Painter;
+use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use dicom_dictionary_std::tags;
@@ -83,6 +83,7 @@ fn read<E, L: Lattice + ?Sized>(
     for item in contours {
         drawn.entry(item.integer(tags::REFERENCED_ROI_NUMBER)).or_default().push(item);
     }
+    let dims = reference.index_grid().dims();
     ctx.progress.say("Filling contours");
     ctx.progress.set(0, rois.len() as u64);
     for roi in rois {
@@ -105,9 +106,16 @@ fn read<E, L: Lattice + ?Sized>(
             let mut skip = |reason| {
                 *skipped.entry(reason).or_default().entry(segment.name.clone()).or_default() += 1;
             };
-            for (plane, raster) in rasters(item, reference, ctx, &mut skip)? {
+            for (plane, polygons) in polygons(item, reference, ctx, &mut skip)? {
+                // One plane at a time: a contour on each plane of a large volume must not take as much as the volume.
+                let [a, b] = plane.across();
+                let mut raster = Raster::new(dims[a], dims[b]);
+                polygons.iter().for_each(|polygon| raster.toggle(polygon));
                 raster.for_each_inside(|u, v| painter.paint(plane.voxel(u, v), id));
             }
+        }
+        if painter.is_overfull() {
+            return Err(DicomError::refused(path, OVERFULL));
         }
         segments.push(segment);
         ctx.progress.step();
@@ -168,15 +176,16 @@ impl VoxelPlane {
     }
 }
 
-fn rasters<E, L: Lattice + ?Sized>(
+/// The closed contours of a region in voxel coordinates, plane by plane.
+fn polygons<E, L: Lattice + ?Sized>(
     item: &DataSet<'_>,
     reference: &L,
     ctx: &JobContext<E>,
     skip: &mut impl FnMut(Reason),
-) -> Result<BTreeMap<VoxelPlane, Raster>, DicomError> {
+) -> Result<BTreeMap<VoxelPlane, Vec<Vec<DVec2>>>, DicomError> {
     let dims = reference.index_grid().dims();
     let index = reference.index_map();
-    let mut planes: BTreeMap<VoxelPlane, Raster> = BTreeMap::new();
+    let mut planes: BTreeMap<VoxelPlane, Vec<Vec<DVec2>>> = BTreeMap::new();
     for contour in item.items(tags::CONTOUR_SEQUENCE) {
         if ctx.is_cancelled() {
             return Err(DicomError::Cancelled);
@@ -194,7 +203,7 @@ fn rasters<E, L: Lattice + ?Sized>(
             Ok(plane) => {
                 let [a, b] = plane.across();
                 let polygon: Vec<DVec2> = points.iter().map(|p| DVec2::new(p[a], p[b])).collect();
-                planes.entry(plane).or_insert_with(|| Raster::new(dims[a], dims[b])).toggle(&polygon);
+                planes.entry(plane).or_default().push(polygon);
             }
             Err(reason) => skip(reason),
         }

@@ -9,7 +9,7 @@ use super::guard::with_header;
 use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::seg_plan::{Plan, Type};
-use crate::io::mask::Painter;
+use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
 use std::path::Path;
@@ -46,6 +46,9 @@ pub fn load_seg<E, L: Lattice + ?Sized>(
             return Err(DicomError::Cancelled);
         }
         read_frame(path, (&file, frame), &plan, reference, &mut painter, &mut left)?;
+        if painter.is_overfull() {
+            return Err(DicomError::refused(path, OVERFULL));
+        }
         ctx.progress.step();
     }
     if left.outside > 0 && painter.is_blank() {

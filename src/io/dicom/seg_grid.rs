@@ -6,6 +6,7 @@ use super::guard::with_header;
 use super::header::{FramePlace, functional_group};
 use super::spacing::SAME_POSITION_MM;
 use crate::core::Geometry;
+use crate::io::bounds::is_plausible_mask;
 use crate::io::samples::checked_dims;
 use dicom_dictionary_std::tags;
 use glam::{DAffine3, DMat3, DVec2, DVec3};
@@ -29,7 +30,12 @@ pub fn seg_grid(path: &Path) -> Result<Geometry, DicomError> {
     })?;
     let size = [file.format.columns, file.format.rows];
     let places = file.places.get(..file.format.frames).unwrap_or_default();
-    grid(size, places, step).map_err(|reason| {
+    let stored = std::fs::metadata(path).map_err(|e| DicomError::read(path, &e))?.len();
+    let held = |grid: Geometry| {
+        let enough = is_plausible_mask(grid.voxel_count() as u64, stored);
+        if enough { Ok(grid) } else { Err("its frames lie so far apart that they span no volume") }
+    };
+    grid(size, places, step).and_then(held).map_err(|reason| {
         DicomError::refused(path, format!("{reason}; name the series that it was drawn on as reference"))
     })
 }

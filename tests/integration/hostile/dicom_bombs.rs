@@ -78,7 +78,7 @@ fn jpeg([columns, rows]: [u16; 2]) -> Vec<u8> {
 }
 
 /// A JPEG 2000 codestream of `size` squared in tiles of `tile`, with a coding style of these bytes.
-fn jpeg_2000(size: u32, tile: u32, layers: u16, style: &[u8]) -> Vec<u8> {
+pub fn jpeg_2000(size: u32, tile: u32, layers: u16, style: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0];
     for value in [size, size, 0, 0, tile, tile, 0, 0] {
         bytes.extend(value.to_be_bytes());
