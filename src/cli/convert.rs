@@ -16,7 +16,7 @@ pub(super) struct ConvertArgs {
     /// The image that a mask belongs to; needed for DICOM SEG, RTSTRUCT and picture stacks.
     #[arg(long)]
     reference: Option<PathBuf>,
-    /// Kind to write instead of what the ending says: nifti, nrrd, seg, rtstruct or png.
+    /// Kind to write instead of what the ending says: nifti, nrrd, seg, rtstruct, png, stl or obj.
     #[arg(long, value_parser = parse_kind)]
     to: Option<FileKind>,
     /// Which image to take where the input, or the reference of a mask, holds several: its label as `info` shows it, for
@@ -58,7 +58,9 @@ fn parse_kind(text: &str) -> Result<FileKind, String> {
         "seg" => Ok(FileKind::Dicom),
         "png" => Ok(FileKind::Png),
         "rtstruct" => Ok(FileKind::RtStruct),
-        other => Err(format!("{other} is no kind: choose nifti, nrrd, seg, rtstruct or png")),
+        "stl" => Ok(FileKind::Stl),
+        "obj" => Ok(FileKind::Obj),
+        other => Err(format!("{other} is no kind: choose nifti, nrrd, seg, rtstruct, png, stl or obj")),
     }
 }
 
@@ -75,7 +77,7 @@ fn holds_only_masks(path: &Path) -> Result<bool, CliError> {
 }
 
 fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
-    if matches!(args.to, Some(FileKind::Dicom | FileKind::RtStruct | FileKind::Png)) {
+    if args.to.is_some_and(|kind| !matches!(kind, FileKind::Nifti | FileKind::Nrrd)) {
         return Err(CliError(format!(
             "{} is an image; images are written as NIfTI or NRRD. Add --mask if it is a mask.",
             args.input.display()

@@ -22,6 +22,8 @@ pub enum IoError {
     #[error(transparent)]
     ImageStack(#[from] ImageStackError),
     #[error(transparent)]
+    Mesh(#[from] crate::io::mesh::MeshError),
+    #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),

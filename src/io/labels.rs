@@ -6,6 +6,7 @@ use crate::io::dicom;
 use crate::io::error::IoError;
 use crate::io::image_stack::save_image_stack;
 use crate::io::mask::LoadedMask;
+use crate::io::mesh::{SurfaceKind, save_surfaces};
 use crate::io::nifti::{save_nifti_labels, save_nifti_volume};
 use crate::io::nrrd::{save_nrrd_labels, save_nrrd_layers, save_nrrd_volume};
 use crate::io::types::{DicomStack, Finding};
@@ -21,6 +22,9 @@ pub enum FileKind {
     Dicom,
     /// DICOM: a structure set of contours.
     RtStruct,
+    /// Surfaces in mm.
+    Stl,
+    Obj,
     /// A folder of one PNG a slice.
     Png,
 }
@@ -37,6 +41,8 @@ impl FileKind {
             Some(Self::RtStruct)
         } else if name.ends_with(".dcm") {
             Some(Self::Dicom)
+        } else if let Some(kind) = SurfaceKind::of(path) {
+            Some(if kind == SurfaceKind::Stl { Self::Stl } else { Self::Obj })
         } else if !name.contains('.') {
             Some(Self::Png)
         } else {
@@ -46,7 +52,7 @@ impl FileKind {
 }
 
 /// Saves a mask as the kind that `path` ends in: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.dcm` (DICOM SEG),
-/// `.rtstruct.dcm` (RTSTRUCT; both need the series as `stack`), or a folder name for one PNG a slice. Numbers in the file are the segments' `file_value`.
+/// `.rtstruct.dcm` (RTSTRUCT; both need the series as `stack`), `.stl` (one segment) or `.obj`, or a folder name for one PNG a slice. Numbers in the file are the segments' `file_value`.
 ///
 /// # Errors
 /// [`IoError::UnknownTarget`], [`IoError::NeedsSeries`], or the format's own; an older file is untouched then.
@@ -59,7 +65,7 @@ pub fn save_mask(
     let kind = FileKind::of(path).ok_or_else(|| IoError::UnknownTarget {
         path: path.to_owned(),
         what: "a mask",
-        kinds: ".nii.gz, .nii, .seg.nrrd, .nrrd, .dcm (segmentation), .rtstruct.dcm or a folder of PNGs",
+        kinds: ".nii.gz, .nii, .seg.nrrd, .nrrd, .dcm (segmentation), .rtstruct.dcm, .stl, .obj or a folder of PNGs",
     })?;
     save_mask_as(kind, path, labels, segments, stack)
 }
@@ -84,6 +90,8 @@ pub fn save_mask_as(
         FileKind::Png => Ok(save_image_stack(path, labels, segments)?),
         FileKind::Dicom => Ok(dicom::save_seg(path, labels, segments, series()?, &ctx)?),
         FileKind::RtStruct => Ok(dicom::save_rtstruct(path, labels, segments, series()?, &ctx)?),
+        FileKind::Stl => Ok(save_surfaces(path, SurfaceKind::Stl, labels, segments, 0, &ctx).map(drop)?),
+        FileKind::Obj => Ok(save_surfaces(path, SurfaceKind::Obj, labels, segments, 0, &ctx).map(drop)?),
     }
 }
 

@@ -29,6 +29,7 @@ mod orient;
 mod project;
 #[cfg(test)]
 mod real_data;
+mod sample_write;
 mod samples;
 mod saved;
 mod scan;

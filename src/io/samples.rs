@@ -370,16 +370,6 @@ fn read_error(error: io::Error, expected: u64) -> SampleError {
     }
 }
 
-/// The number each label is written with: its segment's `file_value`, or its own where it has no segment.
-pub fn file_values(segments: &[crate::core::Segment]) -> [u32; 256] {
-    let mut table: [u32; 256] = std::array::from_fn(|i| i as u32);
-    for s in segments {
-        table[usize::from(s.id)] = s.file_value;
-    }
-    table[0] = 0;
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

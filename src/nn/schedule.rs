@@ -37,7 +37,7 @@ impl ScheduleConfig {
         let share = |v: f64| (0.0..=1.0).contains(&v);
         match *self {
             Self::Constant => None,
-            Self::Step { every, factor } => (every == 0 || !(factor > 0.0 && factor <= 1.0))
+            Self::Step { every, factor } => (every == 0 || !(factor > 0.0 && share(factor)))
                 .then(|| "schedule.Step: every is at least 1, factor above 0 and at most 1".into()),
             Self::Cosine { warm_up, lowest } => (!(share(lowest) && warm_up >= 0.0 && warm_up < epochs as f64))
                 .then(|| format!("schedule.Cosine: lowest lies in 0 to 1, warm_up in 0 to less than {epochs} epochs")),

@@ -3,6 +3,8 @@
 #[macro_use]
 pub mod program;
 mod convert;
+mod exporting;
+mod interrupted;
 mod killed;
 mod loop_without_window;
 pub mod real_data;

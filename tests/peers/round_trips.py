@@ -83,7 +83,8 @@ def main():
     parser.add_argument("--program", help="the built program")
     parser.add_argument("--only", default="", help="only checks whose name holds this")
     options = parser.parse_args()
-    import from_peers  # noqa: F401  registers its checks
+    import exports  # noqa: F401  registers its checks
+    import from_peers  # noqa: F401
     import to_peers  # noqa: F401
 
     scratch = Path(tempfile.mkdtemp(prefix="round-trips-"))

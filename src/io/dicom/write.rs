@@ -120,7 +120,7 @@ impl Builder {
         };
         let object = self.object(path, uids::EXPLICIT_VR_LITTLE_ENDIAN)?;
         write_atomic(path, |w| {
-            object.write_all(&mut *w).map_err(io::Error::other)?;
+            object.write_all(&mut *w).map_err(|e| io_reason(&e))?;
             // Pixel Data has the highest tag of the file, so it may follow the rest without passing through memory.
             let Tag(group, element) = tags::PIXEL_DATA;
             w.write_all(&group.to_le_bytes())?;
@@ -141,7 +141,7 @@ impl Builder {
     /// As [`Builder::save`].
     pub fn save_without_pixels(self, path: &Path) -> Result<(), DicomError> {
         let object = self.object(path, uids::IMPLICIT_VR_LITTLE_ENDIAN)?;
-        write_atomic(path, |w| object.write_all(w).map_err(io::Error::other)).map_err(|e| DicomError::write(path, &e))
+        write_atomic(path, |w| object.write_all(w).map_err(|e| io_reason(&e))).map_err(|e| DicomError::write(path, &e))
     }
 
     fn object(mut self, path: &Path, transfer_syntax: &str) -> Result<DefaultDicomObject, DicomError> {
@@ -160,6 +160,17 @@ pub(super) const IMPLEMENTATION: &str = "MASKWRIGHT";
 /// Implementation class UID of the files we write.
 pub(super) fn implementation_uid() -> String {
     derived_uid(&["maskwright", "implementation"])
+}
+
+/// What the system said, from within an error of the object writer: a full disk must be told from a defect.
+fn io_reason(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let chain = std::iter::successors(Some(error), |e| e.source());
+    let io = chain.into_iter().find_map(|e| e.downcast_ref::<io::Error>());
+    match io.map(|e| (e.raw_os_error(), e.kind())) {
+        Some((Some(code), _)) => io::Error::from_raw_os_error(code),
+        Some((None, kind)) => kind.into(),
+        None => io::Error::other(error.to_string()),
+    }
 }
 
 /// Cuts a text to the characters that its VR allows, without the separator of values.

@@ -15,7 +15,7 @@ use crate::core::{Geometry, LabelMap, Segment, VoxelBox, segments_for_values};
 use crate::io::atomic::{FolderWrite, plain_reason, write_atomic};
 use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
-use crate::io::samples::file_values;
+use crate::io::sample_write::file_values;
 use crate::io::types::{Finding, Severity};
 use crate::jobs::JobContext;
 use decode::decode_picture;

@@ -1,9 +1,9 @@
 //! Writing NIfTI-1.
 
 use super::NiftiError;
-use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox};
+use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::io::atomic::write_atomic;
-use crate::io::samples::file_values;
+use crate::io::sample_write::{NumberedLabels, write_hu};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use glam::{DAffine3, DMat3, DQuat, DVec3};
@@ -17,15 +17,7 @@ const HEADER: usize = 352;
 /// # Errors
 /// [`NiftiError::Write`]; the old file, if any, is untouched then.
 pub fn save_nifti_volume(path: &Path, volume: &Volume) -> Result<(), NiftiError> {
-    save(path, volume.geometry(), 4, 16, |w| {
-        let mut bytes = Vec::new();
-        for k in 0..volume.geometry().dims()[2] {
-            bytes.clear();
-            bytes.extend(volume.slice(k).unwrap_or_default().iter().flat_map(|v| v.to_le_bytes()));
-            w.write_all(&bytes)?;
-        }
-        Ok(())
-    })
+    save(path, volume.geometry(), 4, 16, |w| write_hu(w, volume))
 }
 
 /// Writes labels with their segments' file numbers, in the narrowest of u8, u16, i32 and u32 that holds them.
@@ -33,29 +25,14 @@ pub fn save_nifti_volume(path: &Path, volume: &Volume) -> Result<(), NiftiError>
 /// # Errors
 /// As [`save_nifti_volume`].
 pub fn save_nifti_labels(path: &Path, labels: &LabelMap, segments: &[Segment]) -> Result<(), NiftiError> {
-    let table = file_values(segments);
-    let counts = labels.counts();
-    let largest = (1..256).filter(|&i| counts[i] > 0).map(|i| table[i]).max().unwrap_or(0);
-    let (code, bits, width) = match largest {
+    let numbered = NumberedLabels::new(&[(labels, segments)]);
+    let (code, bits, width) = match numbered.largest() {
         0..=0xff => (2, 8, 1),
         0x100..=0xffff => (512, 16, 2),
         0x1_0000..=0x7fff_ffff => (8, 32, 4),
         _ => (768, 32, 4),
     };
-    save(path, labels.geometry(), code, bits, |w| {
-        let [nx, ny, nz] = labels.geometry().dims();
-        let mut slice = vec![0; nx * ny];
-        let mut bytes = Vec::with_capacity(nx * ny * width);
-        for k in 0..nz {
-            labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
-            bytes.clear();
-            for &v in &slice {
-                bytes.extend_from_slice(&table[usize::from(v)].to_le_bytes()[..width]);
-            }
-            w.write_all(&bytes)?;
-        }
-        Ok(())
-    })
+    save(path, labels.geometry(), code, bits, |w| numbered.write(w, width))
 }
 
 fn save(

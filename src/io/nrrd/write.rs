@@ -2,9 +2,9 @@
 
 use super::NrrdError;
 use super::segments::{Listed, segment_lines};
-use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox};
+use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::io::atomic::write_atomic;
-use crate::io::samples::file_values;
+use crate::io::sample_write::{NumberedLabels, write_hu};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use glam::DVec3;
@@ -20,12 +20,7 @@ pub fn save_nrrd_volume(path: &Path, volume: &Volume) -> Result<(), NrrdError> {
     write_atomic(path, |file| {
         file.write_all(header.as_bytes())?;
         let mut gz = GzEncoder::new(file, Compression::new(4));
-        let mut bytes = Vec::new();
-        for k in 0..volume.geometry().dims()[2] {
-            bytes.clear();
-            bytes.extend(volume.slice(k).unwrap_or_default().iter().flat_map(|v| v.to_le_bytes()));
-            gz.write_all(&bytes)?;
-        }
+        write_hu(&mut gz, volume)?;
         gz.finish().map(drop)
     })
     .map_err(|source| NrrdError::write(path, source))
@@ -50,12 +45,8 @@ pub fn save_nrrd_layers(path: &Path, layers: &[(&LabelMap, &[Segment])]) -> Resu
     if layers.iter().any(|(labels, _)| labels.geometry() != grid) {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "its layers lie on different grids")));
     }
-    let tables: Vec<[u32; 256]> = layers.iter().map(|(_, segments)| file_values(segments)).collect();
-    let largest = layers.iter().zip(&tables).flat_map(|((labels, _), table)| {
-        let counts = labels.counts();
-        (1..256).filter(move |&i| counts[i] > 0).map(|i| table[i])
-    });
-    let (kind, width) = match largest.max().unwrap_or(0) {
+    let numbered = NumberedLabels::new(layers);
+    let (kind, width) = match numbered.largest() {
         0..=0xff => ("unsigned char", 1),
         0x100..=0xffff => ("unsigned short", 2),
         _ => ("unsigned int", 4),
@@ -69,20 +60,7 @@ pub fn save_nrrd_layers(path: &Path, layers: &[(&LabelMap, &[Segment])]) -> Resu
     write_atomic(path, |file| {
         file.write_all(header.as_bytes())?;
         let mut gz = GzEncoder::new(file, Compression::new(4));
-        let [nx, ny, nz] = grid.dims();
-        let mut slice = vec![0; nx * ny];
-        let mut bytes = vec![0; nx * ny * layers.len() * width];
-        for k in 0..nz {
-            for (layer, ((labels, _), table)) in layers.iter().zip(&tables).enumerate() {
-                labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
-                // The layer runs fastest.
-                let places = bytes.chunks_exact_mut(width).skip(layer).step_by(layers.len());
-                for (place, &v) in places.zip(&slice) {
-                    place.copy_from_slice(&table[usize::from(v)].to_le_bytes()[..width]);
-                }
-            }
-            gz.write_all(&bytes)?;
-        }
+        numbered.write(&mut gz, width)?;
         gz.finish().map(drop)
     })
     .map_err(failed)

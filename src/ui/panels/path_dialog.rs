@@ -41,7 +41,9 @@ impl Purpose {
         match self {
             Self::Open => "A patient folder, a DICOM, NIfTI or NRRD file, or a project folder",
             Self::ImportMask => "NIfTI, NRRD, DICOM SEG, RTSTRUCT, or a folder of mask images",
-            Self::ExportMask => "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, or a folder for PNG slices",
+            Self::ExportMask => {
+                "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, .obj, or a folder for PNG slices"
+            }
             Self::ExportVolume => "Ends in .nii.gz, .nii or .nrrd",
             Self::ExportSurface => "Ends in .stl or .obj; millimetres, smoothed without loss of volume",
             Self::ExportReviewed => "A new folder: all open cases with a reviewed layer, as nnU-Net reads them",

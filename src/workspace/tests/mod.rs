@@ -5,6 +5,7 @@ mod history;
 mod journal;
 mod masks;
 mod models;
+mod reviewed;
 
 use super::*;
 use crate::core::{Geometry, LabelMap, Volume};

@@ -87,3 +87,58 @@ fn a_project_is_saved_and_opened_again() {
     assert_eq!(screen.labels(), bits);
     assert!(!screen.document().is_unsaved());
 }
+
+#[test]
+fn a_layer_is_marked_as_reviewed_and_loses_the_mark_when_it_changes() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::NONE, Key::B);
+    screen.paint(Plane::Axial, Modifiers::NONE);
+    let reviewed = |screen: &Screen| screen.document().layer().unwrap().reviewed;
+    screen.click("More for layer Manual");
+    screen.click("Mark as reviewed");
+    assert!(reviewed(&screen) && screen.says("reviewed, drawn here") && screen.document().is_unsaved());
+    screen.paint(Plane::Coronal, Modifiers::NONE);
+    assert!(!reviewed(&screen), "what was looked at is not what is there now");
+    screen.key(Modifiers::COMMAND, Key::K);
+    screen.type_text("reviewed active");
+    screen.key(Modifiers::NONE, Key::Enter);
+    assert!(reviewed(&screen));
+    screen.key(Modifiers::COMMAND, Key::Z);
+    assert!(!reviewed(&screen), "marking is a step like any other");
+    screen.key(Modifiers::COMMAND, Key::Y);
+    assert!(reviewed(&screen));
+
+    let out = screen.dir.path().join("Dataset007_Test");
+    screen.menu("File", "Export reviewed cases…");
+    screen.answer_path(&out);
+    screen.wait();
+    assert!(out.join("dataset.json").is_file() && out.join("labelsTr/case_001.nii.gz").is_file());
+    let surface = screen.dir.path().join("segment.stl");
+    screen.click("More for segment Segment 1");
+    screen.click("Export surface…");
+    screen.answer_path(&surface);
+    screen.wait();
+    assert!(surface.is_file());
+    screen.menu("Help", "Messages");
+    assert!(screen.says("the surface encloses"));
+}
+
+#[test]
+fn every_button_of_the_layers_panel_has_a_name_of_its_own() {
+    let mut screen = Screen::with_scan();
+    screen.click("New layer");
+    screen.click("Add segment");
+    for name in [
+        "Show Manual",
+        "More for layer Manual",
+        "Colour of Segment 1",
+        "Colour of Segment 2",
+        "Show Segment 2",
+        "Lock Segment 2",
+        "More for segment Segment 1",
+        "More for segment Segment 2",
+    ] {
+        assert_eq!(screen.all(name).len(), 1, "{name}");
+    }
+    assert!(screen.all("…").is_empty(), "dots alone say nothing to those who hear the window");
+}

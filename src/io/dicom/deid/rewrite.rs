@@ -139,7 +139,7 @@ impl<'k> Rewriter<'k> {
             Some(Action::Empty) => Some(self.raw(element.tag, vr, b"")),
             Some(Action::Dummy) => Some(self.dummy(element.tag, vr, bytes.len())),
             _ if vr == VR::UI && !VOCABULARY.contains(&element.tag) => {
-                let uids = set.text(element.tag);
+                let uids = String::from_utf8_lossy(bytes);
                 let uids: Vec<String> = uids.split('\\').map(|u| self.key.uid(u.trim_matches(['\0', ' ']))).collect();
                 Some(self.text(element.tag, vr, &uids.join("\\")))
             }

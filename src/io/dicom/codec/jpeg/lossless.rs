@@ -26,7 +26,7 @@ pub(super) fn decode(scan: &Scan<'_>) -> Result<Vec<u16>, StreamError> {
     };
     // An interval is a whole number of lines (H.1.1).
     let columns = scan.columns.max(1);
-    if scan.tables.restart_interval % columns != 0 {
+    if !scan.tables.restart_interval.is_multiple_of(columns) {
         return Err(StreamError::Damaged("restarts inside a line"));
     }
     let restart_lines = scan.tables.restart_interval / columns;
