@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Longest recipe: a page is usual, and one may name thousands of patients.
-const MAX_RECIPE: u64 = 1 << 20;
+pub(super) const MAX_RECIPE: u64 = 1 << 20;
 
 /// A run from data to weights. Units: HU, degrees, pixels of the resampled slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

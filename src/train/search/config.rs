@@ -1,5 +1,7 @@
 //! A search: which recipes, which fields, which values; and what trial number n of it is.
 
+use crate::io::bounds::read_text_bounded;
+use crate::train::recipe::MAX_RECIPE;
 use crate::train::{Recipe, SplitConfig, TrainError, apply_override};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -75,7 +77,7 @@ impl SearchConfig {
             let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             return Err(TrainError::UnknownRecipe { asked: name_or_path.into(), known: names.join(", ") });
         }
-        let text = std::fs::read_to_string(path).map_err(|e| TrainError::io("read", path, &e))?;
+        let text = read_text_bounded(path, MAX_RECIPE).map_err(|e| TrainError::io("read", path, &e))?;
         Ok((Self::parse(&text, path)?, path.parent().unwrap_or(Path::new("")).to_owned()))
     }
 

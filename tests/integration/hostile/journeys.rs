@@ -22,6 +22,7 @@ struct Run {
 
 /// Runs the program and looks at what it took. To be called in a process that is itself small: a process begins with
 /// the memory of the one that it came from.
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and says what it took")]
 fn run(arguments: &[&OsStr]) -> Run {
     let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
