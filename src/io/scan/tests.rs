@@ -256,3 +256,27 @@ fn a_volume_file_of_a_series_is_its_copy_and_no_second_patient() {
     let found = look_at(dir.path());
     assert_eq!((found.patients.len(), found.series().filter(|s| s.is_copy()).count()), (2, 0));
 }
+
+#[cfg(unix)]
+#[test]
+fn links_in_circles_end_and_linked_files_are_read_once() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let files = write_ct(&dir.path().join("a"));
+    fs::create_dir_all(dir.path().join("b/c")).unwrap();
+    for n in 0..40 {
+        symlink(dir.path(), dir.path().join(format!("b/c/up{n}"))).unwrap();
+        symlink(dir.path().join("b"), dir.path().join(format!("a/down{n}"))).unwrap();
+    }
+    for (n, file) in files.iter().enumerate() {
+        symlink(file, dir.path().join(format!("b/slice{n}.dcm"))).unwrap();
+    }
+    symlink(dir.path().join("b/self"), dir.path().join("b/self")).unwrap();
+    let found = look_at(dir.path());
+    assert_eq!(found.series().map(|s| s.slices).collect::<Vec<_>>(), [7]);
+    assert!(found.series().all(|s| s.findings.iter().all(|f| f.code != "duplicate-slices")));
+    // One finding for all folders, one for all files.
+    let codes: Vec<&str> = found.findings.iter().map(|f| f.code).collect();
+    assert_eq!(codes.iter().filter(|c| **c == "folder-again").count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|c| **c == "file-again").count(), 1, "{codes:?}");
+}

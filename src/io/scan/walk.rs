@@ -115,7 +115,7 @@ pub fn walk(root: &Path, ctx: &JobContext<()>) -> Result<Walked, IoError> {
 
 struct Walk<'a> {
     out: Walked,
-    /// Real paths of the folders seen.
+    /// Real paths of the folders and files seen.
     visited: HashSet<PathBuf>,
     /// One file was asked for, and not a folder.
     alone: bool,
@@ -136,8 +136,8 @@ impl Walk<'_> {
             );
             return Ok(());
         }
-        let fresh = fs::canonicalize(folder).map(|real| self.visited.insert(real)).unwrap_or(true);
-        if !fresh {
+        let real = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        if !self.visited.insert(real.clone()) {
             self.say(
                 Severity::Note,
                 "folder-again",
@@ -174,7 +174,15 @@ impl Walk<'_> {
             // Follows links; a link that leads nowhere is no file.
             let Ok(meta) = fs::metadata(&path) else { continue };
             if meta.is_file() {
-                self.file(path);
+                let linked = fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink());
+                let own = || path.file_name().map(|name| real.join(name));
+                let real_file = if linked { fs::canonicalize(&path).ok() } else { own() };
+                if real_file.is_some_and(|real| !self.visited.insert(real)) {
+                    let text = "this file is linked more than once and was read once";
+                    self.say(Severity::Note, "file-again", text.into(), &path);
+                } else {
+                    self.file(path);
+                }
             } else if is_project(&path) {
                 self.out.findings.push(project(&path));
             } else if named(&path, "MASKS_DICOM") {
