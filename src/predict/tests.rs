@@ -79,10 +79,13 @@ fn refusals_are_plain() {
     let error = predict(&ModelSource::Run(folder.path().join("none")), &ctx);
     assert!(error.to_string().contains("holds no finished checkpoint"), "{error}");
     let file = run.join("checkpoints/best/weights.safetensors");
-    let mut wide = spec();
-    wide.network.config = NetworkConfig::UNet(UNetConfig::new(8, 2));
-    let error = predict(&ModelSource::Weights { file: file.clone(), spec: wide }, &ctx).to_string();
-    assert!(error.contains("do not fit") && error.contains("shape"), "{error}");
+    // A wider network than the file can fill is refused before memory is set aside for it.
+    for (base_width, reason) in [(8, "asks for"), (2, "shape")] {
+        let mut other = spec();
+        other.network.config = NetworkConfig::UNet(UNetConfig::new(base_width, 2));
+        let error = predict(&ModelSource::Weights { file: file.clone(), spec: other }, &ctx).to_string();
+        assert!(error.contains("do not fit") && error.contains(reason), "{error}");
+    }
     let bytes = std::fs::read(&file).unwrap();
     std::fs::write(&file, &bytes[..100]).unwrap();
     let error = predict(&ModelSource::Run(run), &ctx).to_string();
