@@ -83,7 +83,7 @@ fn patience(format: &PixelFormat) -> Duration {
 
 /// Address space for one frame beyond what a worker has at its start: JPEG 2000 keeps a few 32-bit copies of a frame.
 fn memory(format: &PixelFormat, data: &[u8]) -> u64 {
-    (64 << 20) + 24 * format.frame_samples() as u64 + 4 * data.len() as u64
+    (256 << 20) + 24 * format.frame_samples() as u64 + 4 * data.len() as u64
 }
 
 fn words(answer: &[u8], format: &PixelFormat) -> Result<Vec<u16>, String> {

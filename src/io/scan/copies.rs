@@ -37,6 +37,10 @@ pub fn join(scan: &mut Scan, ctx: &JobContext<()>) {
     scan.patients.retain_mut(|patient| {
         let mut target = None;
         for series in patient.studies.iter_mut().flat_map(|s| &mut s.series) {
+            // A DICOM series is nobody's copy; there may be thousands.
+            if matches!(series.source, None | Some(VolumeSource::Dicom(_))) {
+                continue;
+            }
             let original = originals.iter().find(|(.., stack)| !ctx.is_cancelled() && is_copy(series, stack));
             if let Some((p, s, label, _)) = original {
                 let text = format!("This file holds the same image as {label}.");

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// What refusing may take: less than an empty window.
 pub const MEMORY: usize = 256 << 20;
 /// Time of the processor, several times what it should take: tests are not optimised.
-pub const TIME: Duration = Duration::from_secs(10);
+pub const TIME: Duration = Duration::from_secs(30);
 
 /// How a bomb is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -97,7 +97,7 @@ fn a_worker_keeps_to_its_bounds() {
         Some(bytes) => {
             assert_eq!(bytes[0], 1, "refused, in words");
             assert!(String::from_utf8(bytes[1..].to_vec()).unwrap().contains("compressed image"));
-            let allowed = (64 << 20) + 24 * 4096 * 4096;
+            let allowed = (256 << 20) + 24 * 4096 * 4096;
             assert!(memory(&worker) - before < allowed, "{} {}", memory(&worker), before);
         }
         None => assert!(!worker.wait().unwrap().success()),
