@@ -44,7 +44,8 @@ fn foreign_codecs_run_in_a_worker_that_is_kept_and_replaced() {
         // SAFETY: a signal to a process of our own.
         assert_eq!(unsafe { libc::kill(first[0] as libc::pid_t, libc::SIGKILL) }, 0);
         let gone = Instant::now();
-        while fs::read_to_string(format!("/proc/{}/cmdline", first[0])).is_ok_and(|text| !text.is_empty()) {
+        // Until it has ended and not only lost its memory: only then can its end be seen by whoever asks next.
+        while fs::read_to_string(format!("/proc/{}/status", first[0])).is_ok_and(|text| !text.contains("State:\tZ")) {
             assert!(gone.elapsed() < Duration::from_secs(60));
         }
         assert_eq!(frame("jpeg2000.dcm").hu(), truth.hu());
