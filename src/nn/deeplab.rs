@@ -3,7 +3,7 @@
 
 use super::layers::{BatchNorm2d, Conv2d, DropoutKind, Pass, dropout};
 use super::network::NetworkError;
-use super::ops::{self, Activation};
+use super::ops;
 use super::resnet::{EncoderKind, ResNet};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -136,7 +136,7 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        relu(self.at_1.forward(self.at_0.forward(x), pass))
+        self.at_1.forward_relu(self.at_0.forward(x), pass)
     }
 }
 
@@ -169,7 +169,7 @@ impl SeparableNorm {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        relu(self.at_1.forward(self.at_0.forward(x), pass))
+        self.at_1.forward_relu(self.at_0.forward(x), pass)
     }
 }
 
@@ -195,9 +195,8 @@ impl Branch {
             Self::Atrous(layer) => layer.forward(x, pass),
             Self::Image(layer) => {
                 let [_, _, h, w] = x.dims();
-                let mean = relu(layer.at_2.forward(layer.at_1.forward(ops::global_average(x)), pass));
-                let [b, c, _, _] = mean.dims();
-                mean.expand([b, c, h, w])
+                let mean = layer.at_2.forward_relu(layer.at_1.forward(ops::global_average(x)), pass);
+                ops::spread(mean, [h, w])
             }
         }
     }
@@ -266,17 +265,18 @@ impl DeepLabDecoder {
         see: &mut dyn FnMut(String, &Tensor<4>),
     ) -> Tensor<4> {
         let pyramid = &self.aspp.at_0;
-        let branches = pyramid.convs.iter().map(|branch| branch.forward(deep.clone(), pass)).collect();
-        let x = pyramid.project.forward(Tensor::cat(branches, 1), pass);
+        let branches = pyramid.convs.iter().map(|branch| branch.forward(deep.clone(), pass));
+        let joined = branches.reduce(ops::join).unwrap_or(deep);
+        let x = pyramid.project.forward(joined, pass);
         let x = dropout(x, pyramid.dropout, DropoutKind::Plain, pass);
-        let x = relu(self.aspp.at_2.forward(self.aspp.at_1.forward(x), pass));
+        let x = self.aspp.at_2.forward_relu(self.aspp.at_1.forward(x), pass);
         see("decoder.aspp".into(), &x);
         let [_, _, h, w] = low.dims();
         let x = ops::resize_bilinear(x, [h, w], true);
         see("decoder.up".into(), &x);
         let low = self.block1.forward(low, pass);
         see("decoder.block1".into(), &low);
-        let x = self.block2.forward(Tensor::cat(vec![x, low], 1), pass);
+        let x = self.block2.forward(ops::join(x, low), pass);
         see("decoder.block2".into(), &x);
         see("decoder".into(), &x);
         x
@@ -332,15 +332,11 @@ impl ResNetUNet {
         for (n, (block, skip)) in self.decoder.blocks.iter().zip(skips).enumerate() {
             x = ops::double_nearest(x);
             if let Some(skip) = skip {
-                x = Tensor::cat(vec![x, skip], 1);
+                x = ops::join(x, skip);
             }
             x = block.conv2.forward(block.conv1.forward(x, pass), pass);
             see(format!("decoder.blocks.{n}"), &x);
         }
         self.segmentation_head.at_0.forward(x)
     }
-}
-
-fn relu(x: Tensor<4>) -> Tensor<4> {
-    ops::activate(x, Activation::Relu)
 }

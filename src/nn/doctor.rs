@@ -32,6 +32,8 @@ pub struct DeviceReport {
     pub mode: &'static str,
     pub description: String,
     pub shader_language: &'static str,
+    /// The vectors that our own kernels use on the CPU.
+    pub cpu_vectors: &'static str,
     pub proofs: Vec<Proof>,
     /// What a training step on the graphics device gave against the CPU's, where the choice leads there.
     pub trial: Option<String>,
@@ -59,7 +61,8 @@ pub fn report(choice: DeviceChoice) -> DeviceReport {
         },
         _ => (None, mode, description),
     };
-    DeviceReport { adapters, graphics_error, mode, description, shader_language: "WGSL", proofs, trial }
+    let (shader_language, cpu_vectors) = ("WGSL", super::cpu::vectors());
+    DeviceReport { adapters, graphics_error, mode, description, shader_language, cpu_vectors, proofs, trial }
 }
 
 /// Puts the graphics device to the trial that `auto` demands, and says where work runs after it.

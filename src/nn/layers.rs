@@ -2,7 +2,7 @@
 
 use super::ops::{self, ConvShape};
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -181,19 +181,28 @@ impl BatchNorm2d {
 
     /// `[b, c, h, w]` to the same shape. A training pass updates the running statistics.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.normalise(x, pass, false)
+    }
+
+    /// [`Self::forward`] and a ReLU behind it.
+    pub fn forward_relu(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.normalise(x, pass, true)
+    }
+
+    fn normalise(&self, x: Tensor<4>, pass: &Pass, rectified: bool) -> Tensor<4> {
         match pass {
             Pass::Infer => ops::batch_norm(
                 x,
-                self.weight.val(),
-                self.bias.val(),
-                self.running_mean.value_sync(),
-                self.running_var.value_sync(),
+                [self.weight.val(), self.bias.val()],
+                [self.running_mean.value_sync(), self.running_var.value_sync()],
                 self.epsilon,
+                rectified,
             ),
             Pass::Train(_) => {
                 let [b, _, h, w] = x.dims();
                 let count = (b * h * w) as f64;
-                let (out, mean, variance) = ops::batch_norm_train(x, self.weight.val(), self.bias.val(), self.epsilon);
+                let (weight, bias) = (self.weight.val(), self.bias.val());
+                let (out, mean, variance) = ops::batch_norm_train(x, weight, bias, self.epsilon, rectified);
                 // A single sample per channel has no unbiased variance; PyTorch refuses it, we keep the biased one.
                 let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
                 self.blend(&self.running_mean, mean, 1.0);
@@ -238,27 +247,26 @@ pub fn dropout(x: Tensor<4>, p: f64, kind: DropoutKind, pass: &mut Pass) -> Tens
     let mut mask = Vec::with_capacity(count + 4);
     while mask.len() < count {
         let bits = stream.rng.next_u64();
-        for part in 0..4 {
-            mask.push(if (bits >> (16 * part)) as u16 >= limit { 1.0f32 } else { 0.0 });
-        }
+        mask.extend((0..4).map(|part| u8::from((bits >> (16 * part)) as u16 >= limit)));
     }
     mask.truncate(count);
-    let mask = Tensor::<4>::from_data(TensorData::new(mask, shape), &x.device());
-    match kind {
-        DropoutKind::Plain => x * mask.div_scalar(1.0 - p),
+    // What a kept value is multiplied by, what is added to it, and what a dropped one becomes.
+    let [kept, shift, dropped] = match kind {
+        DropoutKind::Plain => [1.0 / (1.0 - p), 0.0, 0.0],
         DropoutKind::Alpha => {
             let lowest = -ops::SELU_ALPHA * ops::SELU_SCALE;
             let scale = 1.0 / ((1.0 - p) * (1.0 + p * lowest * lowest)).sqrt();
             let shift = -scale * lowest * p;
-            let dropped = mask.clone().neg().add_scalar(1.0).mul_scalar(lowest);
-            (x * mask + dropped).mul_scalar(scale).add_scalar(shift)
+            [scale, shift, lowest * scale + shift]
         }
-    }
+    };
+    ops::drop_values(x, mask, [kept, shift, dropped])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::TensorData;
 
     #[test]
     fn dropout_keeps_the_mean_and_repeats_with_its_seed() {

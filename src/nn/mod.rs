@@ -8,6 +8,7 @@
 //! [`ComputeThread`] owns; the CPU may be used from any thread.
 
 mod average;
+mod cpu;
 mod deeplab;
 mod device;
 mod doctor;

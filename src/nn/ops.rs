@@ -1,8 +1,11 @@
-//! The primitive operations of all networks, with PyTorch's arithmetic: the one place where burn's kernels are called.
+//! The primitive operations of all networks, with PyTorch's arithmetic: the one place where kernels are chosen, our own on
+//! the CPU (`cpu`) and burn's elsewhere.
 //!
 //! Called by `layers` and the networks alone. Tensors are `[batch, channels, height, width]`.
 
-use burn::tensor::activation::relu;
+use super::cpu::depthwise::Along;
+use super::cpu::{further, operations as cpu};
+use burn::tensor::activation;
 use burn::tensor::module as kernels;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -32,6 +35,13 @@ pub struct ConvShape {
 /// Cross-correlation with `weight` `[out, in / groups, k, k]`.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: ConvShape) -> Tensor<4> {
     let ConvShape { stride, padding, dilation, groups } = shape;
+    if groups == 1 && cpu::serves(&x.device()) {
+        return cpu::conv2d(x, weight, bias, shape);
+    }
+    let depthwise = groups == x.dims()[1] && groups == weight.dims()[0] && stride == 1 && bias.is_none();
+    if depthwise && cpu::serves(&x.device()) {
+        return further::depthwise(x, weight, padding, dilation);
+    }
     kernels::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
 }
 
@@ -44,42 +54,82 @@ pub fn conv_transpose2d(
     padding: usize,
     output_padding: usize,
 ) -> Tensor<4> {
+    if padding == 0 && output_padding == 0 && cpu::serves(&x.device()) {
+        return cpu::conv_transpose2d(x, weight, bias, stride);
+    }
     let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [output_padding; 2], [1; 2], 1);
     kernels::conv_transpose2d(x, weight, bias, options)
 }
 
 /// Largest value of each window; what lies outside is no candidate.
 pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    if cpu::serves(&x.device()) {
+        return cpu::max_pool2d(x, kernel, stride, padding);
+    }
     let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     kernels::max_pool2d(x, options)
 }
 
 /// Mean over height and width: `[b, c, 1, 1]`.
 pub fn global_average(x: Tensor<4>) -> Tensor<4> {
+    if cpu::serves(&x.device()) {
+        return further::global_average(x);
+    }
     x.mean_dim(3).mean_dim(2)
 }
 
-/// Batch normalisation with given statistics.
-pub fn batch_norm(
-    x: Tensor<4>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    mean: Tensor<1>,
-    variance: Tensor<1>,
-    epsilon: f64,
-) -> Tensor<4> {
-    kernels::batch_norm(x, weight, bias, mean, variance, epsilon)
+/// `[b, c, 1, 1]` over all of `[b, c, height, width]`.
+pub fn spread(x: Tensor<4>, [height, width]: [usize; 2]) -> Tensor<4> {
+    if cpu::serves(&x.device()) {
+        return further::spread(x, [height, width]);
+    }
+    let [b, c, _, _] = x.dims();
+    x.expand([b, c, height, width])
 }
 
-/// Batch normalisation with the batch's own statistics: output, mean, biased variance.
+/// Batch normalisation with given mean and variance, and the rectifier behind it where `rectified`.
+pub fn batch_norm(
+    x: Tensor<4>,
+    [weight, bias]: [Tensor<1>; 2],
+    [mean, variance]: [Tensor<1>; 2],
+    epsilon: f64,
+    rectified: bool,
+) -> Tensor<4> {
+    if cpu::serves(&x.device()) {
+        return cpu::batch_norm(x, [weight, bias], [mean, variance], epsilon, rectified);
+    }
+    let x = kernels::batch_norm(x, weight, bias, mean, variance, epsilon);
+    if rectified { activation::relu(x) } else { x }
+}
+
+/// Batch normalisation with the batch's own statistics, and the rectifier behind it where `rectified`: output, mean,
+/// biased variance.
 pub fn batch_norm_train(
     x: Tensor<4>,
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
+    rectified: bool,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    if cpu::serves(&x.device()) {
+        return cpu::batch_norm_train(x, weight, bias, epsilon, rectified);
+    }
     let out = kernels::batch_norm_train(x, weight, bias, epsilon);
-    (out.output, out.mean, out.variance)
+    (if rectified { activation::relu(out.output) } else { out.output }, out.mean, out.variance)
+}
+
+/// The channels of `b` behind those of `a`.
+pub fn join(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if cpu::serves(&a.device()) { cpu::join(a, b) } else { Tensor::cat(vec![a, b], 1) }
+}
+
+/// The sum of both, cut off below 0.
+pub fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if cpu::serves(&a.device()) { further::add_relu(a, b) } else { activation::relu(a + b) }
+}
+
+fn relu(x: Tensor<4>) -> Tensor<4> {
+    if cpu::serves(&x.device()) { further::relu(x) } else { activation::relu(x) }
 }
 
 /// Each sample's groups of channels to mean 0 and variance 1, then `weight` and `bias` a channel (Wu and He, 2018). As
@@ -91,6 +141,20 @@ pub fn group_norm(x: Tensor<4>, groups: usize, weight: Tensor<1>, bias: Tensor<1
     let variance = centred.clone().square().mean_dim(1);
     let x = (centred / variance.add_scalar(epsilon).sqrt()).reshape([b, c, h, w]);
     x * weight.reshape([1, c, 1, 1]) + bias.reshape([1, c, 1, 1])
+}
+
+/// Values whose `mask` (in the tensor's order) is 1 as `kept * x + shift`, the others as `dropped`.
+pub fn drop_values(x: Tensor<4>, mask: Vec<u8>, [kept, shift, dropped]: [f64; 3]) -> Tensor<4> {
+    if cpu::serves(&x.device()) {
+        return further::dropout(x, mask, [kept, shift, dropped]);
+    }
+    let mask: Vec<f32> = mask.into_iter().map(f32::from).collect();
+    let mask = Tensor::<4>::from_data(TensorData::new(mask, x.dims()), &x.device());
+    if shift == 0.0 && dropped == 0.0 {
+        return x * mask.mul_scalar(kept);
+    }
+    let rest = mask.clone().mul_scalar(shift - dropped).add_scalar(dropped);
+    x * mask.mul_scalar(kept) + rest
 }
 
 /// The non-linearity, value by value.
@@ -117,17 +181,19 @@ pub fn resize_bilinear(x: Tensor<4>, [height, width]: [usize; 2], align_corners:
     if [h, w] == [height, width] {
         return x;
     }
+    if cpu::serves(&x.device()) {
+        return further::resize(x, interpolation(h, height, align_corners), interpolation(w, width, align_corners));
+    }
     // Two products with small matrices: exact on every device, with a gradient everywhere.
-    let across = interpolation(w, width, align_corners, &x.device());
-    let down = interpolation(h, height, align_corners, &x.device());
+    let across = matrix(&interpolation(w, width, align_corners), &x.device());
+    let down = matrix(&interpolation(h, height, align_corners), &x.device());
     let wide = x.reshape([b * c * h, w]).matmul(across.transpose()).reshape([b * c, h, width]);
     down.unsqueeze::<3>().matmul(wide).reshape([b, c, height, width])
 }
 
-/// `[to, from]`: each row has the weights of one target pixel.
-fn interpolation(from: usize, to: usize, align_corners: bool, device: &Device) -> Tensor<2> {
-    let mut weights = vec![0.0f32; to * from];
-    for (t, row) in weights.chunks_exact_mut(from.max(1)).enumerate() {
+/// The two sources and their weights of each target pixel along an axis.
+fn interpolation(from: usize, to: usize, align_corners: bool) -> Along {
+    let target = |t: usize| {
         let at = match (align_corners, to) {
             (true, 0 | 1) => 0.0,
             (true, _) => t as f64 * (from - 1) as f64 / (to - 1) as f64,
@@ -136,10 +202,20 @@ fn interpolation(from: usize, to: usize, align_corners: bool, device: &Device) -
         let first = (at.floor() as usize).min(from - 1);
         let second = (first + 1).min(from - 1);
         let share = (at - first as f64) as f32;
-        row[first] += 1.0 - share;
-        row[second] += share;
+        if first == second { vec![(first, 1.0)] } else { vec![(first, 1.0 - share), (second, share)] }
+    };
+    Along { sources: from, targets: (0..to).map(target).collect() }
+}
+
+/// `[to, from]`: each row has the weights of one target pixel.
+fn matrix(along: &Along, device: &Device) -> Tensor<2> {
+    let mut weights = vec![0.0f32; along.targets.len() * along.sources];
+    for (row, target) in weights.chunks_exact_mut(along.sources.max(1)).zip(&along.targets) {
+        for (source, weight) in target {
+            row[*source] += weight;
+        }
     }
-    Tensor::from_data(TensorData::new(weights, [to, from]), device)
+    Tensor::from_data(TensorData::new(weights, [along.targets.len(), along.sources]), device)
 }
 
 /// Every pixel twice in both directions.

@@ -1,6 +1,8 @@
 //! Optimizers with PyTorch's arithmetic and state by parameter name, so that a checkpoint restores it exactly and
 //! Python can read it.
 
+use super::cpu;
+use super::cpu::elementwise::AdamStep;
 use super::gradients::GradientSet;
 use super::state::Path;
 use super::weights::{HostTensor, StateDict};
@@ -248,6 +250,25 @@ fn moved(
 ) -> Tensor<1> {
     let OptimizerConfig { kind, betas: (b1, b2), epsilon, weight_decay, momentum, alpha, .. } = *config;
     moments.steps += 1;
+    if let (OptimizerKind::Adam | OptimizerKind::AdamW, false) = (kind, config.amsgrad)
+        && cpu::operations::serves(&weight.device())
+    {
+        let correction = |beta: f64| 1.0 - beta.powf(moments.steps as f64);
+        let (shrink, decay) = if kind == OptimizerKind::AdamW { (lr * weight_decay, 0.0) } else { (0.0, weight_decay) };
+        let step = AdamStep {
+            betas: [b1 as f32, b2 as f32],
+            fresh: [(1.0 - b1) as f32, (1.0 - b2) as f32],
+            rate: (lr / correction(b1)) as f32,
+            correction: correction(b2).sqrt() as f32,
+            epsilon: epsilon as f32,
+            shrink: (1.0 - shrink) as f32,
+            decay: decay as f32,
+        };
+        let before = [moments.first.take(), moments.second.take()];
+        let (weight, [first, second]) = cpu::further::adam_step(step, weight, gradient, before);
+        (moments.first, moments.second) = (Some(first), Some(second));
+        return weight;
+    }
     if weight_decay > 0.0 {
         if kind == OptimizerKind::AdamW {
             weight = weight.mul_scalar(1.0 - lr * weight_decay);

@@ -82,17 +82,13 @@ impl Block {
             Some(down) => down.at_1.forward(down.at_0.forward(x.clone()), pass),
             None => x.clone(),
         };
-        let x = relu(self.bn1.forward(self.conv1.forward(x), pass));
-        let mut x = self.bn2.forward(self.conv2.forward(x), pass);
-        if let (Some(conv), Some(norm)) = (&self.conv3, &self.bn3) {
-            x = norm.forward(conv.forward(relu(x)), pass);
-        }
-        relu(x + beside)
+        let x = self.conv2.forward(self.bn1.forward_relu(self.conv1.forward(x), pass));
+        let x = match (&self.conv3, &self.bn3) {
+            (Some(conv), Some(norm)) => norm.forward(conv.forward(self.bn2.forward_relu(x, pass)), pass),
+            _ => self.bn2.forward(x, pass),
+        };
+        ops::add_relu(x, beside)
     }
-}
-
-fn relu(x: Tensor<4>) -> Tensor<4> {
-    ops::activate(x, Activation::Relu)
 }
 
 /// Stem and four stages; the classifier of torchvision is left out.
@@ -150,7 +146,7 @@ impl ResNet {
         see("conv1".into(), &x);
         let x = self.bn1.forward(x, pass);
         see("bn1".into(), &x);
-        let stem = relu(x);
+        let stem = ops::activate(x, Activation::Relu);
         let mut x = ops::max_pool2d(stem.clone(), 3, 2, 1);
         see("maxpool".into(), &x);
         let mut stage = |name: &str, blocks: &[Block]| {

@@ -192,6 +192,13 @@ impl Norm {
             Self::Group(norm) => norm.forward(x),
         }
     }
+
+    fn activated(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
+        match (self, activation) {
+            (Self::Batch(norm), Activation::Relu) => norm.forward_relu(x, pass),
+            _ => ops::activate(self.forward(x, pass), activation),
+        }
+    }
 }
 
 /// Twice: 3 x 3 convolution, padding 1; normalisation; activation. A residual block adds its input, through a 1 x 1
@@ -233,9 +240,16 @@ impl DoubleConv {
             None => x,
         };
         let beside = self.skip.as_ref().map(|skip| norm(skip.forward(x.clone()), &self.bn3));
-        let x = ops::activate(norm(self.conv1.forward(x), &self.bn1), self.activation);
-        let x = norm(self.conv2.forward(x), &self.bn2);
-        ops::activate(if let Some(beside) = beside { x + beside } else { x }, self.activation)
+        let activated = |x: Tensor<4>, norm: &Option<Norm>| match norm {
+            Some(norm) => norm.activated(x, self.activation, pass),
+            None => ops::activate(x, self.activation),
+        };
+        let x = self.conv2.forward(activated(self.conv1.forward(x), &self.bn1));
+        match beside {
+            None => activated(x, &self.bn2),
+            Some(beside) if self.activation == Activation::Relu => ops::add_relu(norm(x, &self.bn2), beside),
+            Some(beside) => ops::activate(norm(x, &self.bn2) + beside, self.activation),
+        }
     }
 }
 
@@ -292,7 +306,7 @@ impl UNet {
         for (step, ((up, block), skip)) in self.up.iter().zip(&self.dec).zip(skips.into_iter().rev()).enumerate() {
             let grown = up.forward(x);
             see(format!("up.{step}"), &grown);
-            x = dropout(Tensor::cat(vec![skip, grown], 1), self.dropout, self.dropout_kind, pass);
+            x = dropout(ops::join(skip, grown), self.dropout, self.dropout_kind, pass);
             x = block.forward(x, pass);
             see(format!("dec.{step}"), &x);
         }
