@@ -316,7 +316,7 @@ unsafe fn sweep_in<S: Simd>(job: &Job, bases: &[usize], outs: &[usize], width: u
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for each kind of vectors")]
+#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "compiled for each kind of vectors")]
 unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(job: &Job, bases: &[usize], outs: &[usize]) {
     let width = VECTORS * S::LANES;
     let mut spare = [0.0f32; MAX_ROWS * MAX_WIDTH];

@@ -20,6 +20,7 @@ pub(super) mod operations;
 mod pack;
 mod pool;
 mod simd;
+mod transforms;
 mod weights;
 mod winograd;
 

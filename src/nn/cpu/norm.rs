@@ -104,7 +104,7 @@ on_isa! {
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for each kind of vectors")]
+#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "compiled for each kind of vectors")]
 unsafe fn block_sums_in<S: Simd>(
     block: &[f32],
     channels: usize,
@@ -344,7 +344,7 @@ on_isa! {
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for each kind of vectors")]
+#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "compiled for each kind of vectors")]
 unsafe fn gradient_sums_in<S: Simd>(x: &[f32], dy: &[f32], norm: &Normalised, sums: &mut [f32]) {
     let channels = norm.scale.len();
     let pixels = x.len() / channels;

@@ -61,7 +61,7 @@ on_isa! {
 }
 
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for each kind of vectors")]
+#[allow(clippy::inline_always, clippy::extra_unused_type_parameters, reason = "compiled for each kind of vectors")]
 unsafe fn larger_in<S: Simd>(x: &[f32], best: &mut [f32], from: &mut [u8], code: u8) {
     for ((x, best), from) in x.iter().zip(best).zip(from) {
         let more = *x > *best || x.is_nan();

@@ -8,7 +8,8 @@
 use super::conv::{self, Shape, SharedMut, Start, uninit};
 use super::gather::Source;
 use super::pack::{Panel, Panels};
-use super::simd::{Isa, Simd, on_isa};
+use super::simd::Isa;
+use super::transforms::{input, kernel, kernel_gradient, output, outward};
 use super::weights;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -203,34 +204,6 @@ fn transformed(isa: Isa, w: &[f32], inputs: usize, panels: Panels, flipped: bool
     out
 }
 
-on_isa! {
-    unsafe fn kernel => kernel_in(taps: *const f32, width: usize, out: *mut f32, plane: usize)
-}
-
-/// `G g G'` of each channel of a panel.
-#[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "registers, by index")]
-unsafe fn kernel_in<S: Simd>(taps: *const f32, width: usize, out: *mut f32, plane: usize) {
-    unsafe {
-        let half = S::splat(0.5);
-        let mut v = 0;
-        while v < width {
-            let mut rows = [[S::zero(); 4]; 3];
-            for r in 0..3 {
-                let g = taps.wrapping_add(r * 3 * width + v);
-                rows[r] = kernel_line::<S>(load3::<S>(g, width), half);
-            }
-            for c in 0..4 {
-                let column = kernel_line::<S>([rows[0][c], rows[1][c], rows[2][c]], half);
-                for r in 0..4 {
-                    S::store(out.wrapping_add((r * 4 + c) * plane + v), column[r]);
-                }
-            }
-            v += S::LANES;
-        }
-    }
-}
-
 /// `B' d B` of the tiles of a range: `[point][tile][channel]`.
 unsafe fn gather(isa: Isa, tiles: &Tiles, range: Range<usize>, x: &Source, patch: &mut Vec<f32>, out: *mut f32) {
     let channels = x.channels();
@@ -268,31 +241,6 @@ unsafe fn gather(isa: Isa, tiles: &Tiles, range: Range<usize>, x: &Source, patch
     }
 }
 
-on_isa! {
-    unsafe fn input => input_in(from: *const f32, row: usize, pixel: usize, channels: usize, out: *mut f32, plane: usize)
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "registers, by index")]
-unsafe fn input_in<S: Simd>(from: *const f32, row: usize, pixel: usize, channels: usize, out: *mut f32, plane: usize) {
-    unsafe {
-        let mut v = 0;
-        while v < channels {
-            let mut rows = [[S::zero(); 4]; 4];
-            for r in 0..4 {
-                rows[r] = input_line::<S>(load4::<S>(from.wrapping_add(r * row + v), pixel));
-            }
-            for c in 0..4 {
-                let column = input_line::<S>([rows[0][c], rows[1][c], rows[2][c], rows[3][c]]);
-                for r in 0..4 {
-                    S::store(out.wrapping_add((r * 4 + c) * plane + v), column[r]);
-                }
-            }
-            v += S::LANES;
-        }
-    }
-}
-
 /// `A' m A` of the tiles of a range to their output pixels.
 unsafe fn scatter(
     isa: Isa,
@@ -323,46 +271,6 @@ unsafe fn scatter(
                 whole,
             )
         };
-    }
-}
-
-on_isa! {
-    unsafe fn output => output_in(
-        from: *const f32, plane: usize, channels: usize, bias: *const f32, out: *mut f32, row: usize, whole: [bool; 2],
-    )
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop, clippy::too_many_arguments, reason = "registers, by index")]
-unsafe fn output_in<S: Simd>(
-    from: *const f32,
-    plane: usize,
-    channels: usize,
-    bias: *const f32,
-    out: *mut f32,
-    row: usize,
-    whole: [bool; 2],
-) {
-    unsafe {
-        let mut v = 0;
-        while v < channels {
-            let level = if bias.is_null() { S::zero() } else { S::load(bias.wrapping_add(v)) };
-            let mut rows = [[S::zero(); 2]; 4];
-            for r in 0..4 {
-                rows[r] = output_line::<S>(load4::<S>(from.wrapping_add(r * 4 * plane + v), plane));
-            }
-            for c in 0..2 {
-                if c == 1 && !whole[1] {
-                    continue;
-                }
-                let column = output_line::<S>([rows[0][c], rows[1][c], rows[2][c], rows[3][c]]);
-                S::store(out.wrapping_add(c * channels + v), S::add(column[0], level));
-                if whole[0] {
-                    S::store(out.wrapping_add(row + c * channels + v), S::add(column[1], level));
-                }
-            }
-            v += S::LANES;
-        }
     }
 }
 
@@ -491,93 +399,5 @@ unsafe fn spread(
         let from = [at(0, 0), at(0, 1), at(1, 0), at(1, 1)];
         // SAFETY: a panel of each pixel, which is whole because vectors divide the channels.
         unsafe { outward(isa, from, panel.width, out.wrapping_add(t * panel.width), plane) };
-    }
-}
-
-on_isa! {
-    unsafe fn outward => outward_in(from: [*const f32; 4], width: usize, out: *mut f32, plane: usize)
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "registers, by index")]
-unsafe fn outward_in<S: Simd>(from: [*const f32; 4], width: usize, out: *mut f32, plane: usize) {
-    unsafe {
-        let mut v = 0;
-        while v < width {
-            let top = outward_line::<S>(S::load(from[0].wrapping_add(v)), S::load(from[1].wrapping_add(v)));
-            let bottom = outward_line::<S>(S::load(from[2].wrapping_add(v)), S::load(from[3].wrapping_add(v)));
-            for c in 0..4 {
-                let column = outward_line::<S>(top[c], bottom[c]);
-                for r in 0..4 {
-                    S::store(out.wrapping_add((r * 4 + c) * plane + v), column[r]);
-                }
-            }
-            v += S::LANES;
-        }
-    }
-}
-
-on_isa! {
-    unsafe fn kernel_gradient => kernel_gradient_in(from: *const f32, plane: usize, width: usize, taps: *mut f32)
-}
-
-/// `G' u G` of each channel of a panel.
-#[inline(always)]
-#[allow(clippy::inline_always, clippy::needless_range_loop, reason = "registers, by index")]
-unsafe fn kernel_gradient_in<S: Simd>(from: *const f32, plane: usize, width: usize, taps: *mut f32) {
-    unsafe {
-        let half = S::splat(0.5);
-        let mut v = 0;
-        while v < width {
-            let mut rows = [[S::zero(); 3]; 4];
-            for r in 0..4 {
-                rows[r] = gradient_line::<S>(load4::<S>(from.wrapping_add(r * 4 * plane + v), plane), half);
-            }
-            for c in 0..3 {
-                let column = gradient_line::<S>([rows[0][c], rows[1][c], rows[2][c], rows[3][c]], half);
-                for r in 0..3 {
-                    S::store(taps.wrapping_add((r * 3 + c) * width + v), column[r]);
-                }
-            }
-            v += S::LANES;
-        }
-    }
-}
-
-/// One dimension of each transform. Functions and not closures: only what is always inlined gets the kind's instructions.
-macro_rules! lines {
-    ($(fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty $body:block)*) => {$(
-        #[inline(always)]
-        #[allow(clippy::inline_always, reason = "compiled for each kind of vectors")]
-        unsafe fn $name<S: Simd>($($arg: $ty),*) -> $ret {
-            unsafe { $body }
-        }
-    )*};
-}
-
-lines! {
-    fn load3(from: *const f32, step: usize) -> [S::V; 3] {
-        [S::load(from), S::load(from.wrapping_add(step)), S::load(from.wrapping_add(2 * step))]
-    }
-    fn load4(from: *const f32, step: usize) -> [S::V; 4] {
-        let [a, b, c] = load3::<S>(from, step);
-        [a, b, c, S::load(from.wrapping_add(3 * step))]
-    }
-    fn kernel_line(g: [S::V; 3], half: S::V) -> [S::V; 4] {
-        let ends = S::add(g[0], g[2]);
-        [g[0], S::mul(half, S::add(ends, g[1])), S::mul(half, S::sub(ends, g[1])), g[2]]
-    }
-    fn input_line(d: [S::V; 4]) -> [S::V; 4] {
-        [S::sub(d[0], d[2]), S::add(d[1], d[2]), S::sub(d[2], d[1]), S::sub(d[1], d[3])]
-    }
-    fn output_line(m: [S::V; 4]) -> [S::V; 2] {
-        [S::add(S::add(m[0], m[1]), m[2]), S::sub(S::sub(m[1], m[2]), m[3])]
-    }
-    fn outward_line(a: S::V, b: S::V) -> [S::V; 4] {
-        [a, S::add(a, b), S::sub(a, b), S::sub(S::zero(), b)]
-    }
-    fn gradient_line(u: [S::V; 4], half: S::V) -> [S::V; 3] {
-        let (sum, difference) = (S::mul(half, S::add(u[1], u[2])), S::mul(half, S::sub(u[1], u[2])));
-        [S::add(u[0], sum), difference, S::add(sum, u[3])]
     }
 }
