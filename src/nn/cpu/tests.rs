@@ -208,7 +208,7 @@ fn pooling(images: usize, channels: usize, size: [usize; 2], windows: Windows, s
     let [rows, columns] = windows.out_size(size);
     let dy = random(images * rows * columns * channels, seed + 1);
     let (mut want, mut want_dx) = (Vec::new(), vec![0.0; x.len()]);
-    for out in 0..dy.len() {
+    for (out, g) in dy.iter().enumerate() {
         let (c, column, row) = (out % channels, out / channels % columns, out / channels / columns % rows);
         let n = out / channels / columns / rows;
         let mut best: Option<usize> = None;
@@ -222,7 +222,7 @@ fn pooling(images: usize, channels: usize, size: [usize; 2], windows: Windows, s
             }
         }
         want.push(f64::from(x[best.unwrap()]));
-        want_dx[best.unwrap()] += f64::from(dy[out]);
+        want_dx[best.unwrap()] += f64::from(*g);
     }
     for isa in Isa::all() {
         let (output, from) = max_pool(isa, &x, channels, size, windows);
