@@ -169,11 +169,6 @@ pub(super) fn read_mask(
     open_mask(path, name, image.map(|i| i.geometry), image.and_then(|i| i.stack().cloned()))
 }
 
-/// A mask of any kind on a grid.
-pub(super) fn read_mask_on(path: &Path, grid: Geometry) -> Result<LoadedMask, CliError> {
-    open_mask(path, None, Some(grid), None)
-}
-
 fn open_mask(
     path: &Path,
     name: Option<&str>,

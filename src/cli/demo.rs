@@ -78,7 +78,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
             ("Patient below".into(), "one that the run never saw".into()),
             ("After correction".into(), format!("{} by {strokes} strokes; see the folder corrected", in_words(&after))),
         ],
-        cases: vec![CaseReport { name: "as predicted".into(), metrics: before, pictures }],
+        cases: vec![CaseReport { pictures, ..CaseReport::new("as predicted", before) }],
+        ..ReportInputs::default()
     };
     write_reports(&args.out, &inputs)?;
     // A report of its own: a mean over two states of one patient would say nothing.
@@ -86,7 +87,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         title: "Demo on generated patients, corrected".into(),
         phantom: true,
         facts: vec![("Strokes of the correction".into(), strokes.to_string())],
-        cases: vec![CaseReport { name: "after correction".into(), metrics: after, pictures: Vec::new() }],
+        cases: vec![CaseReport::new("after correction", after)],
+        ..ReportInputs::default()
     };
     write_reports(&args.out.join("corrected"), &inputs)?;
     print(&format!(
@@ -178,7 +180,7 @@ fn in_words(report: &MetricReport) -> String {
         .iter()
         .map(|row| {
             let dice = row.figures.dice.map_or_else(|| "undefined".into(), |v| format!("{v:.3}"));
-            let hd = row.distances.as_ref().map_or_else(|| "-".into(), |d| format!("{:.1} mm", d.hd95));
+            let hd = row.distances.as_ref().and_then(|d| d.hd95).map_or_else(|| "-".into(), |v| format!("{v:.1} mm"));
             format!("{} Dice {dice}, HD95 {hd}", row.name)
         })
         .collect();

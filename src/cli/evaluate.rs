@@ -1,32 +1,34 @@
-//! `maskwright evaluate`: a prediction against the truth, one pair of files or two folders matched by name.
+//! `maskwright evaluate`: one to three predictions against the truth: files, folders matched by name, data sets, runs.
 
 use super::CliError;
-use super::convert::{read_mask, read_mask_on, reference_image};
 use super::run::{foreground, print};
-use crate::core::{LabelId, Segment};
 use crate::io::atomic::{NewFolder, plain_reason, write_atomic_bytes};
-use crate::io::{LoadedMask, natural_cmp};
-use crate::metrics::{self, CompareOptions, MetricReport, Pair};
-use crate::report::{self, CaseReport, ReportInputs};
-use std::collections::BTreeMap;
+use crate::metrics::Convention;
+use crate::nn::DeviceChoice;
+use crate::report::{self, ReportInputs};
+use crate::workspace::{CohortEvent, CohortRequest, Judged, compare_cohort};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(super) struct EvaluateArgs {
-    /// Mask file taken as truth, or a folder of them.
+    /// Mask file taken as truth, a folder of them, or a data set with images.
     #[arg(long)]
     truth: PathBuf,
-    /// Mask file to judge, or a folder of them with the same names.
+    /// Mask file to judge, a folder of them with the same names, or a run folder, which predicts the cases that it was
+    /// tested on; up to three.
+    #[arg(long, required = true)]
+    prediction: Vec<PathBuf>,
+    /// What to call each prediction in the report, in their order.
     #[arg(long)]
-    prediction: PathBuf,
-    /// Image of the masks; needed for DICOM SEG, RTSTRUCT and picture stacks.
+    name: Vec<String>,
+    /// Image of the masks, or a folder of images with their names; needed for DICOM SEG, RTSTRUCT and picture stacks.
     #[arg(long)]
     reference: Option<PathBuf>,
     /// Compare on the regular grid of a tilted or unevenly spaced reference.
     #[arg(long, requires = "reference")]
     resample: bool,
-    /// Folder for evaluation.json, segments.csv, slices.csv and report.html.
+    /// Folder for evaluation.json, segments.csv, slices.csv, report.html and report.pdf.
     #[arg(long)]
     out: Option<PathBuf>,
     /// One JSON document on stdout.
@@ -35,25 +37,51 @@ pub(super) struct EvaluateArgs {
     /// Compare everything labelled as one structure.
     #[arg(long)]
     foreground: bool,
+    /// Definition of surface distances: monai, medpy, deepmind, simpleitk, open-border, full or nearest-rank.
+    #[arg(long, default_value = "monai")]
+    definition: Convention,
+    /// Tolerance of the surface Dice in mm; may be given more than once.
+    #[arg(long, value_parser = positive, default_values_t = [1.0, 2.0])]
+    tolerance: Vec<f64>,
+    /// Text file with a case and its patient in each line, separated by a comma.
+    #[arg(long)]
+    patients: Option<PathBuf>,
+    /// Also the cases that a run was trained on.
+    #[arg(long)]
+    all_cases: bool,
+    /// Title of the report.
+    #[arg(long, default_value = "Evaluation")]
+    title: String,
+    /// Where runs predict: auto, gpu or cpu.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v >= 0.0 && v.is_finite() => Ok(v),
+        _ => Err(format!("{text} is no distance in mm")),
+    }
 }
 
 pub(super) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
-    let pairs = if args.truth.is_dir() && args.prediction.is_dir() && holds_mask_files(&args.truth) {
-        matched(&args.truth, &args.prediction)?
-    } else {
-        vec![(stem(&args.truth), args.truth.clone(), args.prediction.clone())]
-    };
-    let mut cases = Vec::new();
-    for (name, truth, prediction) in pairs {
-        let metrics = compare_files(args, &truth, &prediction)?;
-        cases.push(CaseReport { name, metrics, pictures: Vec::new() });
+    if args.name.len() > args.prediction.len() {
+        return Err(CliError("There are more names than predictions.".into()));
     }
-    let inputs = ReportInputs {
-        title: "Evaluation".into(),
-        phantom: false,
-        facts: vec![("Truth".into(), stem(&args.truth)), ("Prediction".into(), stem(&args.prediction))],
-        cases,
+    let request = CohortRequest {
+        title: args.title.clone(),
+        images: args.reference.clone(),
+        patients: args.patients.clone(),
+        resample: args.resample,
+        foreground: args.foreground,
+        convention: args.definition,
+        tolerances: args.tolerance.clone(),
+        sheets: args.out.is_some(),
+        all_cases: args.all_cases,
+        device: args.device,
+        ..CohortRequest::new(args.truth.clone(), judged(&args.prediction, &args.name))
     };
+    let inputs = compare(request)?;
     if let Some(out) = &args.out {
         write_reports(out, &inputs)?;
     }
@@ -65,130 +93,73 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Runs the comparison; what was noticed and what had no partner is told.
+pub(super) fn compare(request: CohortRequest) -> Result<ReportInputs, CliError> {
+    let mut told: Vec<String> = Vec::new();
+    foreground(
+        "Comparing",
+        |event, bar| match event {
+            CohortEvent::Planned { unmatched, .. } => {
+                for u in unmatched {
+                    bar.suspend(|| eprintln!("{} is not in {} and is left out of the figures.", u.case, u.lacking));
+                }
+            }
+            CohortEvent::Warning(text) if !told.contains(&text) => {
+                bar.suspend(|| eprintln!("{text}"));
+                told.push(text);
+            }
+            CohortEvent::Warning(_) | CohortEvent::Compared(_) => {}
+        },
+        move |ctx| compare_cohort(&request, ctx),
+    )
+}
+
+/// Predictions under the given names, else under those of their files, with the folder where these are the same.
+pub(super) fn judged(paths: &[PathBuf], names: &[String]) -> Vec<Judged> {
+    let mut all: Vec<Judged> = paths.iter().cloned().map(Judged::at).collect();
+    let plain: Vec<String> = all.iter().map(|j| j.name.clone()).collect();
+    for (n, judged) in all.iter_mut().enumerate() {
+        if let Some(name) = names.get(n) {
+            judged.name.clone_from(name);
+        } else if plain.iter().filter(|p| **p == judged.name).count() > 1 {
+            let parent = judged.path.parent().and_then(Path::file_name);
+            judged.name = match parent {
+                Some(parent) => format!("{}/{}", parent.to_string_lossy(), judged.name),
+                None => format!("{} {}", judged.name, n + 1),
+            };
+        }
+    }
+    all
+}
+
 /// Writes all forms of a report into a folder.
 pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), CliError> {
     let failed =
         |path: &Path, e: &std::io::Error| CliError(format!("{} was not written: {}.", path.display(), plain_reason(e)));
     let _folder = NewFolder::create(out).map_err(|e| failed(out, &e))?;
-    let files = [
-        ("evaluation.json", report::json(inputs).map_err(CliError::of)?),
-        ("segments.csv", report::segments_csv(inputs)),
-        ("slices.csv", report::slices_csv(inputs)),
-        ("report.html", report::html(inputs).map_err(CliError::of)?),
+    let mut files = vec![
+        ("evaluation.json", report::json(inputs).map_err(CliError::of)?.into_bytes()),
+        ("segments.csv", report::segments_csv(inputs).into_bytes()),
+        ("slices.csv", report::slices_csv(inputs).into_bytes()),
+        ("report.html", report::html(inputs).map_err(CliError::of)?.into_bytes()),
+        ("report.pdf", report::pdf(inputs).map_err(CliError::of)?),
     ];
-    for (name, text) in files {
+    if !inputs.quantities.is_empty() {
+        files.push(("quantities.csv", report::quantities_csv(inputs).into_bytes()));
+    }
+    for (name, bytes) in files {
         let path = out.join(name);
-        write_atomic_bytes(&path, text.as_bytes()).map_err(|e| failed(&path, &e))?;
+        write_atomic_bytes(&path, &bytes).map_err(|e| failed(&path, &e))?;
     }
     Ok(())
-}
-
-fn compare_files(args: &EvaluateArgs, truth: &Path, prediction: &Path) -> Result<MetricReport, CliError> {
-    let image = args.reference.as_deref().map(|r| reference_image(r, None, args.resample)).transpose()?;
-    let a = told(read_mask(truth, None, image.as_ref())?);
-    let grid = *a.labels.geometry();
-    let b = told(match &image {
-        Some(image) => read_mask(prediction, None, Some(image))?,
-        None => read_mask_on(prediction, grid)?,
-    });
-    let pairs = if args.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(&a, &b) };
-    let options = CompareOptions::full(stem(truth), stem(prediction));
-    foreground("Comparing", |(), _| {}, move |ctx| metrics::compare(&a.labels, &b.labels, &pairs, &options, ctx))
-}
-
-/// One label map of the mask, with what was noticed told.
-fn told(mask: LoadedMask) -> LoadedMask {
-    let mask = mask.flattened();
-    for finding in &mask.findings {
-        eprintln!("{}", finding.text);
-    }
-    mask
-}
-
-/// Segments by the number they have in their files; the only segment of each when both have just one.
-fn pairs_of(a: &LoadedMask, b: &LoadedMask) -> Vec<Pair> {
-    if let ([one], [other]) = (a.segments.as_slice(), b.segments.as_slice()) {
-        return vec![Pair::labels(one.name.clone(), one.id, other.id)];
-    }
-    let mut values: BTreeMap<u32, &str> = BTreeMap::new();
-    for s in b.segments.iter().chain(&a.segments) {
-        values.insert(s.file_value, &s.name);
-    }
-    let pairs: Vec<Pair> = values
-        .into_iter()
-        .filter_map(|(value, name)| Some(Pair::labels(name, id(&a.segments, value)?, id(&b.segments, value)?)))
-        .collect();
-    if pairs.is_empty() { vec![Pair::foreground("All segments")] } else { pairs }
-}
-
-/// The label of a file's number; for a number the file does not have, a label without voxels.
-fn id(segments: &[Segment], value: u32) -> Option<LabelId> {
-    segments
-        .iter()
-        .find(|s| s.file_value == value)
-        .map(|s| s.id)
-        .or_else(|| (1..=u8::MAX).rev().find(|free| segments.iter().all(|s| s.id != *free)))
-}
-
-const ENDINGS: [&str; 5] = [".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".dcm"];
-
-fn is_mask_file(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    path.is_file() && ENDINGS.iter().any(|e| name.ends_with(e))
-}
-
-fn mask_files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| is_mask_file(p)).collect();
-    files.sort_by(|a, b| natural_cmp(&stem(a), &stem(b)));
-    files
-}
-
-fn holds_mask_files(folder: &Path) -> bool {
-    !mask_files(folder).is_empty()
-}
-
-/// Name, truth and prediction of every file that both folders have; what only one has is told.
-fn matched(truth: &Path, prediction: &Path) -> Result<Vec<(String, PathBuf, PathBuf)>, CliError> {
-    let mut judged: BTreeMap<String, PathBuf> = mask_files(prediction).into_iter().map(|p| (stem(&p), p)).collect();
-    let mut pairs = Vec::new();
-    let mut alone = Vec::new();
-    for file in mask_files(truth) {
-        let name = stem(&file);
-        match judged.remove(&name) {
-            Some(partner) => pairs.push((name, file, partner)),
-            None => alone.push(format!("{name} has no prediction and is left out of the figures.")),
-        }
-    }
-    alone.extend(judged.keys().map(|name| format!("{name} has no truth and is left out of the figures.")));
-    if pairs.is_empty() {
-        return Err(CliError(format!(
-            "No file of {} has a partner of the same name in {}.",
-            truth.display(),
-            prediction.display()
-        )));
-    }
-    for line in alone {
-        eprintln!("{line}");
-    }
-    Ok(pairs)
-}
-
-/// A file's name without folders and ending.
-pub(super) fn stem(path: &Path) -> String {
-    let name = path.file_name().map_or_else(|| "mask".into(), |n| n.to_string_lossy().into_owned());
-    let lower = name.to_ascii_lowercase();
-    match ENDINGS.iter().find(|e| lower.ends_with(**e)) {
-        Some(ending) => name[..name.len() - ending.len()].to_owned(),
-        None => name,
-    }
 }
 
 fn as_text(inputs: &ReportInputs) -> String {
     let mut t = String::new();
     let number = |v: Option<f64>| v.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.4}"));
     for case in &inputs.cases {
-        let _ = writeln!(t, "{}", case.name);
+        let side = if inputs.sides() > 1 { format!(" ({})", inputs.side_name(case.judged)) } else { String::new() };
+        let _ = writeln!(t, "{}{side}", case.name);
         for row in &case.metrics.rows {
             let d = row.distances.as_ref();
             let mm = |v: Option<f64>| match v {
@@ -205,11 +176,51 @@ fn as_text(inputs: &ReportInputs) -> String {
                 number(row.figures.sensitivity),
                 number(row.figures.precision),
                 mm(d.map(|d| d.hd)),
-                mm(d.map(|d| d.hd95)),
+                mm(d.and_then(|d| d.hd95)),
                 mm(d.map(|d| d.assd)),
                 if row.agreement.is_miss() { " (missed by one of the masks)" } else { "" },
             );
         }
     }
+    let overall = |t: &mut String, name: &str, s: &report::SegmentSummary| {
+        let mean = |figure: &str| s.figures.iter().find(|f| f.figure == figure).map_or(None, |f| f.mean_of_finite);
+        let _ = writeln!(
+            t,
+            "{name}, {}: {} cases, {} missed, {} in neither; mean Dice {}, HD95 {} mm (of the finite ones)",
+            s.name,
+            s.cases,
+            s.misses,
+            s.undefined,
+            number(mean("Dice")),
+            number(mean("HD95")),
+        );
+    };
+    if inputs.cases.len() > inputs.sides() {
+        for side in report::summarize(inputs) {
+            side.by_case.iter().for_each(|s| overall(&mut t, &side.judged, s));
+        }
+    }
+    for p in report::paired(inputs).iter().filter(|p| p.figure == "Dice") {
+        let test = p.test.map_or_else(|| "nothing differs".to_owned(), |w| format!("Wilcoxon p {:.4}", w.p));
+        let _ = writeln!(
+            t,
+            "{}, Dice of {} against {}: {} better, {} worse, {} equal; {test}",
+            p.segment, p.second, p.first, p.improved, p.regressed, p.equal
+        );
+    }
     t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_of_one_name_are_told_apart() {
+        let paths = ["a/masks", "b/masks", "c.nii.gz"].map(PathBuf::from);
+        let names: Vec<String> = judged(&paths, &[]).into_iter().map(|j| j.name).collect();
+        assert_eq!(names, ["a/masks", "b/masks", "c"]);
+        let named: Vec<String> = judged(&paths, &["U-Net".into()]).into_iter().map(|j| j.name).collect();
+        assert_eq!(named, ["U-Net", "b/masks", "c"]);
+    }
 }

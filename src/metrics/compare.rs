@@ -1,17 +1,19 @@
 //! Compares two label maps segment by segment and slice by slice.
 
 use super::Agreement;
-use super::crop::{CroppedMask, Neighbours};
-use super::distances::{Measure, between, of_masks};
+use super::confusion::Confusion;
+use super::convention::Convention;
+use super::crop::CroppedMask;
 use super::error::MetricError;
 use super::overlap::SliceCounts;
-use super::rows::{DEFINITIONS, MetricReport, Pair, SegmentRow, SliceRow};
+use super::points::{Frame, Measure, PointSets};
+use super::rows::{MetricReport, Pair, SegmentRow, SliceRow};
 use crate::core::{Geometry, LabelMap};
 use crate::jobs::{CancelToken, JobContext};
 use rayon::prelude::*;
 
 /// What to measure and how to call the two sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CompareOptions {
     /// Names for the report: layer or file names, never a patient's.
     pub name_a: String,
@@ -20,12 +22,22 @@ pub struct CompareOptions {
     pub distances: bool,
     /// A row for each slice along k.
     pub slices: bool,
+    pub convention: Convention,
+    /// Tolerances of the surface Dice, in mm.
+    pub tolerances: Vec<f64>,
 }
 
 impl CompareOptions {
-    /// Everything.
+    /// Everything, by the standard convention, with the surface Dice at 1 and 2 mm.
     pub fn full(name_a: impl Into<String>, name_b: impl Into<String>) -> Self {
-        Self { name_a: name_a.into(), name_b: name_b.into(), distances: true, slices: true }
+        Self {
+            name_a: name_a.into(),
+            name_b: name_b.into(),
+            distances: true,
+            slices: true,
+            convention: Convention::default(),
+            tolerances: vec![1.0, 2.0],
+        }
     }
 }
 
@@ -63,8 +75,10 @@ pub fn compare(
         name_b: options.name_b.clone(),
         dims: geometry.dims(),
         spacing: geometry.spacing().to_array(),
-        definitions: DEFINITIONS.to_vec(),
+        convention: options.convention,
+        definitions: options.convention.definitions(),
         rows,
+        confusion: Confusion::of(map_a, map_b, pairs),
     })
 }
 
@@ -94,8 +108,9 @@ fn segment_row(
     if options.distances && agreement != Agreement::Neither {
         let crop_a = CroppedMask::new(map_a, pair.a, counts.region)?;
         let crop_b = CroppedMask::new(map_b, pair.b, counts.region)?;
-        distances = of_masks(&crop_a, &crop_b, agreement, counts.region.min, geometry, cancel)?;
-        measure_slices(&crop_a, &crop_b, &mut slices, counts.region.min, geometry, cancel)?;
+        let frame = Frame::of_volume(geometry, counts.region, options.convention);
+        distances = Some(PointSets::new(&crop_a, &crop_b, &frame).distances(&frame, &options.tolerances, cancel)?);
+        measure_slices(&crop_a, &crop_b, &mut slices, &frame, &options.tolerances, cancel)?;
     }
     let ml = |voxels: u64| voxels as f64 * geometry.voxel_volume() / 1000.0;
     let (a, b) = (overlap.in_a(), overlap.in_b());
@@ -108,6 +123,7 @@ fn segment_row(
         figures: overlap.figures(),
         volume_a_ml: ml(a),
         volume_b_ml: ml(b),
+        volume_difference_ml: ml(b) - ml(a),
         volume_difference_percent: (a > 0).then(|| 100.0 * (b as f64 - a as f64) / a as f64),
         distances,
         slices,
@@ -139,28 +155,26 @@ fn measure_slices(
     a: &CroppedMask,
     b: &CroppedMask,
     rows: &mut [SliceRow],
-    corner: [usize; 3],
-    geometry: &Geometry,
+    volume: &Frame,
+    tolerances: &[f64],
     cancel: &CancelToken,
 ) -> Result<(), MetricError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let (surface_a, surface_b) = (a.surface(Neighbours::InSlice), b.surface(Neighbours::InSlice));
-    let millimetres = Measure::of(geometry);
     // Square pixels differ from millimetres by a factor; others need a measurement of their own.
-    let edge = match millimetres {
+    let edge = match volume.measure {
         Measure::Straight([x, y, _]) if (x - y).abs() <= 1e-12 * x => Some(x),
         _ => None,
     };
     rows.par_iter_mut().try_for_each(|row| {
-        let plane = row.k - corner[2];
-        let at = [corner[0], corner[1], row.k];
-        let distances = |measure| between(surface_a.plane(plane), surface_b.plane(plane), at, measure, cancel);
-        let mm = distances(millimetres)?;
+        let plane = row.k - volume.corner[2];
+        let (slice_a, slice_b) = (a.slice(plane), b.slice(plane));
+        let distances = |frame: Frame, tolerances: &[f64]| {
+            PointSets::new(&slice_a, &slice_b, &frame).distances(&frame, tolerances, cancel)
+        };
+        let frame = volume.of_slice(row.k);
+        let mm = distances(frame, tolerances)?;
         row.distances_px = Some(match edge {
             Some(edge) => mm.in_units_of(edge),
-            None => distances(Measure::Straight([1.0; 3]))?,
+            None => distances(frame.in_pixels(), &[])?,
         });
         row.distances_mm = Some(mm);
         Ok(())

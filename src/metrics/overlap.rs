@@ -158,6 +158,14 @@ impl SliceCounts {
     }
 }
 
+/// `[in A, in B, in both]` of one brick.
+pub(super) fn brick_counts(a: Option<&Brick>, select_a: Select, b: Option<&Brick>, select_b: Select) -> [u32; 3] {
+    let mut sums = [[0; 3]; BRICK_EDGE];
+    count_brick(a, select_a, b, select_b, &mut sums);
+    let total = sums.iter().fold([0u64; 3], |t, s| [t[0] + s[0], t[1] + s[1], t[2] + s[2]]);
+    total.map(|n| n as u32)
+}
+
 fn from_counts([a, b, both]: [u64; 3], all: u64) -> Overlap {
     Overlap { tp: both, fp: b - both, fn_: a - both, tn: all - (a + b - both) }
 }

@@ -1,7 +1,7 @@
 //! What is compared, and the table that comes out, with the definitions it was made by.
 
 use super::number;
-use super::{Agreement, Figures, Overlap, SurfaceDistances};
+use super::{Agreement, Confusion, Convention, Figures, Overlap, SurfaceDistances};
 use crate::core::{LabelId, Segment};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -94,12 +94,12 @@ pub struct Definition {
     pub text: Cow<'static, str>,
 }
 
-const fn define(figure: &'static str, text: &'static str) -> Definition {
+pub(super) const fn define(figure: &'static str, text: &'static str) -> Definition {
     Definition { figure: Cow::Borrowed(figure), text: Cow::Borrowed(text) }
 }
 
-/// The definitions of every figure in a [`MetricReport`].
-pub static DEFINITIONS: [Definition; 12] = [
+/// What overlap and volumes mean, whatever the [`Convention`] of the distances.
+pub(super) static OVERLAP_DEFINITIONS: [Definition; 8] = [
     define(
         "A, B",
         "A is the reference, B is the mask that is judged. TP: voxels in both, FN: in A alone, FP: in B alone.",
@@ -110,24 +110,14 @@ pub static DEFINITIONS: [Definition; 12] = [
     define("Precision", "TP / (TP + FP), the part of B that lies in A. Undefined when B is empty."),
     define("Specificity", "TN / (TN + FP) over the whole image; close to 1 for every small structure."),
     define("Accuracy", "(TP + TN) / all voxels of the image; misleads whenever the structure is small."),
-    define(
-        "Surface",
-        "Foreground voxels with a background neighbour: 6 neighbours in a volume, 4 in a slice. The border of the \
-         image counts as background. Distances run between voxel centres, in mm of the spacing, for slices also in \
-         pixels.",
-    ),
-    define("HD", "Hausdorff distance: the larger of the two directed maxima of surface distance."),
-    define(
-        "HD95",
-        "The larger of the two directed 95th percentiles of surface distance, interpolated linearly between ranks.",
-    ),
-    define("ASSD", "Average symmetric surface distance: the mean over the surface distances of A and B pooled."),
-    define(
-        "Miss",
-        "A structure that only one of the masks has: Dice 0, distances infinite. Misses are counted and listed, never \
-         left out of a mean in silence.",
-    ),
+    define("B − A", "Volume of B less that of A, in ml and as a share of A. Undefined as a share when A is empty."),
 ];
+
+pub(super) const MISS: Definition = define(
+    "Miss",
+    "A structure that only one of the masks has: Dice 0, distances infinite. Misses are counted and listed, never left \
+     out of a mean in silence.",
+);
 
 /// Result of a comparison. In JSON `null` is undefined or not measured and `"inf"` is infinite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,8 +129,12 @@ pub struct MetricReport {
     pub dims: [usize; 3],
     /// mm along i, j, k.
     pub spacing: [f64; 3],
+    /// How surface distances were defined.
+    pub convention: Convention,
     pub definitions: Vec<Definition>,
     pub rows: Vec<SegmentRow>,
+    /// Voxels of each class in A (row) by class in B (column), where the structures do not overlap.
+    pub confusion: Option<Confusion>,
 }
 
 impl MetricReport {
@@ -162,6 +156,8 @@ pub struct SegmentRow {
     /// Millilitres.
     pub volume_a_ml: f64,
     pub volume_b_ml: f64,
+    /// B - A.
+    pub volume_difference_ml: f64,
     /// (B - A) / A in percent; `None` when A is empty.
     #[serde(with = "number")]
     pub volume_difference_percent: Option<f64>,

@@ -1,6 +1,7 @@
 //! What a report is made of.
 
 use crate::metrics::MetricReport;
+use crate::metrics::quantities::Quantity;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +12,12 @@ pub enum ReportError {
     /// The PNG encoder refused.
     #[error("the picture \"{0}\" cannot go into the report: {1}")]
     PictureCoding(String, image::ImageError),
+    /// The font of the PDF could not be read or cut down.
+    #[error("the report could not be written as PDF: its font cannot be used ({0})")]
+    Font(String),
+    /// The PDF's streams could not be packed.
+    #[error("the report could not be written as PDF: {0}")]
+    Pdf(String),
     /// The JSON encoder refused.
     #[error("the report could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -25,26 +32,102 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// One compared case. `name` must be safe to show: never a patient's name.
+impl Picture {
+    /// # Errors
+    /// [`ReportError::PictureSize`] when the bytes do not match the size.
+    pub(super) fn check(&self) -> Result<(), ReportError> {
+        let needed = self.width as usize * self.height as usize * 3;
+        match self.rgb.len() == needed {
+            true => Ok(()),
+            false => Err(ReportError::PictureSize(self.caption.clone(), self.rgb.len(), needed)),
+        }
+    }
+}
+
+/// One mask compared with its reference. `name` and `patient` must be safe to show: never a patient's name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CaseReport {
     pub name: String,
+    /// Cases of one patient are summed up together; `None`: each case is a patient of its own.
+    pub patient: Option<String>,
+    /// Index in [`ReportInputs::judged`].
+    pub judged: usize,
     pub metrics: MetricReport,
     pub pictures: Vec<Picture>,
 }
 
-/// Everything that goes into a report.
+impl CaseReport {
+    /// The only compared mask of a case.
+    pub fn new(name: impl Into<String>, metrics: MetricReport) -> Self {
+        Self { name: name.into(), patient: None, judged: 0, metrics, pictures: Vec::new() }
+    }
+}
+
+/// A case that one side lacks: it is in no figure, and listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unmatched {
+    pub case: String,
+    /// What has no such case.
+    pub lacking: String,
+}
+
+/// Figures of a training run by epoch, for the learning curves.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    pub run: String,
+    /// Epoch, training loss, validation loss, validation Dice.
+    pub epochs: Vec<(f64, f64, Option<f64>, Option<f64>)>,
+}
+
+/// Everything that goes into a report.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReportInputs {
     pub title: String,
     /// The images were generated, and the page says so.
     pub phantom: bool,
-    /// What else the reader should know, as name and value: run, checkpoint, threshold.
+    /// What else the reader should know, as name and value: run, weights, recipe, fingerprint of the data.
     pub facts: Vec<(String, String)>,
+    /// Names of what is judged, when there are several: models, readers, layers.
+    pub judged: Vec<String>,
     pub cases: Vec<CaseReport>,
+    pub unmatched: Vec<Unmatched>,
+    pub curves: Vec<Curve>,
+    /// Contact sheets: worst cases, changes between two models.
+    pub sheets: Vec<Picture>,
+    /// Quantities of single masks, such as areas and volumes, with their definitions.
+    pub quantities: Vec<Quantities>,
+}
+
+/// Quantities measured in one mask (or image) of one case.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Quantities {
+    pub case: String,
+    /// Which mask: the reference or what is judged.
+    pub mask: String,
+    /// For a time line: what orders the studies, safe to show (a number of days, an index).
+    pub time: Option<f64>,
+    pub values: Vec<Quantity>,
 }
 
 impl ReportInputs {
+    /// Number of judged masks a case may have.
+    pub fn sides(&self) -> usize {
+        self.judged.len().max(1)
+    }
+
+    /// Name of a judged side; the mask's own where there is only one.
+    pub fn side_name(&self, side: usize) -> String {
+        match self.judged.get(side) {
+            Some(name) => name.clone(),
+            None => self.cases.first().map_or_else(|| "B".into(), |c| c.metrics.name_b.clone()),
+        }
+    }
+
+    /// The cases of one judged side.
+    pub fn cases_of(&self, side: usize) -> impl Iterator<Item = &CaseReport> {
+        self.cases.iter().filter(move |c| c.judged == side)
+    }
+
     /// What the figures are not.
     pub fn statement(&self) -> &'static str {
         if self.phantom {

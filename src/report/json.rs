@@ -1,7 +1,7 @@
 //! The report for programs.
 
 use super::document::SOFTWARE;
-use super::{ReportError, ReportInputs, SegmentSummary, summarize};
+use super::{PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize};
 use crate::metrics::MetricReport;
 use serde::Serialize;
 
@@ -12,7 +12,10 @@ struct Document<'a> {
     statement: &'static str,
     numbers: &'static str,
     facts: Vec<Fact<'a>>,
-    summary: Vec<SegmentSummary>,
+    summary: Vec<SideSummary>,
+    paired: Vec<PairedFigure>,
+    unmatched: &'a [Unmatched],
+    quantities: &'a [Quantities],
     cases: Vec<Case<'a>>,
 }
 
@@ -25,6 +28,8 @@ struct Fact<'a> {
 #[derive(Serialize)]
 struct Case<'a> {
     name: &'a str,
+    patient: Option<&'a str>,
+    judged: String,
     metrics: &'a MetricReport,
 }
 
@@ -39,8 +44,20 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         statement: inputs.statement(),
         numbers: "null: undefined or not measured; \"inf\": infinite (a miss)",
         facts: inputs.facts.iter().map(|(name, value)| Fact { name, value }).collect(),
-        summary: summarize(&inputs.cases),
-        cases: inputs.cases.iter().map(|c| Case { name: &c.name, metrics: &c.metrics }).collect(),
+        summary: summarize(inputs),
+        paired: paired(inputs),
+        unmatched: &inputs.unmatched,
+        quantities: &inputs.quantities,
+        cases: inputs
+            .cases
+            .iter()
+            .map(|c| Case {
+                name: &c.name,
+                patient: c.patient.as_deref(),
+                judged: inputs.side_name(c.judged),
+                metrics: &c.metrics,
+            })
+            .collect(),
     };
     let mut text = serde_json::to_string_pretty(&document)?;
     text.push('\n');

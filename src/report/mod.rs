@@ -1,23 +1,34 @@
-//! Metric reports for people and for programs: JSON, CSV and one self-contained HTML page.
+//! Metric reports for people and for programs: JSON, CSV, one self-contained HTML page, and PDF.
 //!
-//! Floor 2, uses `core` and `metrics`. Every function returns text; whoever calls (the workspace, the command line)
+//! Floor 2, uses `core` and `metrics`. Every function returns text or bytes; whoever calls (the workspace, the command line)
 //! writes it to a file. Nothing is fetched and no script runs when the page is opened. Callers name cases by what is
 //! safe to show: this module adds no identity of its own.
 
 mod base64;
-mod chart;
+mod block;
+mod content;
 mod csv;
 mod document;
+mod figures;
 mod html;
 mod json;
+mod paired;
+mod pdf;
+mod plot;
 mod summary;
 mod text;
 
-pub use csv::{segments_csv, slices_csv};
-pub use document::{CaseReport, Picture, ReportError, ReportInputs};
+pub use csv::{quantities_csv, segments_csv, slices_csv};
+pub use document::{CaseReport, Curve, Picture, Quantities, ReportError, ReportInputs, Unmatched};
+pub use figures::{Better, FigureKind, Observation, slice_kinds};
 pub use html::html;
 pub use json::json;
-pub use summary::{FigureSummary, SegmentSummary, summarize};
+pub use paired::{PairedCase, PairedFigure, paired};
+pub use pdf::pdf;
+pub use summary::{
+    FigureSummary, OVERALL, SegmentSummary, SideSummary, case_observations, patient_observations, segment_names,
+    slice_observations, summarize,
+};
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ fn case(name: &str, shift: usize) -> CaseReport {
     }
     let pairs = [Pair::labels("liver, \"left\" <lobe>", 1, 2), Pair::labels("spleen", 9, 9)];
     let metrics = compare(&a, &b, &pairs, &CompareOptions::full("truth", "U-Net & co"), &JobContext::detached());
-    CaseReport { name: name.into(), metrics: metrics.unwrap(), pictures: Vec::new() }
+    CaseReport::new(name, metrics.unwrap())
 }
 
 fn inputs() -> ReportInputs {
@@ -39,20 +39,24 @@ fn inputs() -> ReportInputs {
         phantom: true,
         facts: vec![("Run".into(), "a & b".into())],
         cases,
+        ..ReportInputs::default()
     }
 }
 
 #[test]
 fn a_cohort_counts_misses_and_keeps_them_in_the_mean() {
-    let summary = summarize(&inputs().cases);
+    let summary = summarize(&inputs()).remove(0).by_case;
     let liver = &summary[0];
     assert_eq!((liver.cases, liver.misses, liver.undefined), (3, 1, 0));
     let dice = &liver.figures[0];
     // 1, 6/8 and the miss.
     assert!((dice.mean.unwrap() - (1.0 + 0.75 + 0.0) / 3.0).abs() < 1e-12);
     assert_eq!((dice.median, dice.worst, dice.worst_case.as_deref()), (Some(0.75), Some(0.0), Some("case 3")));
-    let hd = &liver.figures[4];
-    assert_eq!((hd.figure, hd.infinite, hd.mean, hd.worst), ("HD", 1, Some(f64::INFINITY), Some(f64::INFINITY)));
+    let hd = &liver.figures[6];
+    assert_eq!(
+        (hd.figure.as_str(), hd.infinite, hd.mean, hd.worst),
+        ("HD", 1, Some(f64::INFINITY), Some(f64::INFINITY))
+    );
     // 0 mm and two voxels of 0.5 mm.
     assert_eq!((hd.mean_of_finite, hd.median), (Some(0.5), Some(1.0)));
     let spleen = &summary[1];
@@ -67,8 +71,8 @@ fn json_has_every_figure_and_says_what_is_infinite() {
     assert_eq!(value["cases"][2]["metrics"]["rows"][0]["distances"]["hd"], "inf");
     assert_eq!(value["cases"][1]["metrics"]["rows"][0]["figures"]["dice"], 0.75);
     assert!(value["cases"][0]["metrics"]["rows"][1]["figures"]["dice"].is_null());
-    assert_eq!(value["summary"][0]["misses"], 1);
-    assert_eq!(value["summary"][0]["figures"][4]["mean"], "inf");
+    assert_eq!(value["summary"][0]["by_case"][0]["misses"], 1);
+    assert_eq!(value["summary"][0]["by_case"][0]["figures"][6]["mean"], "inf");
 }
 
 /// Splits RFC 4180 lines without newlines in fields.
@@ -103,7 +107,7 @@ fn csv_tables_are_complete_and_quoted() {
     assert_eq!(lines.len(), 1 + 3 * 5);
     assert!(lines.iter().all(|l| l.len() == lines[0].len()));
     let hd_px = lines[0].iter().position(|h| h == "hd_px").unwrap();
-    assert_eq!((lines[6][2].as_str(), lines[6][hd_px].as_str()), ("2", "2"));
+    assert_eq!((lines[6][4].as_str(), lines[6][hd_px].as_str()), ("2", "2"));
 }
 
 #[test]
@@ -113,7 +117,7 @@ fn the_page_is_one_file_that_hides_nothing() {
         "Not a clinical result",
         "Review of &lt;run 1&gt;",
         "U-Net &amp; co",
-        "1 miss<",
+        "1 miss, counted as Dice 0",
         "case 3: liver, &quot;left&quot; &lt;lobe&gt; (missed: only in A)",
         "∞ (0.50 over the 2 finite)",
         "larger of the two directed 95th percentiles",
@@ -125,7 +129,7 @@ fn the_page_is_one_file_that_hides_nothing() {
     }
     assert!(!page.contains("<lobe>") && !page.contains("<run 1>"));
     assert!(!page.contains("http") && !page.contains("<script"), "the page must need nothing from outside");
-    assert_eq!(page.matches("<svg").count(), 6);
+    assert_eq!(page.matches("<svg").count(), 14);
     assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
     assert_eq!(page.matches("<tr").count(), page.matches("</tr>").count());
 }

@@ -3,7 +3,7 @@
 use super::split::SliceOrigin;
 use super::store::{Slice, SliceStore};
 use super::{ClassSource, IGNORED, Recipe, TrainError, TrainEvent};
-use crate::core::{LabelId, LabelMap, Segment, Volume};
+use crate::core::{BrickIndex, LabelId, LabelMap, Segment, Volume};
 use crate::io::layouts::{DatasetCase, Layout, find_cases};
 use crate::io::{VolumeSource, load_mask, load_volume};
 use crate::jobs::JobContext;
@@ -234,6 +234,26 @@ impl CaseSource {
     fn stopped(&self, ctx: &JobContext<TrainEvent>, error: &crate::io::IoError) -> TrainError {
         if ctx.is_cancelled() { TrainError::Cancelled } else { self.failed(&error.to_string()) }
     }
+}
+
+/// Volume of a case and the classes that a recipe makes of its masks, for comparing a run with the truth. Pixels that do
+/// not count are background.
+///
+/// # Errors
+/// As for a run: [`TrainError::Data`] names the case; [`TrainError::Cancelled`].
+pub fn truth_classes(
+    case: &DatasetCase,
+    recipe: &Recipe,
+    ctx: &JobContext<TrainEvent>,
+) -> Result<(Arc<Volume>, LabelMap), TrainError> {
+    let mut loaded = CaseSource::Files(Box::new(case.clone())).load(recipe, ctx)?;
+    let classes = &mut loaded.classes;
+    for index in 0..classes.brick_count() as BrickIndex {
+        if classes.brick(index).is_some_and(|b| b.contains(&IGNORED)) {
+            classes.brick_mut(index).iter_mut().filter(|v| **v == IGNORED).for_each(|v| *v = 0);
+        }
+    }
+    Ok((loaded.volume, loaded.classes))
 }
 
 /// A context for readers whose own events nobody watches; it is cancelled with the run.

@@ -31,7 +31,7 @@ pub use augment::{
     PathologyTexture,
 };
 pub use control::TrainControl;
-pub use data::{TrainCase, TrainData};
+pub use data::{TrainCase, TrainData, truth_classes};
 pub use error::TrainError;
 pub use evaluate::CaseResult;
 pub use overrides::apply_override;

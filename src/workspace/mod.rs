@@ -3,6 +3,7 @@
 //! Floor 3. Headless: knows no window and no GPU drawing. The window draws `&Workspace` and sends commands; tests and
 //! the command line do the same. [`Workspace::poll`] takes in what background work has produced and never blocks.
 
+mod cohort;
 mod command;
 mod document;
 mod editing;
@@ -23,6 +24,7 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub use cohort::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, compare_cohort};
 pub use command::{
     Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
     SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,

@@ -97,18 +97,20 @@ impl Workspace {
         let title = self.active_document().map_or_else(String::new, |d| d.case.name.clone());
         let target = path.clone();
         let handle = jobs::spawn("Writing the report", self.waker.clone(), move |_: &JobContext<()>| {
-            let case = CaseReport { name: title, metrics: report, pictures: Vec::new() };
-            let inputs = ReportInputs { title: "Review".into(), phantom: false, facts: Vec::new(), cases: vec![case] };
+            let cases = vec![CaseReport::new(title, report)];
+            let inputs = ReportInputs { title: "Review".into(), cases, ..ReportInputs::default() };
             let ending = target.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-            let text = match ending.as_deref() {
-                Some("html" | "htm") => report::html(&inputs).map_err(|e| e.to_string())?,
-                Some("json") => report::json(&inputs).map_err(|e| e.to_string())?,
-                Some("csv") => report::slices_csv(&inputs),
+            let bytes = match ending.as_deref() {
+                Some("html" | "htm") => report::html(&inputs).map_err(|e| e.to_string())?.into_bytes(),
+                Some("pdf") => report::pdf(&inputs).map_err(|e| e.to_string())?,
+                Some("json") => report::json(&inputs).map_err(|e| e.to_string())?.into_bytes(),
+                Some("csv") => report::slices_csv(&inputs).into_bytes(),
                 _ => {
-                    return Err(format!("{} was not written: end the name in .html, .csv or .json.", target.display()));
+                    let name = target.display();
+                    return Err(format!("{name} was not written: end the name in .html, .pdf, .csv or .json."));
                 }
             };
-            crate::io::atomic::write_atomic_bytes(&target, text.as_bytes())
+            crate::io::atomic::write_atomic_bytes(&target, &bytes)
                 .map_err(|e| format!("{} was not written: {}.", target.display(), crate::io::atomic::plain_reason(&e)))
         });
         self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));

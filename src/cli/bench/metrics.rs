@@ -3,7 +3,7 @@
 use super::data::mask_pair;
 use super::sampling::Sampler;
 use crate::cli::CliError;
-use crate::metrics::{Select, overlap, surface_distances};
+use crate::metrics::{Convention, Select, overlap, surface_distances};
 
 pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
     let slices = if sampler.quick { 145..155 } else { 0..300 };
@@ -25,10 +25,13 @@ pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
         })?;
         sampler.note(std::mem::take(&mut note));
         sampler.measure("metrics", &format!("HD, HD95, ASSD {size}, {words}"), |watch| {
-            let found = watch
-                .time(|| pool.install(|| surface_distances(&a, Select::Foreground, &b, Select::Foreground, &cancel)));
+            let found = watch.time(|| {
+                pool.install(|| {
+                    surface_distances(&a, Select::Foreground, &b, Select::Foreground, Convention::Standard, &cancel)
+                })
+            });
             if let Some(d) = found.map_err(CliError::of)? {
-                note = format!("HD {:.4}, HD95 {:.4}, ASSD {:.4} mm", d.hd, d.hd95, d.assd);
+                note = format!("HD {:.4}, HD95 {:.4}, ASSD {:.4} mm", d.hd, d.hd95.unwrap_or(f64::NAN), d.assd);
             }
             Ok(())
         })?;

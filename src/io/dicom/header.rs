@@ -96,6 +96,12 @@ pub(super) struct FileHeader {
     pub listed_files: Vec<Vec<String>>,
 }
 
+/// The series that a DICOM SEG or RTSTRUCT says it belongs to; `None` for what is neither.
+pub fn series_named_in(path: &Path) -> Option<Vec<String>> {
+    let header = FileHeader::read(path).ok()?;
+    (!header.referenced_series.is_empty()).then_some(header.referenced_series)
+}
+
 impl FileHeader {
     /// Reads the header of `path`.
     ///

@@ -79,6 +79,7 @@ pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
 pub use deid::{DeidKey, DeidReport, deidentify_files};
 pub use error::DicomError;
 pub use guard::is_dicom;
+pub use header::series_named_in;
 pub use index::is_index;
 pub use lattice::Lattice;
 pub use mask_series::load_dicom_masks;

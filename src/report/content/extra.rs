@@ -1,0 +1,101 @@
+//! What may stand beside the comparison: contact sheets, learning curves, quantities of single masks and their time lines.
+
+use super::ink;
+use crate::report::block::{Block, Table};
+use crate::report::plot::{self, Line};
+use crate::report::text::figure;
+use crate::report::{Quantities, ReportInputs};
+
+pub(super) fn sheets(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    if !inputs.sheets.is_empty() {
+        out.push(Block::Heading(2, "Contact sheets".into()));
+        out.push(Block::Pictures(inputs.sheets.clone()));
+    }
+}
+
+pub(super) fn curves(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    if inputs.curves.is_empty() {
+        return;
+    }
+    let (mut losses, mut dice) = (Vec::new(), Vec::new());
+    for (n, curve) in inputs.curves.iter().enumerate() {
+        let line = |name: String, dashed: bool, points: Vec<[f64; 2]>| Line { name, ink: ink(n), dashed, points };
+        let training = curve.epochs.iter().map(|e| [e.0, e.1]).collect();
+        losses.push(line(format!("{}, training", curve.run), true, training));
+        let validation: Vec<[f64; 2]> = curve.epochs.iter().filter_map(|e| Some([e.0, e.2?])).collect();
+        if !validation.is_empty() {
+            losses.push(line(format!("{}, validation", curve.run), false, validation));
+        }
+        dice.push(line(curve.run.clone(), false, curve.epochs.iter().filter_map(|e| Some([e.0, e.3?])).collect()));
+    }
+    out.push(Block::Heading(2, "Learning curves".into()));
+    let plots = [
+        plot::curves("Loss", ["epoch", "loss"], &losses, None),
+        plot::curves("Validation Dice", ["epoch", "Dice"], &dice, Some([0.0, 1.0])),
+    ];
+    out.push(Block::Plots(plots.into_iter().flatten().collect()));
+}
+
+pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    if inputs.quantities.is_empty() {
+        return;
+    }
+    out.push(Block::Heading(2, "Quantities".into()));
+    let mut names: Vec<(&str, &str, &str)> = Vec::new();
+    for q in inputs.quantities.iter().flat_map(|q| &q.values) {
+        if !names.iter().any(|n| n.0 == q.name) {
+            names.push((&q.name, &q.unit, &q.definition));
+        }
+    }
+    // A wide table is cut into parts that a page holds.
+    for part in names.chunks(6) {
+        let unit = |n: &&(&str, &str, &str)| if n.1.is_empty() { n.0.to_owned() } else { format!("{} ({})", n.0, n.1) };
+        let mut table =
+            Table::new(["Case".to_owned(), "Mask".to_owned()].into_iter().chain(part.iter().map(|n| unit(&n))));
+        table.words = vec![1];
+        for of in &inputs.quantities {
+            let value = |name: &str| of.values.iter().find(|v| v.name == name);
+            if part.iter().any(|n| value(n.0).is_some()) {
+                let cells = part.iter().map(|n| value(n.0).map_or_else(String::new, |v| figure(v.value, 1)));
+                table.push([of.case.clone(), of.mask.clone()].into_iter().chain(cells).collect(), false);
+            }
+        }
+        table.notes = part.iter().map(|n| (n.0.to_owned(), n.2.to_owned())).collect();
+        out.push(Block::Table(table));
+    }
+    time_lines(inputs, &names, out);
+}
+
+/// Each quantity over time, where studies have one; a line for each mask.
+fn time_lines(inputs: &ReportInputs, names: &[(&str, &str, &str)], out: &mut Vec<Block>) {
+    if inputs.quantities.iter().filter(|q| q.time.is_some()).count() < 2 {
+        return;
+    }
+    let mut masks: Vec<&str> = Vec::new();
+    for q in &inputs.quantities {
+        if !masks.contains(&q.mask.as_str()) {
+            masks.push(&q.mask);
+        }
+    }
+    let mut plots = Vec::new();
+    for (name, unit, _) in names {
+        let of_mask = |(n, mask): (usize, &&str)| {
+            let of = inputs.quantities.iter().filter(|q| q.mask == **mask);
+            let point = |q: &Quantities| {
+                let value = q.values.iter().find(|v| v.name == *name)?.value?;
+                Some([q.time?, value])
+            };
+            let mut points: Vec<[f64; 2]> = of.filter_map(point).collect();
+            points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            Line { name: (*mask).to_owned(), ink: ink(n), dashed: false, points }
+        };
+        let lines: Vec<Line> = masks.iter().enumerate().map(of_mask).collect();
+        if lines.iter().any(|l| l.points.len() > 1) {
+            plots.extend(plot::curves(name, ["days since the first study", unit], &lines, None));
+        }
+    }
+    if !plots.is_empty() {
+        out.push(Block::Heading(3, "Over time".into()));
+        out.push(Block::Plots(plots));
+    }
+}

@@ -1,0 +1,278 @@
+//! Blocks onto pages, from the top down.
+
+use super::font::Font;
+use super::page::{HEIGHT, Page, WIDTH};
+use crate::report::block::{Block, Table};
+use crate::report::plot::{Anchor, Ink, Item, MISS, Scene};
+use crate::report::{Picture, ReportError};
+
+const MARGIN: f64 = 42.0;
+const ROOM: f64 = WIDTH - 2.0 * MARGIN;
+const FOOT: f64 = 34.0;
+const BLACK: Ink = [26, 31, 36];
+const GREY: Ink = [86, 97, 107];
+const RULE: Ink = [200, 207, 213];
+/// Plots are drawn somewhat smaller than in the page, so that two stand side by side.
+const PLOT_SCALE: f64 = 0.82;
+const BODY: f64 = 9.0;
+
+pub(super) struct Layout<'a> {
+    font: &'a mut Font,
+    done: Vec<Page>,
+    page: Page,
+    /// Distance of the next free point from the top.
+    y: f64,
+}
+
+impl<'a> Layout<'a> {
+    pub fn new(font: &'a mut Font) -> Self {
+        Self { font, done: Vec::new(), page: Page::default(), y: MARGIN }
+    }
+
+    pub fn finish(mut self) -> Vec<Page> {
+        self.new_page();
+        let total = self.done.len();
+        for (n, page) in self.done.iter_mut().enumerate() {
+            let text = format!("{}   {} / {total}", crate::report::document::SOFTWARE, n + 1);
+            page.text(self.font, [MARGIN, HEIGHT - 22.0], &text, 7.5, GREY, false);
+        }
+        self.done
+    }
+
+    fn new_page(&mut self) {
+        self.done.push(std::mem::take(&mut self.page));
+        self.y = MARGIN;
+    }
+
+    /// Starts a page unless `height` still fits on this one.
+    fn need(&mut self, height: f64) {
+        if self.y + height > HEIGHT - FOOT && self.y > MARGIN {
+            self.new_page();
+        }
+    }
+
+    pub fn add(&mut self, block: &Block) -> Result<(), ReportError> {
+        match block {
+            Block::Heading(level, text) => {
+                let (size, above) = [(18.0, 0.0), (13.0, 14.0), (10.5, 8.0)][usize::from(*level - 1).min(2)];
+                // A heading does not stand alone at the foot of a page.
+                self.need(above + size + 60.0);
+                self.y += above;
+                self.paragraph(text, size, BLACK, true, 0.0);
+                if *level == 2 {
+                    self.rule(RULE);
+                }
+            }
+            Block::Text(text) => self.paragraph(text, BODY, BLACK, false, 0.0),
+            Block::Quiet(text) => self.paragraph(text, BODY, GREY, false, 0.0),
+            Block::Statement(text) => self.marked(text, &[], [179, 89, 0]),
+            Block::Alarm(title, items) => self.marked(title, items, MISS),
+            Block::Facts(facts) => self.facts(facts),
+            Block::Table(table) => self.table(table),
+            Block::Plots(scenes) => self.plots(scenes),
+            Block::Pictures(pictures) => self.pictures(pictures)?,
+        }
+        Ok(())
+    }
+
+    fn paragraph(&mut self, text: &str, size: f64, ink: Ink, bold: bool, indent: f64) {
+        for line in self.font.wrap(text, size, ROOM - indent) {
+            self.need(size * 1.35);
+            self.y += size * 1.15;
+            self.page.text(self.font, [MARGIN + indent, self.y], &line, size, ink, bold);
+            self.y += size * 0.2;
+        }
+        self.y += 3.0;
+    }
+
+    fn rule(&mut self, ink: Ink) {
+        self.page.line(&[[MARGIN, self.y], [MARGIN + ROOM, self.y]], 0.7, ink, false);
+        self.y += 4.0;
+    }
+
+    /// Text with a coloured bar at its left.
+    fn marked(&mut self, title: &str, items: &[String], ink: Ink) {
+        for (n, line) in std::iter::once(title).chain(items.iter().map(String::as_str)).enumerate() {
+            let (pages, top) = (self.done.len(), self.y);
+            let text = if n == 0 { line.to_owned() } else { format!("• {line}") };
+            self.paragraph(&text, BODY, BLACK, n == 0 && !items.is_empty(), 10.0);
+            let top = if self.done.len() > pages { MARGIN } else { top };
+            self.page.rect([MARGIN, top], [MARGIN + 3.0, self.y], ink);
+        }
+        self.y += 5.0;
+    }
+
+    fn facts(&mut self, facts: &[(String, String)]) {
+        let widest = facts.iter().map(|f| self.font.width(&f.0, BODY)).fold(0.0, f64::max);
+        let left = (widest + 12.0).min(ROOM * 0.4);
+        for (name, value) in facts {
+            let names = self.font.wrap(name, BODY, left - 8.0);
+            let values = self.font.wrap(value, BODY, ROOM - left);
+            for n in 0..names.len().max(values.len()) {
+                self.need(BODY * 1.35);
+                self.y += BODY * 1.15;
+                if let Some(text) = names.get(n) {
+                    self.page.text(self.font, [MARGIN, self.y], text, BODY, BLACK, true);
+                }
+                if let Some(text) = values.get(n) {
+                    self.page.text(self.font, [MARGIN + left, self.y], text, BODY, BLACK, false);
+                }
+                self.y += BODY * 0.2;
+            }
+            self.y += 1.5;
+        }
+        self.y += 5.0;
+    }
+
+    fn table(&mut self, table: &Table) {
+        let size = if table.head.len() > 8 { 7.0 } else { 8.0 };
+        let widths = self.column_widths(table, size);
+        self.need(size * 5.0);
+        self.row(table, &table.head, &widths, size, BLACK, true);
+        for row in &table.rows {
+            let pages = self.done.len();
+            let ink = if row.miss { MISS } else { BLACK };
+            let height = self.row_height(&row.cells, &widths, size);
+            self.need(height);
+            if self.done.len() > pages {
+                self.row(table, &table.head, &widths, size, BLACK, true);
+            }
+            self.row(table, &row.cells, &widths, size, ink, false);
+        }
+        self.y += 2.0;
+        if !table.notes.is_empty() {
+            let notes: Vec<String> = table.notes.iter().map(|(name, text)| format!("{name}: {text}")).collect();
+            self.paragraph(&notes.join(" "), 6.8, GREY, false, 0.0);
+        }
+        self.y += 4.0;
+    }
+
+    /// Each as wide as its widest cell; where that is too much, the widest give way.
+    fn column_widths(&self, table: &Table, size: f64) -> Vec<f64> {
+        let cells = |n: usize| table.rows.iter().filter_map(move |r| r.cells.get(n)).chain(table.head.get(n));
+        let widest = |n: usize| cells(n).map(|c| self.font.width(c, size)).fold(0.0, f64::max) + 9.0;
+        let natural: Vec<f64> = (0..table.head.len()).map(widest).collect();
+        let mut limit = ROOM;
+        let total = |limit: f64| natural.iter().map(|w| w.min(limit)).sum::<f64>();
+        while total(limit) > ROOM && limit > 20.0 {
+            limit -= 2.0;
+        }
+        natural.iter().map(|w| w.min(limit)).collect()
+    }
+
+    fn row_height(&self, cells: &[String], widths: &[f64], size: f64) -> f64 {
+        let lines = cells.iter().zip(widths).map(|(c, w)| self.font.wrap(c, size, w - 7.0).len()).max().unwrap_or(1);
+        lines as f64 * size * 1.25 + 4.0
+    }
+
+    fn row(&mut self, table: &Table, cells: &[String], widths: &[f64], size: f64, ink: Ink, head: bool) {
+        let height = self.row_height(cells, widths, size);
+        let mut x = MARGIN;
+        for (n, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            for (line, text) in self.font.wrap(cell, size, width - 7.0).iter().enumerate() {
+                let aside = if table.is_words(n) { 0.0 } else { width - 7.0 - self.font.width(text, size) };
+                let at = [x + aside, self.y + size * (1.1 + 1.25 * line as f64)];
+                self.page.text(self.font, at, text, size, ink, head);
+            }
+            x += width;
+        }
+        self.y += height;
+        let (weight, ink) = if head { (0.9, GREY) } else { (0.4, RULE) };
+        self.page.line(&[[MARGIN, self.y - 1.0], [x, self.y - 1.0]], weight, ink, false);
+    }
+
+    fn plots(&mut self, scenes: &[Scene]) {
+        let scale = |s: &Scene| PLOT_SCALE.min(ROOM / s.width);
+        let mut rest = scenes;
+        while !rest.is_empty() {
+            let (mut count, mut width) = (0, 0.0);
+            while let Some(scene) = rest.get(count) {
+                width += scene.width * scale(scene) + 8.0;
+                if count > 0 && width > ROOM + 8.0 {
+                    break;
+                }
+                count += 1;
+            }
+            let (line, after) = rest.split_at(count);
+            let height = line.iter().map(|s| s.height * scale(s)).fold(0.0, f64::max);
+            self.need(height + 6.0);
+            let mut x = MARGIN;
+            for scene in line {
+                self.scene(scene, [x, self.y], scale(scene));
+                x += scene.width * scale(scene) + 8.0;
+            }
+            self.y += height + 6.0;
+            rest = after;
+        }
+    }
+
+    fn scene(&mut self, scene: &Scene, origin: [f64; 2], scale: f64) {
+        let place = |p: [f64; 2]| [origin[0] + p[0] * scale, origin[1] + p[1] * scale];
+        for item in &scene.items {
+            match item {
+                Item::Line { points, ink, width, dashed } => {
+                    let points: Vec<[f64; 2]> = points.iter().map(|p| place(*p)).collect();
+                    self.page.line(&points, width * scale, *ink, *dashed);
+                }
+                Item::Rect { min, max, ink, filled, opacity, .. } => {
+                    let (min, max) = (place(*min), place(*max));
+                    if *filled {
+                        // On white paper a tint is what transparency would give.
+                        let tint = ink.map(|c| (255.0 - (255.0 - f64::from(c)) * opacity) as u8);
+                        self.page.rect(min, max, tint);
+                    } else {
+                        let corners = [min, [max[0], min[1]], max, [min[0], max[1]], min];
+                        self.page.line(&corners, 0.8 * scale, *ink, false);
+                    }
+                }
+                Item::Dot { at, radius, ink, .. } => self.page.dot(place(*at), radius * scale, *ink),
+                Item::Cross { at, .. } => {
+                    let [x, y] = place(*at);
+                    let r = 3.0 * scale;
+                    self.page.line(&[[x - r, y - r], [x + r, y + r]], 1.5 * scale, MISS, false);
+                    self.page.line(&[[x - r, y + r], [x + r, y - r]], 1.5 * scale, MISS, false);
+                }
+                Item::Text { at, text, size, ink, anchor } => {
+                    let width = self.font.width(text, size * scale);
+                    let aside = match anchor {
+                        Anchor::Start => 0.0,
+                        Anchor::Middle => width / 2.0,
+                        Anchor::End => width,
+                    };
+                    let [x, y] = place(*at);
+                    self.page.text(self.font, [x - aside, y], text, size * scale, *ink, false);
+                }
+            }
+        }
+    }
+
+    fn pictures(&mut self, pictures: &[Picture]) -> Result<(), ReportError> {
+        let mut x = MARGIN;
+        let mut tallest: f64 = 0.0;
+        for picture in pictures {
+            picture.check()?;
+            let wide = picture.width > 500;
+            let width = if wide { ROOM.min(f64::from(picture.width) * 0.6) } else { (ROOM - 16.0) / 3.0 };
+            let height = (width * f64::from(picture.height) / f64::from(picture.width)).min(HEIGHT - 140.0);
+            let width = height * f64::from(picture.width) / f64::from(picture.height);
+            let caption = self.font.wrap(&picture.caption, 7.5, width.max(100.0));
+            let total = height + caption.len() as f64 * 10.0 + 10.0;
+            if x + width > MARGIN + ROOM + 1.0 {
+                self.y += tallest;
+                (x, tallest) = (MARGIN, 0.0);
+            }
+            if self.y + total > HEIGHT - FOOT {
+                self.new_page();
+                (x, tallest) = (MARGIN, 0.0);
+            }
+            self.page.picture([x, self.y], [width, height], picture);
+            for (n, line) in caption.iter().enumerate() {
+                self.page.text(self.font, [x, self.y + height + 9.0 + 10.0 * n as f64], line, 7.5, GREY, false);
+            }
+            x += width + 8.0;
+            tallest = tallest.max(total);
+        }
+        self.y += tallest + 4.0;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Box plots: quartiles, whiskers, every value as a dot, misses as crosses.
+
+use super::axis::{self, Axis};
+use super::scene::{Anchor, Ink, Item, Scene};
+use crate::metrics::stats::box_figures;
+
+/// Values under one name.
+pub struct BoxGroup {
+    pub label: String,
+    pub ink: Ink,
+    /// Each with what it belongs to. Infinite ones are drawn as crosses at the top.
+    pub values: Vec<(f64, String)>,
+}
+
+/// `range` fixes the vertical axis (Dice: 0 to 1).
+pub fn box_plot(title: &str, axis_name: &str, groups: &[BoxGroup], range: Option<[f64; 2]>) -> Option<Scene> {
+    if groups.iter().all(|g| g.values.is_empty()) {
+        return None;
+    }
+    let height = 230.0;
+    let slot = (300.0 / groups.len() as f64).clamp(34.0, 84.0);
+    let width = (70.0 + slot * groups.len() as f64).max(230.0);
+    let finite = || groups.iter().flat_map(|g| &g.values).map(|v| v.0).filter(|v| v.is_finite());
+    let y = match range {
+        Some([low, high]) => Axis::exactly(low, high, (high - low) / 5.0),
+        None => Axis::spanning(0.0, finite().fold(0.0, f64::max), 5.0),
+    };
+    let y = y.between(height - 40.0, 32.0);
+    let x = Axis::exactly(0.0, groups.len() as f64, 1.0).between(44.0, 44.0 + slot * groups.len() as f64);
+    let mut scene = Scene::new(title, width, height);
+    axis::draw_y(&mut scene, &x, &y, axis_name);
+    for (n, group) in groups.iter().enumerate() {
+        let centre = x.at(n as f64 + 0.5);
+        draw_group(&mut scene, group, centre, (slot * 0.28).min(18.0), &y);
+        let room = (slot / 4.4) as usize;
+        for (line, words) in two_lines(&group.label, room).into_iter().enumerate() {
+            scene.word([centre, height - 26.0 + 10.0 * line as f64], words, Anchor::Middle);
+        }
+    }
+    Some(scene)
+}
+
+fn draw_group(scene: &mut Scene, group: &BoxGroup, centre: f64, half: f64, y: &Axis) {
+    let values: Vec<f64> = group.values.iter().map(|v| v.0).collect();
+    if let Some(b) = box_figures(&values) {
+        let ink = group.ink;
+        scene.items.push(Item::Rect {
+            min: [centre - half, y.at(b.q3)],
+            max: [centre + half, y.at(b.q1)],
+            ink,
+            filled: true,
+            opacity: 0.22,
+            note: String::new(),
+        });
+        let (low, high) = (centre - half, centre + half);
+        let corners = [[low, y.at(b.q1)], [low, y.at(b.q3)], [high, y.at(b.q3)], [high, y.at(b.q1)], [low, y.at(b.q1)]];
+        scene.line(corners.to_vec(), ink, 1.0);
+        scene.line(vec![[low, y.at(b.median)], [high, y.at(b.median)]], ink, 2.0);
+        for (from, to) in [(b.q1, b.low_whisker), (b.q3, b.high_whisker)] {
+            scene.line(vec![[centre, y.at(from)], [centre, y.at(to)]], ink, 1.0);
+            scene.line(vec![[centre - half / 2.0, y.at(to)], [centre + half / 2.0, y.at(to)]], ink, 1.0);
+        }
+    }
+    // Beside each other as far as the box is wide, in an order that repeats each time.
+    for (n, (value, name)) in group.values.iter().enumerate() {
+        let aside = ((n * 7) % 11) as f64 / 10.0 - 0.5;
+        let at = [centre + aside * half * 1.3, y.at(*value)];
+        if value.is_finite() {
+            scene.dot(at, 1.7, group.ink, format!("{name}: {}", axis::short(*value)));
+        } else {
+            scene.cross([at[0], y.to - 6.0], format!("{name}: missed"));
+        }
+    }
+}
+
+/// At most two lines of about `room` characters.
+fn two_lines(label: &str, room: usize) -> Vec<String> {
+    let room = room.max(6);
+    let cut = |text: &str| -> String {
+        if text.chars().count() <= room {
+            text.to_owned()
+        } else {
+            text.chars().take(room - 1).chain(['…']).collect()
+        }
+    };
+    if label.chars().count() <= room {
+        return vec![label.to_owned()];
+    }
+    let half = label.char_indices().filter(|(_, c)| *c == ' ').map(|(n, _)| n);
+    match half.min_by_key(|n| n.abs_diff(label.len() / 2)) {
+        Some(n) => vec![cut(&label[..n]), cut(&label[n + 1..])],
+        None => vec![cut(label)],
+    }
+}

@@ -1,0 +1,47 @@
+//! What plots show of gaps, misses and odd input.
+
+use super::*;
+
+fn count(scene: &Scene, of: fn(&Item) -> bool) -> usize {
+    scene.items.iter().filter(|i| of(i)).count()
+}
+
+#[test]
+fn a_gap_breaks_the_line_and_a_miss_is_a_cross() {
+    let points = vec![(1, Some(0.5)), (2, Some(0.75)), (5, Some(0.5)), (6, Some(1.0)), (7, None)];
+    let of = |points| Profile { title: "a<b", axis: "", points, top: Some(1.0), miss_at_top: false, ink: SERIES[0] };
+    let scene = profile(&of(points)).unwrap();
+    assert_eq!(count(&scene, |i| matches!(i, Item::Line { width, .. } if *width == 1.4)), 2);
+    assert_eq!(count(&scene, |i| matches!(i, Item::Dot { .. })), 4);
+    assert_eq!(count(&scene, |i| matches!(i, Item::Cross { .. })), 1);
+    let picture = svg(&scene);
+    assert!(picture.contains("a&lt;b") && !picture.contains("a<b"));
+    assert!(profile(&of(Vec::new())).is_none());
+}
+
+#[test]
+fn box_plots_show_every_value_and_cross_the_infinite() {
+    let group = |label: &str, values: &[f64]| BoxGroup {
+        label: label.into(),
+        ink: SERIES[0],
+        values: values.iter().enumerate().map(|(n, v)| (*v, format!("case {n}"))).collect(),
+    };
+    let scene = box_plot("HD", "mm", &[group("a", &[1.0, 2.0, f64::INFINITY]), group("b", &[])], None).unwrap();
+    assert_eq!(count(&scene, |i| matches!(i, Item::Dot { .. })), 2);
+    assert_eq!(count(&scene, |i| matches!(i, Item::Cross { note, .. } if note == "case 2: missed")), 1);
+    assert!(box_plot("HD", "mm", &[group("b", &[])], None).is_none());
+}
+
+#[test]
+fn pairs_survive_single_equal_and_infinite_values() {
+    let pair = |first, second| Comparison { first, second, name: "x".into(), ink: SERIES[0] };
+    assert!(bland_altman("v", "ml", &[]).is_none());
+    for pairs in [vec![pair(1.0, 1.0)], vec![pair(0.0, 5.0), pair(3.0, f64::INFINITY)]] {
+        for scene in [paired_lines("p", "", ["a", "b"], &pairs, true), scatter("s", ["x", "y"], &pairs, None)] {
+            let picture = svg(&scene.unwrap());
+            assert!(!picture.contains("NaN") && !picture.contains("inf"), "{picture}");
+        }
+    }
+    let picture = svg(&bland_altman("v", "ml", &[pair(1.0, 3.0), pair(2.0, 2.0)]).unwrap());
+    assert!(picture.contains("mean +1.0") && picture.contains("+1.96 SD"));
+}

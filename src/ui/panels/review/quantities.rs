@@ -1,0 +1,44 @@
+//! Areas, volumes and densities of the active layer.
+
+use super::ReviewPanel;
+use crate::metrics::quantities::QuantityOptions;
+use crate::workspace::{Command, Document, ReviewCommand, Workspace};
+use egui::{Grid, RichText, TextEdit, Ui};
+
+impl ReviewPanel {
+    pub(super) fn quantities(&mut self, ui: &mut Ui, workspace: &Workspace, document: &Document, out: &mut Vec<Command>) {
+        let Some(layer) = document.layer() else {
+            ui.weak("Choose a layer to measure.");
+            return;
+        };
+        ui.label(format!("Layer: {}", layer.name));
+        let height = self.height_cm.trim().replace(',', ".").parse::<f64>().ok().filter(|h| (30.0..=260.0).contains(h));
+        ui.horizontal(|ui| {
+            let label = ui.label("Height (cm)");
+            ui.add(TextEdit::singleline(&mut self.height_cm).desired_width(56.0)).labelled_by(label.id);
+            if ui.button("Measure layer").clicked() {
+                let slice = None;
+                out.push(ReviewCommand::Measure(QuantityOptions { height_cm: height, slice }).into());
+            }
+        });
+        if !self.height_cm.trim().is_empty() && height.is_none() {
+            ui.label(RichText::new("Type the height in cm, for example 172.").color(ui.visuals().warn_fg_color));
+        }
+        let Some((of, revision, found)) = &workspace.review.quantities else {
+            ui.weak("Volumes and densities; muscle area and index, tumour burden, lung volumes by the segments' names.");
+            return;
+        };
+        if *of != layer.id || *revision != document.revision() {
+            ui.label(RichText::new("The mask changed since: measure again.").color(super::super::patients::warning_color(ui)));
+        }
+        Grid::new("quantities").num_columns(2).striped(true).spacing([12.0, 4.0]).show(ui, |ui| {
+            for q in found {
+                ui.label(&q.name).on_hover_text(&q.definition);
+                let value = q.value.map_or_else(|| "undefined".into(), |v| format!("{v:.1} {}", q.unit));
+                ui.monospace(value).on_hover_text(&q.definition);
+                ui.end_row();
+            }
+        });
+        ui.weak(RichText::new("Point at a row for its definition.").small());
+    }
+}

@@ -1,0 +1,211 @@
+//! The wide view of a cohort under the slices: what to compare, tables, plots, pairs; everything leads to its voxels.
+
+use super::room_plots::{self, PlotChoice};
+use super::{convention_choice, room_table};
+use crate::metrics::Convention;
+use crate::ui::actions::suggestion;
+use crate::ui::panels::path_dialog::{PathDialog, Purpose};
+use crate::workspace::{CohortCommand, CohortRequest, CohortRoom, Command, Judged, Workspace};
+use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui};
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Tab {
+    #[default]
+    Compare,
+    Cases,
+    Summary,
+    Plots,
+    Pairs,
+}
+
+const TABS: [(Tab, &str); 5] = [
+    (Tab::Compare, "What to compare"),
+    (Tab::Cases, "Cases"),
+    (Tab::Summary, "Summary"),
+    (Tab::Plots, "Plots"),
+    (Tab::Pairs, "Paired"),
+];
+
+/// What is typed and chosen in the wide view.
+#[derive(Default)]
+pub struct CohortPanel {
+    tab: Tab,
+    truth: String,
+    judged: [String; 3],
+    images: String,
+    truth_layer: Option<String>,
+    judged_layers: Vec<String>,
+    convention: Convention,
+    table: room_table::TableState,
+    plots: PlotChoice,
+    was_running: bool,
+}
+
+impl CohortPanel {
+    /// Takes a path that was picked in the dialog.
+    pub fn take_path(&mut self, purpose: Purpose, path: &std::path::Path) {
+        let text = path.to_string_lossy().into_owned();
+        match purpose {
+            Purpose::CohortTruth => self.truth = text,
+            Purpose::CohortJudged(n) => {
+                if let Some(slot) = self.judged.get_mut(n) {
+                    *slot = text;
+                }
+            }
+            Purpose::CohortImages => self.images = text,
+            _ => {}
+        }
+    }
+
+    /// Draws the view where it is wanted; call before the central panel.
+    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        let room = &workspace.cohort;
+        if !room.shown {
+            return;
+        }
+        if room.running && !self.was_running {
+            self.tab = Tab::Cases;
+        }
+        self.was_running = room.running;
+        Panel::bottom("cohort").resizable(true).default_size(300.0).min_size(160.0).show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Cohort").strong());
+                for (tab, name) in TABS {
+                    ui.selectable_value(&mut self.tab, tab, name);
+                }
+                progress(ui, workspace, out);
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    if ui.button("Close").clicked() {
+                        out.push(CohortCommand::Show(false).into());
+                    }
+                    if !room.inputs.cases.is_empty() && ui.button("Export cohort report…").clicked() {
+                        dialog.ask(Purpose::ExportCohort, suggestion("cohort", "html"));
+                    }
+                });
+            });
+            ui.separator();
+            match self.tab {
+                Tab::Compare => self.form(ui, workspace, dialog, out),
+                Tab::Cases => room_table::cases(ui, room, &mut self.table, out),
+                Tab::Summary => room_table::summary(ui, room),
+                Tab::Plots => room_plots::show(ui, room, &mut self.plots, out),
+                Tab::Pairs => room_table::pairs(ui, room, out),
+            }
+        });
+    }
+
+    fn form(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            ui.columns(2, |columns| {
+                if let [left, right] = columns {
+                    self.files(left, workspace, dialog, out);
+                    self.open_cases(right, workspace, out);
+                }
+            });
+        });
+    }
+
+    fn files(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        ui.label(RichText::new("Files, folders and runs").strong());
+        Grid::new("cohort files").num_columns(3).show(ui, |ui| {
+            path_row(ui, "Truth", &mut self.truth, Purpose::CohortTruth, dialog);
+            for (n, text) in self.judged.iter_mut().enumerate() {
+                path_row(ui, &format!("Judged {}", n + 1), text, Purpose::CohortJudged(n), dialog);
+            }
+            path_row(ui, "Images", &mut self.images, Purpose::CohortImages, dialog);
+            convention_choice(ui, self.convention, |c| self.convention = c);
+        });
+        ui.weak(
+            RichText::new(
+                "Masks are matched by name, DICOM masks also by their series. A run folder predicts the cases it was \
+                 tested on; the truth is then a data set. Images are needed for pictures alone.",
+            )
+            .small(),
+        );
+        let judged: Vec<Judged> =
+            self.judged.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).map(|t| Judged::at(t.into())).collect();
+        let ready = !self.truth.trim().is_empty() && !judged.is_empty() && !workspace.cohort.running;
+        if ui.add_enabled(ready, egui::Button::new(RichText::new("Compare files").strong())).clicked() {
+            let images = Some(self.images.trim()).filter(|t| !t.is_empty()).map(PathBuf::from);
+            let request = CohortRequest {
+                images,
+                convention: self.convention,
+                ..CohortRequest::new(self.truth.trim().into(), judged)
+            };
+            out.push(CohortCommand::Files(Box::new(request)).into());
+        }
+    }
+
+    fn open_cases(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+        ui.label(RichText::new("Layers of the open cases").strong());
+        let mut names: Vec<&str> = Vec::new();
+        for layer in workspace.documents().iter().flat_map(|d| &d.case.layers) {
+            if !names.contains(&layer.name.as_str()) {
+                names.push(&layer.name);
+            }
+        }
+        if names.len() < 2 {
+            ui.weak("Open cases with two layers: a truth and what is judged, named alike in every case.");
+            return;
+        }
+        let truth = self.truth_layer.clone().filter(|t| names.contains(&t.as_str())).unwrap_or_else(|| names[0].into());
+        let label = ui.label("Truth");
+        ComboBox::from_id_salt("cohort truth")
+            .selected_text(&truth)
+            .width(200.0)
+            .show_ui(ui, |ui| {
+                for name in &names {
+                    if ui.selectable_label(*name == truth, *name).clicked() {
+                        self.truth_layer = Some((*name).to_owned());
+                    }
+                }
+            })
+            .response
+            .labelled_by(label.id);
+        ui.label("Judged, up to three");
+        self.judged_layers.retain(|j| names.contains(&j.as_str()) && *j != truth);
+        for name in names.iter().filter(|n| **n != truth) {
+            let mut on = self.judged_layers.iter().any(|j| j == name);
+            let room = self.judged_layers.len() < 3;
+            if ui.add_enabled(on || room, egui::Checkbox::new(&mut on, *name)).changed() {
+                if on {
+                    self.judged_layers.push((*name).to_owned());
+                } else {
+                    self.judged_layers.retain(|j| j != name);
+                }
+            }
+        }
+        let ready = !self.judged_layers.is_empty() && !workspace.cohort.running;
+        if ui.add_enabled(ready, egui::Button::new(RichText::new("Compare layers").strong())).clicked() {
+            let (judged, convention) = (self.judged_layers.clone(), self.convention);
+            out.push(CohortCommand::OpenCases { truth, judged, convention }.into());
+        }
+    }
+}
+
+fn path_row(ui: &mut Ui, name: &str, text: &mut String, purpose: Purpose, dialog: &mut PathDialog) {
+    let label = ui.label(name);
+    ui.add(TextEdit::singleline(text).desired_width(300.0)).labelled_by(label.id);
+    if ui.button("Choose…").clicked() {
+        dialog.ask(purpose, text.clone());
+    }
+    ui.end_row();
+}
+
+/// How far the job is, with a way to end it.
+fn progress(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    let room: &CohortRoom = &workspace.cohort;
+    if !room.running {
+        return;
+    }
+    ui.spinner();
+    let total = if room.total > 0 { format!("{} of {}", room.inputs.cases.len(), room.total) } else { "…".into() };
+    ui.label(total);
+    let task = workspace.tasks().into_iter().find(|t| t.name.starts_with("Comparing a cohort") || t.name == "Comparing open cases");
+    if let Some(task) = task
+        && ui.button("Cancel").clicked()
+    {
+        out.push(Command::CancelTask(task.id));
+    }
+}

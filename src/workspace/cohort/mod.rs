@@ -1,0 +1,154 @@
+//! A whole cohort compared: masks of many cases with one to three other masks of each, from files, folders or runs.
+//!
+//! The window and `maskwright evaluate` call [`compare_cohort`] inside a job. One case is in memory at a time. What one
+//! side lacks is listed and in no figure.
+
+mod read;
+mod request;
+mod sheets;
+
+pub use request::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, plan};
+
+use crate::core::{LabelMap, Segment};
+use crate::jobs::JobContext;
+use crate::metrics::{self, Pair, Select};
+use crate::report::{CaseReport, ReportInputs};
+use read::{CaseMask, Reader};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// Compares every matched case and sums up. Events tell the plan and each finished comparison.
+///
+/// # Errors
+/// [`CohortError`], which names the case.
+pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<ReportInputs, CohortError> {
+    let plan = plan(request, ctx)?;
+    ctx.send(CohortEvent::Planned { cases: plan.cases.len(), unmatched: plan.unmatched.clone() });
+    let sides = request.judged.len();
+    ctx.progress.set(0, (plan.cases.len() * sides) as u64);
+    let reader = Reader::new(request);
+    let mut inputs = ReportInputs {
+        title: request.title.clone(),
+        phantom: false,
+        judged: if sides > 1 { request.judged.iter().map(|j| j.name.clone()).collect() } else { Vec::new() },
+        unmatched: plan.unmatched.clone(),
+        ..ReportInputs::default()
+    };
+    let mut fingerprint = Sha256::new();
+    for case in &plan.cases {
+        for side in 0..sides {
+            if ctx.is_cancelled() {
+                return Err(CohortError::Cancelled);
+            }
+            ctx.progress.say(format!("Comparing {}", case.name));
+            ctx.wake();
+            let (truth, judged) = reader.pair(case, side, ctx)?;
+            if side == 0 {
+                hash(&case.name, &truth, &mut fingerprint);
+            }
+            let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+            ctx.progress.step();
+            ctx.send(CohortEvent::Compared(Box::new(report.clone())));
+            inputs.cases.push(report);
+        }
+    }
+    inputs.facts = facts(request, &reader, plan.cases.len(), &fingerprint.finalize());
+    inputs.curves = request.judged.iter().filter_map(|j| read::learning_curve(&j.path, &j.name)).collect();
+    if request.sheets {
+        ctx.progress.say("Drawing contact sheets");
+        inputs.sheets = sheets::contact_sheets(&inputs, &plan.cases, &reader, ctx)?;
+    }
+    Ok(inputs)
+}
+
+fn compare_pair(
+    request: &CohortRequest,
+    case: &CohortCase,
+    side: usize,
+    truth: &CaseMask,
+    judged: &CaseMask,
+    ctx: &JobContext<CohortEvent>,
+) -> Result<CaseReport, CohortError> {
+    let failed = |e: metrics::MetricError| match e {
+        metrics::MetricError::Cancelled => CohortError::Cancelled,
+        e => CohortError::Case { case: case.name.clone(), reason: e.to_string() },
+    };
+    let pairs = if request.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(truth, judged) };
+    let options = metrics::CompareOptions {
+        convention: request.convention,
+        tolerances: request.tolerances.clone(),
+        ..metrics::CompareOptions::full(truth.name.clone(), judged.name.clone())
+    };
+    let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0;
+    let metrics = metrics::compare(&truth.labels, &judged.labels, &pairs, &options, &inner).map_err(failed)?;
+    Ok(CaseReport { patient: case.patient.clone(), judged: side, ..CaseReport::new(case.name.clone(), metrics) })
+}
+
+/// The only segment of each when both have just one; else by name, then by the number in the files.
+fn pairs_of(a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
+    if let ([one], [other]) = (a.segments.as_slice(), b.segments.as_slice()) {
+        return vec![Pair::labels(one.name.clone(), one.id, other.id)];
+    }
+    let numbered = |s: &Segment| s.name.starts_with("Label ") || s.name.starts_with("Segment ");
+    if !a.segments.iter().chain(&b.segments).any(numbered) {
+        return or_all(metrics::match_segments(&a.segments, &b.segments));
+    }
+    let mut pairs: Vec<Pair> = Vec::new();
+    let partner = |of: &[Segment], value: u32| {
+        of.iter().find(|s| s.file_value == value).map_or(Select::Nothing, |s| Select::Label(s.id))
+    };
+    for s in a.segments.iter().chain(&b.segments) {
+        let (x, y) = (partner(&a.segments, s.file_value), partner(&b.segments, s.file_value));
+        // A name says more than a number.
+        let known = a.segments.iter().chain(&b.segments).filter(|o| o.file_value == s.file_value);
+        let name = known.clone().find(|o| !numbered(o)).or_else(|| known.clone().next()).unwrap_or(s);
+        if !pairs.iter().any(|p| (p.a, p.b) == (x, y)) {
+            pairs.push(Pair { name: name.name.clone(), a: x, b: y });
+        }
+    }
+    or_all(pairs)
+}
+
+fn or_all(pairs: Vec<Pair>) -> Vec<Pair> {
+    if pairs.is_empty() { vec![Pair::foreground("All segments")] } else { pairs }
+}
+
+/// Adds a case's name, grid and labels to the fingerprint of the reference data.
+fn hash(name: &str, mask: &CaseMask, into: &mut Sha256) {
+    into.update(name.as_bytes());
+    let geometry = mask.labels.geometry();
+    geometry.dims().iter().for_each(|n| into.update((*n as u64).to_le_bytes()));
+    geometry.spacing().to_array().iter().for_each(|s| into.update(s.to_le_bytes()));
+    hash_labels(&mask.labels, into);
+}
+
+fn hash_labels(labels: &LabelMap, into: &mut Sha256) {
+    for index in 0..labels.brick_count() as u32 {
+        if let Some(brick) = labels.brick(index) {
+            into.update(index.to_le_bytes());
+            into.update(brick.as_slice());
+        }
+    }
+}
+
+/// What was compared and by what, for the head of the report.
+fn facts(request: &CohortRequest, reader: &Reader, cases: usize, fingerprint: &[u8]) -> Vec<(String, String)> {
+    let mut facts = vec![("Reference".to_owned(), request::name_of(&request.truth))];
+    for (n, judged) in request.judged.iter().enumerate() {
+        let name = if request.judged.len() > 1 { format!("Judged {}", n + 1) } else { "Judged".into() };
+        facts.push((name, judged.name.clone()));
+        facts.extend(reader.provenance(n));
+    }
+    facts.push(("Cases".into(), cases.to_string()));
+    let hex = fingerprint.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    facts.push(("Fingerprint of the reference masks (SHA-256)".into(), hex));
+    facts.push(("Definition of distances".into(), request.convention.name().into()));
+    facts.push((
+        "95 % intervals".into(),
+        format!("bootstrap of the mean, {} resamples, fixed seed", metrics::stats::RESAMPLES),
+    ));
+    facts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Cohorts on disk: matching, missing partners, misses, several sides.
+
+use super::*;
+use crate::core::Geometry;
+use crate::io;
+use glam::DVec3;
+use std::path::Path;
+
+fn mask(shift: usize, filled: bool) -> (LabelMap, Vec<Segment>) {
+    let grid = Geometry::axis_aligned([20, 18, 6], DVec3::new(0.5, 0.5, 2.0), DVec3::ZERO).unwrap();
+    let mut map = LabelMap::empty(grid);
+    for k in 1..4 {
+        for j in 4..12 {
+            for i in 3..11 {
+                if filled {
+                    map.set([i + shift, j, k], 1);
+                }
+            }
+        }
+    }
+    (map, vec![Segment::new(1, "Liver")])
+}
+
+fn write(folder: &Path, name: &str, shift: usize, filled: bool) {
+    std::fs::create_dir_all(folder).unwrap();
+    let (labels, segments) = mask(shift, filled);
+    io::save_mask(&folder.join(name), &labels, &segments, None).unwrap();
+}
+
+fn run(request: &CohortRequest) -> Result<ReportInputs, CohortError> {
+    compare_cohort(request, &JobContext::detached())
+}
+
+#[test]
+fn folders_are_matched_by_name_and_nothing_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for (n, shift) in [(1, 0), (2, 1), (3, 2)] {
+        write(&truth, &format!("p{n}.nii.gz"), 0, true);
+        // Letter case and the kind of file do not matter.
+        write(&first, &format!("P{n}.nrrd"), shift, true);
+        write(&second, &format!("p{n}.nii.gz"), 0, n != 2);
+    }
+    write(&truth, "p4.nii.gz", 0, true);
+    write(&second, "extra.nii.gz", 0, true);
+    let patients = dir.path().join("patients.csv");
+    std::fs::write(&patients, "case,patient\np1,A\np2,A\np3,B\n").unwrap();
+    let judged = vec![Judged::at(first.clone()), Judged::at(second.clone())];
+    let request = CohortRequest { patients: Some(patients), ..CohortRequest::new(truth.clone(), judged) };
+    let inputs = run(&request).unwrap();
+    assert_eq!(inputs.judged, ["first", "second"]);
+    assert_eq!(inputs.cases.len(), 6);
+    let lacking: Vec<(&str, &str)> = inputs.unmatched.iter().map(|u| (u.case.as_str(), u.lacking.as_str())).collect();
+    assert_eq!(lacking, [("p4", "first"), ("p4", "second"), ("extra", "truth")]);
+    let missed: Vec<_> = inputs.cases.iter().filter(|c| c.metrics.misses().next().is_some()).collect();
+    assert_eq!(missed.len(), 1);
+    assert_eq!((missed[0].name.as_str(), missed[0].judged), ("p2", 1));
+    let summary = crate::report::summarize(&inputs);
+    let dice = &summary[1].by_case[0].figures[0];
+    assert!((dice.mean.unwrap() - 2.0 / 3.0).abs() < 1e-12 && dice.worst_case.as_deref() == Some("p2"));
+    let patients = &summary[0].by_patient[0];
+    assert_eq!(patients.cases, 2);
+    // Shifted by 0, 1, 2 of 8 voxels: 1, 7/8, 6/8; patient A has the first two.
+    let means = (1.0 + 0.875) / 2.0;
+    assert!((patients.figures[0].mean.unwrap() - (means + 0.75) / 2.0).abs() < 1e-12);
+    assert!(inputs.sheets.iter().any(|p| p.caption.contains("Regressed")));
+    assert!(inputs.facts.iter().any(|(name, value)| name.contains("Fingerprint") && value.len() == 64));
+    assert_eq!(run(&request).unwrap().facts, inputs.facts, "the fingerprint repeats");
+}
+
+#[test]
+fn refusals_are_sentences() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, other] = ["truth", "other"].map(|n| dir.path().join(n));
+    write(&truth, "a.nii.gz", 0, true);
+    write(&other, "b.nii.gz", 0, true);
+    let error = run(&CohortRequest::new(truth.clone(), vec![Judged::at(other.clone())])).err().unwrap();
+    assert!(error.to_string().starts_with("No file of"), "{error}");
+    assert!(matches!(run(&CohortRequest::new(truth.clone(), Vec::new())), Err(CohortError::Sides)));
+    let bad = dir.path().join("patients.csv");
+    std::fs::write(&bad, "only one column\n").unwrap();
+    let request =
+        CohortRequest { patients: Some(bad), ..CohortRequest::new(truth.clone(), vec![Judged::at(truth.clone())]) };
+    assert!(run(&request).err().unwrap().to_string().contains("line 1"));
+    let (ctx, _) = JobContext::attached(Default::default(), Arc::default(), crate::jobs::Waker::none());
+    ctx.cancel.cancel();
+    let request = CohortRequest::new(truth.clone(), vec![Judged::at(truth)]);
+    assert!(matches!(compare_cohort(&request, &ctx), Err(CohortError::Cancelled)));
+}
+
+#[test]
+fn segments_are_paired_by_name_and_else_by_number() {
+    let of = |names: &[(u8, &str)]| CaseMask {
+        name: String::new(),
+        labels: mask(0, true).0,
+        segments: names.iter().map(|(id, n)| Segment::new(*id, *n)).collect(),
+        volume: None,
+    };
+    let pairs = pairs_of(&of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Right lung"), (2, "Left lung")]));
+    assert_eq!(pairs[0], Pair::labels("Left lung", 1, 2));
+    let pairs = pairs_of(&of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Label 1"), (3, "Label 3")]));
+    let names: Vec<(&str, Select, Select)> = pairs.iter().map(|p| (p.name.as_str(), p.a, p.b)).collect();
+    let label = Select::Label;
+    let want = [
+        ("Left lung", label(1), label(1)),
+        ("Right lung", label(2), Select::Nothing),
+        ("Label 3", Select::Nothing, label(3)),
+    ];
+    assert_eq!(names, want);
+    assert_eq!(pairs_of(&of(&[(5, "Liver")]), &of(&[(9, "Label 9")])), [Pair::labels("Liver", 5, 9)]);
+}
