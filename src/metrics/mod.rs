@@ -22,6 +22,7 @@ mod overlap;
 mod points;
 pub mod quantities;
 mod rows;
+mod signed;
 pub mod stats;
 mod surfels;
 mod tree;
@@ -35,6 +36,7 @@ pub use error::MetricError;
 pub use live::LiveOverlap;
 pub use overlap::{Agreement, Figures, Overlap, overlap};
 pub use rows::{Definition, MetricReport, Pair, SegmentRow, Select, SliceRow, match_segments};
+pub use signed::{SignedSurface, signed_surface};
 
 #[cfg(test)]
 mod tests;

@@ -274,3 +274,23 @@ fn search(queries: &Surface, sites: &Sites, cancel: &CancelToken) -> Result<(Vec
     }
     Ok((all, farthest))
 }
+
+/// Surface voxels of one mask, as coordinates in the box, with the distance to the surface of the other; none where that
+/// has no surface.
+pub(super) fn nearest_distances(
+    from: &CroppedMask,
+    to: &CroppedMask,
+    frame: &Frame,
+    cancel: &CancelToken,
+) -> Result<Vec<([usize; 3], f64)>, MetricError> {
+    let (mut queries, mut sites) = (frame.surface(from), frame.surface(to));
+    if queries.is_empty() || sites.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (shift, size) = tighten(&mut [&mut queries, &mut sites]);
+    let found = search(&queries, &Sites::new(&sites, size, frame.measure, cancel)?, cancel)?.0;
+    let places = queries.planes.iter().enumerate().flat_map(|(k, plane)| {
+        plane.iter().map(move |p| [usize::from(p[0]) + shift[0], usize::from(p[1]) + shift[1], k])
+    });
+    Ok(places.zip(found).collect())
+}

@@ -35,8 +35,7 @@ pub fn signed_surface(
     if counts.region.is_empty() {
         return Ok(SignedSurface::default());
     }
-    let (crop_a, crop_b) =
-        (CroppedMask::new(map_a, a, counts.region)?, CroppedMask::new(map_b, b, counts.region)?);
+    let (crop_a, crop_b) = (CroppedMask::new(map_a, a, counts.region)?, CroppedMask::new(map_b, b, counts.region)?);
     let frame = Frame::of_volume(map_a.geometry(), counts.region, Convention::Standard);
     let corner = counts.region.min;
     let [nx, ..] = crop_a.size();

@@ -22,7 +22,7 @@ use panels::layers::LayersPanel;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
 use panels::path_dialog::{PathDialog, Purpose};
-use panels::review::ReviewPanel;
+use panels::review::{CohortPanel, ReviewPanel};
 use panels::train::TrainPanel;
 use std::time::Duration;
 use viewer::{Shown, ToolBelt, Viewer};
@@ -43,6 +43,7 @@ pub struct MainWindow {
     edit: EditPanel,
     train: TrainPanel,
     review: ReviewPanel,
+    cohort: CohortPanel,
     dialog: PathDialog,
     palette: Palette,
     toasts: Toasts,
@@ -70,6 +71,7 @@ impl MainWindow {
             edit: EditPanel::default(),
             train: TrainPanel::default(),
             review: ReviewPanel::default(),
+            cohort: CohortPanel::default(),
             dialog: PathDialog::default(),
             palette: Palette::default(),
             toasts: Toasts::default().with_anchor(Anchor::BottomRight),
@@ -123,6 +125,7 @@ impl MainWindow {
         Panel::bottom("status").show(ui, |ui| {
             panels::status::show(ui, workspace, hover.as_ref(), &mut out);
         });
+        self.cohort.show(ui, workspace, &mut self.dialog, &mut out);
         self.center(ui, workspace, shown, &mut out);
         self.viewer.end_frame();
         self.windows(&ctx, workspace, &mut actions, &mut out);
@@ -212,6 +215,10 @@ impl MainWindow {
                 Purpose::SaveProject => out.push(FileCommand::SaveProject(Some(path)).into()),
                 Purpose::ExportReport => out.push(crate::workspace::ReviewCommand::Export(path).into()),
                 Purpose::TrainingData | Purpose::Recipe => self.train.take_path(purpose, path),
+                Purpose::ExportCohort => out.push(crate::workspace::CohortCommand::Export(path).into()),
+                Purpose::CohortTruth | Purpose::CohortJudged(_) | Purpose::CohortImages => {
+                    self.cohort.take_path(purpose, &path);
+                }
             }
         }
         let messages = &self.messages;

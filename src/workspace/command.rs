@@ -1,9 +1,13 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
+use super::cohort::CohortCommand;
 use super::masking::EditRules;
+use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
 use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
 use crate::edit::Operation;
+use crate::metrics::Convention;
+use crate::metrics::quantities::QuantityOptions;
 use crate::nn::DeviceChoice;
 use glam::DVec3;
 use std::path::PathBuf;
@@ -221,13 +225,29 @@ pub enum ModelCommand {
 #[derive(Debug, Clone)]
 pub enum ReviewCommand {
     /// Layer taken as truth, layer judged.
-    Compare { truth: LayerId, prediction: LayerId },
+    Compare {
+        truth: LayerId,
+        prediction: LayerId,
+    },
     /// Shows only-A, only-B and both in colours instead of the segments.
     Difference(bool),
     /// Which row's difference and slices are shown.
     Row(usize),
-    /// Writes the report (.html, .json or .csv).
+    /// Writes the report (.html, .pdf, .json or .csv).
     Export(PathBuf),
+    /// How two layers are shown while the difference is on.
+    Style(Comparing),
+    /// Where the swipe divides the pane, from 0 (left) to 1.
+    Swipe(f32),
+    /// To the pair of voxels behind a distance.
+    Cause(Cause),
+    /// Areas, volumes and densities of the active layer.
+    Measure(QuantityOptions),
+    /// Figures that follow the brush.
+    Live(bool),
+    /// Definition of distances for the next comparison.
+    Convention(Convention),
+    Cohort(CohortCommand),
 }
 
 /// What the user chooses for the program as a whole; kept on disk at once.
@@ -280,6 +300,11 @@ impl From<FileCommand> for Command {
 impl From<ModelCommand> for Command {
     fn from(c: ModelCommand) -> Self {
         Self::Model(c)
+    }
+}
+impl From<CohortCommand> for Command {
+    fn from(c: CohortCommand) -> Self {
+        Self::Review(ReviewCommand::Cohort(c))
     }
 }
 impl From<ReviewCommand> for Command {

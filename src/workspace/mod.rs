@@ -24,7 +24,10 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
-pub use cohort::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, compare_cohort};
+pub use cohort::{
+    CohortCase, CohortCommand, CohortError, CohortEvent, CohortRequest, CohortRoom, CohortSums, Judged, JudgedMask,
+    badness, compare_cohort,
+};
 pub use command::{
     Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
     SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
@@ -34,7 +37,7 @@ pub use masking::{EditRules, HU_RANGES, Preview};
 pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
 pub use notice::{Level, Notice};
 pub use question::ResampleQuestion;
-pub use reviewing::ReviewRoom;
+pub use reviewing::{Cause, Comparing, ReviewRoom};
 pub use saving::Recoverable;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
 pub use task::TaskView;
@@ -79,6 +82,7 @@ pub struct Workspace {
     pub scan: Option<Scan>,
     pub models: ModelRoom,
     pub review: ReviewRoom,
+    pub cohort: CohortRoom,
     /// Unsaved work of earlier sessions.
     pub recoverable: Vec<Recoverable>,
     /// The last thing done, for the status bar.
@@ -109,6 +113,7 @@ impl Workspace {
             scan: None,
             models: ModelRoom::default(),
             review: ReviewRoom::default(),
+            cohort: CohortRoom::default(),
             recoverable: Vec::new(),
             status: String::new(),
             question: None,
@@ -153,6 +158,7 @@ impl Workspace {
             }
         }
         self.drop_stale_previews();
+        self.follow_painting();
         self.watch_journals();
     }
 

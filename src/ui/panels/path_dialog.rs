@@ -18,6 +18,11 @@ pub enum Purpose {
     ExportReport,
     TrainingData,
     Recipe,
+    CohortTruth,
+    /// One of the judged sides, counted from 0.
+    CohortJudged(usize),
+    CohortImages,
+    ExportCohort,
 }
 
 impl Purpose {
@@ -34,6 +39,10 @@ impl Purpose {
             Self::ExportReport => "Export report",
             Self::TrainingData => "Training data",
             Self::Recipe => "Recipe file",
+            Self::CohortTruth => "Truth of the cohort",
+            Self::CohortJudged(_) => "Masks to judge",
+            Self::CohortImages => "Images of the cohort",
+            Self::ExportCohort => "Export cohort report",
         }
     }
 
@@ -51,7 +60,10 @@ impl Purpose {
                 "A new folder: copies of the series and its mask without names, dates and numbers"
             }
             Self::SaveProject => "A folder; .maskwright is added",
-            Self::ExportReport => "Ends in .html, .csv or .json",
+            Self::ExportReport | Self::ExportCohort => "Ends in .html, .pdf, .csv or .json",
+            Self::CohortTruth => "A mask, a folder of masks, or a data set with images",
+            Self::CohortJudged(_) => "A mask, a folder of masks with the same names, or a run folder",
+            Self::CohortImages => "An image, or a folder of images with the names of the masks",
             Self::TrainingData => "A data set folder with images and masks",
             Self::Recipe => "A recipe in RON",
         }
@@ -67,11 +79,12 @@ impl Purpose {
                 | Self::ExportDeidentified
                 | Self::SaveProject
                 | Self::ExportReport
+                | Self::ExportCohort
         )
     }
 
     fn wants_folder(self) -> bool {
-        matches!(self, Self::TrainingData)
+        matches!(self, Self::TrainingData | Self::CohortTruth | Self::CohortJudged(_) | Self::CohortImages)
     }
 
     fn wants_either(self) -> bool {

@@ -124,7 +124,8 @@ fn diverging(share: f32) -> Color32 {
 
 fn color_bar(painter: &Painter, rect: Rect, largest: f32) {
     let height = (rect.height() * 0.4).clamp(60.0, 180.0);
-    let bar = Rect::from_min_size(Pos2::new(rect.left() + 12.0, rect.center().y - height / 2.0), Vec2::new(10.0, height));
+    let bar =
+        Rect::from_min_size(Pos2::new(rect.left() + 12.0, rect.center().y - height / 2.0), Vec2::new(10.0, height));
     let steps = 40;
     for n in 0..steps {
         let share = 1.0 - 2.0 * (n as f32 + 0.5) / steps as f32;

@@ -1,6 +1,7 @@
 //! The three slice panes: our own WGSL draws the voxels, egui draws what is written over them.
 
 mod annotations;
+mod comparing;
 mod gpu;
 mod input;
 
@@ -9,9 +10,9 @@ pub use input::ToolBelt;
 pub use wgpu::TextureFormat as TargetFormat;
 
 use crate::core::{CaseId, LabelId, Layer, LayerId, PRESETS, Plane, PlaneAxes};
-use crate::render::{DifferenceColors, Interpolation, LabelColors, Overlay, PaneId, PaneView, SliceView};
+use crate::render::{Interpolation, LabelColors, Overlay, PaneId, PaneView, SliceView};
 use crate::tools::ToolKind;
-use crate::ui::theme::{DIFFERENCE_COLORS, PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS, PREVIEW_COLORS};
+use crate::ui::theme::{PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS, PREVIEW_COLORS};
 use crate::workspace::{Command, Dirty, Document, EditCommand, ViewCommand, Workspace};
 use annotations::pixel;
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Sense, Slider, Stroke, StrokeKind, Ui, Vec2};
@@ -233,6 +234,13 @@ impl Viewer {
         }
         let view = *view;
         self.paint(ui, workspace, document, &view, rect, shown);
+        let painter = ui.painter().with_clip_rect(rect);
+        if matches!(shown, Shown::Difference { .. }) && workspace.overlay.visible {
+            comparing::annotate(ui, &painter, &workspace.review, rect, &view, &geometry);
+        }
+        if let Some(cause) = &workspace.review.cause {
+            comparing::cause(&painter, cause, rect, &view, &geometry, scale);
+        }
         annotate(ui, workspace, document, &view, rect, belt, hovered, self.focus == plane);
         out
     }
@@ -243,6 +251,15 @@ impl Viewer {
     }
 
     fn paint(&self, ui: &Ui, workspace: &Workspace, document: &Document, view: &PaneView, rect: Rect, shown: Shown) {
+        if let (Shown::Difference { a, b }, true) = (shown, workspace.overlay.visible) {
+            for (n, part) in comparing::parts(ui, &workspace.review, rect).into_iter().enumerate() {
+                let drawn = Overlay::Difference { a: a.1, b: b.1, colors: part.colors };
+                let pane = PaneId(view.plane as u64 + 16 * n as u64);
+                let painter = ui.painter().with_clip_rect(part.clip.intersect(ui.clip_rect()));
+                self.slice(&painter, workspace, document, (view, rect, pane), drawn, part.outline);
+            }
+            return;
+        }
         let overlay = &workspace.overlay;
         let visible = overlay.visible;
         let drawn = match shown {
@@ -251,12 +268,22 @@ impl Viewer {
                 .layer(a)
                 .filter(|l| l.visible)
                 .map_or(Overlay::None, |l| Overlay::Labels { colors: colors(document, l) }),
-            Shown::Difference { a, b } if visible => {
-                let [only_a, only_b, both] = DIFFERENCE_COLORS.map(|[r, g, b]| [r, g, b, 255]);
-                Overlay::Difference { a: a.1, b: b.1, colors: DifferenceColors { only_a, only_b, both } }
-            }
             _ => Overlay::None,
         };
+        self.slice(ui.painter(), workspace, document, (view, rect, PaneId(view.plane as u64)), drawn, true);
+    }
+
+    /// Has the device draw the slice with one overlay.
+    fn slice(
+        &self,
+        painter: &egui::Painter,
+        workspace: &Workspace,
+        document: &Document,
+        (view, rect, pane): (&PaneView, Rect, PaneId),
+        drawn: Overlay,
+        outline: bool,
+    ) {
+        let overlay = &workspace.overlay;
         let slice_view = SliceView {
             placement: view.voxel_from_pane(&document.case.geometry),
             pane_size: [view.size.x as u32, view.size.y as u32],
@@ -265,17 +292,13 @@ impl Viewer {
             invert: document.view.invert,
             interpolation: if overlay.smooth { Interpolation::Linear } else { Interpolation::Nearest },
             overlay: drawn,
-            fill_opacity: if overlay.fill { overlay.opacity } else { 0.0 },
-            outline_opacity: if overlay.outline { 1.0 } else { 0.0 },
+            fill_opacity: if overlay.fill || !outline { overlay.opacity } else { 0.0 },
+            outline_opacity: if overlay.outline && outline { 1.0 } else { 0.0 },
             background: PANE_BACKGROUND,
         };
-        let callback = SliceCallback {
-            feed: self.feed.clone(),
-            pane: PaneId(view.plane as u64),
-            view: slice_view,
-            target_format: self.target_format,
-        };
-        ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
+        let callback =
+            SliceCallback { feed: self.feed.clone(), pane, view: slice_view, target_format: self.target_format };
+        painter.add(eframe::egui_wgpu::Callback::new_paint_callback(rect, callback));
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod read;
 mod request;
+mod room;
 mod sheets;
 
 pub use request::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, plan};
+pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 
 use crate::core::{LabelMap, Segment};
 use crate::jobs::JobContext;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 /// [`CohortError`], which names the case.
 pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<ReportInputs, CohortError> {
     let plan = plan(request, ctx)?;
-    ctx.send(CohortEvent::Planned { cases: plan.cases.len(), unmatched: plan.unmatched.clone() });
+    ctx.send(CohortEvent::Planned { cases: plan.cases.clone(), unmatched: plan.unmatched.clone() });
     let sides = request.judged.len();
     ctx.progress.set(0, (plan.cases.len() * sides) as u64);
     let reader = Reader::new(request);

@@ -78,7 +78,7 @@ impl CohortRequest {
 #[derive(Debug, Clone)]
 pub enum CohortEvent {
     Planned {
-        cases: usize,
+        cases: Vec<CohortCase>,
         unmatched: Vec<Unmatched>,
     },
     Compared(Box<CaseReport>),

@@ -1,9 +1,8 @@
 //! The cohort that the window shows: started from open cases or from files, filled while it is computed, and the way from
 //! a figure to the voxels that cause it.
 
-use super::read::Reader;
+use super::read::{CaseMask, Reader};
 use super::{CohortCase, CohortError, CohortEvent, CohortRequest, compare_cohort, pairs_of};
-use super::read::CaseMask;
 use crate::core::{CaseId, Layer, LayerId, Origin, Volume};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
@@ -264,7 +263,8 @@ impl Workspace {
             }
             let truth = truth.ok_or(CohortError::Sides)?;
             let geometry = *truth.labels.geometry();
-            let volume = volume.or_else(|| reader.volume(&place, ctx)).filter(|v| v.geometry().dims() == geometry.dims());
+            let volume =
+                volume.or_else(|| reader.volume(&place, ctx)).filter(|v| v.geometry().dims() == geometry.dims());
             let volume = match volume {
                 Some(volume) => (*volume).clone(),
                 // Masks without their image are shown over black.
@@ -288,7 +288,9 @@ impl Workspace {
                 if w.cohort.serial == serial {
                     w.cohort.opened.push((case, id));
                 }
-                let Some(document) = w.document(id) else { return };
+                let Some(document) = w.document_mut(id) else { return };
+                // What was just read needs no saving.
+                document.mark_saved(document.revision());
                 let layers = &document.case.layers;
                 if let (Some(truth), Some(judged)) = (layers.first(), layers.get(side + 1)) {
                     let ids = [truth.id, judged.id];
@@ -324,12 +326,7 @@ fn sums(inputs: &ReportInputs) -> CohortSums {
 }
 
 fn mask_of(layer: &Layer) -> CaseMask {
-    CaseMask {
-        name: layer.name.clone(),
-        labels: layer.labels.clone(),
-        segments: layer.segments.clone(),
-        volume: None,
-    }
+    CaseMask { name: layer.name.clone(), labels: layer.labels.clone(), segments: layer.segments.clone(), volume: None }
 }
 
 fn layer(name: String, mask: CaseMask) -> Layer {

@@ -123,7 +123,10 @@ fn worst(ui: &mut Ui, d: Option<&SurfaceDistances>, out: &mut Vec<Command>) {
     match d.and_then(cause) {
         Some(cause) => {
             let link = ui.link(RichText::new(text).monospace());
-            if link.on_hover_text("Go to the voxel farthest from the other mask, and draw the line between them").clicked() {
+            if link
+                .on_hover_text("Go to the voxel farthest from the other mask, and draw the line between them")
+                .clicked()
+            {
                 out.push(ReviewCommand::Cause(cause).into());
             }
         }

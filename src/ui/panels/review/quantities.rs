@@ -6,7 +6,13 @@ use crate::workspace::{Command, Document, ReviewCommand, Workspace};
 use egui::{Grid, RichText, TextEdit, Ui};
 
 impl ReviewPanel {
-    pub(super) fn quantities(&mut self, ui: &mut Ui, workspace: &Workspace, document: &Document, out: &mut Vec<Command>) {
+    pub(super) fn quantities(
+        &mut self,
+        ui: &mut Ui,
+        workspace: &Workspace,
+        document: &Document,
+        out: &mut Vec<Command>,
+    ) {
         let Some(layer) = document.layer() else {
             ui.weak("Choose a layer to measure.");
             return;
@@ -25,11 +31,16 @@ impl ReviewPanel {
             ui.label(RichText::new("Type the height in cm, for example 172.").color(ui.visuals().warn_fg_color));
         }
         let Some((of, revision, found)) = &workspace.review.quantities else {
-            ui.weak("Volumes and densities; muscle area and index, tumour burden, lung volumes by the segments' names.");
+            ui.weak(
+                "Volumes and densities; muscle area and index, tumour burden, lung volumes by the segments' names.",
+            );
             return;
         };
         if *of != layer.id || *revision != document.revision() {
-            ui.label(RichText::new("The mask changed since: measure again.").color(super::super::patients::warning_color(ui)));
+            ui.label(
+                RichText::new("The mask changed since: measure again.")
+                    .color(super::super::patients::warning_color(ui)),
+            );
         }
         Grid::new("quantities").num_columns(2).striped(true).spacing([12.0, 4.0]).show(ui, |ui| {
             for q in found {

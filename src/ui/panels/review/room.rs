@@ -202,7 +202,10 @@ fn progress(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     ui.spinner();
     let total = if room.total > 0 { format!("{} of {}", room.inputs.cases.len(), room.total) } else { "…".into() };
     ui.label(total);
-    let task = workspace.tasks().into_iter().find(|t| t.name.starts_with("Comparing a cohort") || t.name == "Comparing open cases");
+    let task = workspace
+        .tasks()
+        .into_iter()
+        .find(|t| t.name.starts_with("Comparing a cohort") || t.name == "Comparing open cases");
     if let Some(task) = task
         && ui.button("Cancel").clicked()
     {

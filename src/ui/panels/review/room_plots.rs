@@ -99,13 +99,7 @@ fn dots(room: &CohortRoom, place: impl Fn(&SegmentRow) -> Option<[f64; 2]>) -> V
 }
 
 /// A box for each structure and side, with every case as a dot. Misses stand at the top of distances, in red.
-fn boxes(
-    ui: &mut Ui,
-    room: &CohortRoom,
-    id: &str,
-    value: impl Fn(&SegmentRow) -> Option<f64>,
-    out: &mut Vec<Command>,
-) {
+fn boxes(ui: &mut Ui, room: &CohortRoom, id: &str, value: impl Fn(&SegmentRow) -> Option<f64>, out: &mut Vec<Command>) {
     let mut names: Vec<&str> = Vec::new();
     for (_, _, row) in rows(room) {
         if !names.contains(&row.name.as_str()) {
@@ -130,7 +124,8 @@ fn boxes(
             }
             if let Some(b) = box_figures(&values) {
                 let spread = BoxSpread::new(b.low_whisker, b.q1, b.median, b.q3, b.high_whisker);
-                let label = if sides > 1 { format!("{name}, {}", room.inputs.side_name(side)) } else { (*name).to_owned() };
+                let label =
+                    if sides > 1 { format!("{name}, {}", room.inputs.side_name(side)) } else { (*name).to_owned() };
                 let element = BoxElem::new(slot, spread)
                     .name(label)
                     .box_width(0.7)
@@ -158,7 +153,6 @@ fn boxes(
                 plot.box_plot(BoxPlot::new(room.inputs.side_name(side), mine).allow_hover(false));
             }
             draw_dots(plot, room, &all);
-            plot.pointer_coordinate().map(|p| (p, plot.transform()))
         });
     clicked(&shown, &all, room, ui, out);
 }
@@ -180,12 +174,14 @@ fn draw_dots(plot: &mut egui_plot::PlotUi<'_>, room: &CohortRoom, dots: &[Dot]) 
         let of = |missed: bool| -> Vec<[f64; 2]> {
             dots.iter().filter(|d| d.side == side && d.missed == missed).map(|d| d.at).collect()
         };
-        plot.points(Points::new(room.inputs.side_name(side), PlotPoints::from(of(false))).color(color(side)).radius(3.0));
+        plot.points(
+            Points::new(room.inputs.side_name(side), PlotPoints::from(of(false))).color(color(side)).radius(3.0),
+        );
         plot.points(Points::new("missed", PlotPoints::from(of(true))).color(MISSED).radius(4.0));
     }
 }
 
-type Shown = egui_plot::PlotResponse<Option<(egui_plot::PlotPoint, egui_plot::PlotTransform)>>;
+type Shown = egui_plot::PlotResponse<()>;
 
 /// The dot under the pointer is named, and a click goes to its case.
 fn clicked(shown: &Shown, dots: &[Dot], room: &CohortRoom, ui: &Ui, out: &mut Vec<Command>) {
@@ -220,7 +216,6 @@ fn scatter(
             plot.hline(HLine::new(name, *level).color(Color32::GRAY).style(egui_plot::LineStyle::dashed_loose()));
         }
         draw_dots(plot, room, dots);
-        plot.pointer_coordinate().map(|p| (p, plot.transform()))
     });
     clicked(&shown, dots, room, ui, out);
 }
@@ -235,7 +230,8 @@ fn volumes(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
         ("mean".to_owned(), mean),
         ("+1.96 SD".to_owned(), mean + 1.96 * spread),
     ];
-    let text = format!("Mean of B − A {mean:+.2} ml, limits of agreement {:+.2} and {:+.2} ml", levels[0].1, levels[2].1);
+    let text =
+        format!("Mean of B − A {mean:+.2} ml, limits of agreement {:+.2} and {:+.2} ml", levels[0].1, levels[2].1);
     ui.label(RichText::new(text).small());
     scatter(ui, room, "volumes", ["mean of A and B (ml)", "B − A (ml)"], &dots, &levels, out);
 }
@@ -266,11 +262,10 @@ fn lines(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
                     let better = next.at[1] > dot.at[1];
                     let ink = if better { Color32::from_rgb(0, 158, 115) } else { Color32::from_rgb(213, 94, 0) };
                     let points = PlotPoints::from(vec![dot.at, next.at]);
-                    plot.line(Line::new(case.clone(), points).color(ink).width(1.2).allow_hover(false));
+                    plot.line(Line::new(case.clone(), points).color(ink).width(1.2));
                 }
             }
             draw_dots(plot, room, &dots);
-            plot.pointer_coordinate().map(|p| (p, plot.transform()))
         });
     clicked(&shown, &dots, room, ui, out);
 }

@@ -48,9 +48,12 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
     }
     ui.horizontal_wrapped(|ui| {
         ui.label("Order");
-        for (order, name) in
-            [(Order::Dice, "worst Dice first"), (Order::Hd, "largest HD first"), (Order::Volume, "largest volume error first"), (Order::Case, "by case")]
-        {
+        for (order, name) in [
+            (Order::Dice, "worst Dice first"),
+            (Order::Hd, "largest HD first"),
+            (Order::Volume, "largest volume error first"),
+            (Order::Case, "by case"),
+        ] {
             ui.selectable_value(&mut state.order, order, name);
         }
         ui.separator();
@@ -102,9 +105,7 @@ fn ordered(room: &CohortRoom, state: &TableState) -> Vec<(usize, usize)> {
     let cases = room.inputs.cases.iter().enumerate();
     let mut rows: Vec<(usize, usize)> = cases
         .flat_map(|(c, report)| (0..report.metrics.rows.len()).map(move |r| (c, r)))
-        .filter(|(c, r)| {
-            state.segment.as_ref().is_none_or(|s| room.inputs.cases[*c].metrics.rows[*r].name == *s)
-        })
+        .filter(|(c, r)| state.segment.as_ref().is_none_or(|s| room.inputs.cases[*c].metrics.rows[*r].name == *s))
         .collect();
     let badness = |(c, r): &(usize, usize)| {
         let row = &room.inputs.cases[*c].metrics.rows[*r];
@@ -151,7 +152,7 @@ fn line(ui: &mut Ui, room: &CohortRoom, case: usize, report: &CaseReport, row: u
         }
     });
     let rect = inner.response.rect.union(egui::Rect::from_min_size(start, Vec2::new(1.0, 1.0)));
-    let id = ui.id().with(("cohort row", case, row));
+    let id = ui.scope_id().with(("cohort row", case, row));
     let response = ui.interact(rect, id, Sense::click());
     response.widget_info(|| {
         let name = format!("Open {}, {}, {}", report.name, room.inputs.side_name(report.judged), found.name);
@@ -173,7 +174,8 @@ pub fn summary(ui: &mut Ui, room: &CohortRoom) {
     };
     ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
         for side in &sums.sides {
-            for (what, level) in [("cases", &side.by_case), ("patients", &side.by_patient), ("slices", &side.by_slice)] {
+            for (what, level) in [("cases", &side.by_case), ("patients", &side.by_patient), ("slices", &side.by_slice)]
+            {
                 for segment in level {
                     let title = if segment.name == OVERALL { "all structures" } else { segment.name.as_str() };
                     ui.label(RichText::new(format!("{}: {title}, over {what}", side.judged)).strong());
@@ -182,15 +184,18 @@ pub fn summary(ui: &mut Ui, room: &CohortRoom) {
                         segment.cases, segment.misses, segment.undefined
                     );
                     ui.label(RichText::new(count).small());
-                    Grid::new(("summary", &side.judged, what, &segment.name)).striped(true).spacing([16.0, 3.0]).show(ui, |ui| {
-                        for head in ["Figure", "Mean", "95 % interval", "Median", "Quartiles", "Worst", "Where"] {
-                            ui.label(RichText::new(head).small().strong());
-                        }
-                        ui.end_row();
-                        for f in segment.figures.iter().filter(|f| f.cases > 0) {
-                            figure_row(ui, f);
-                        }
-                    });
+                    Grid::new(("summary", &side.judged, what, &segment.name)).striped(true).spacing([16.0, 3.0]).show(
+                        ui,
+                        |ui| {
+                            for head in ["Figure", "Mean", "95 % interval", "Median", "Quartiles", "Worst", "Where"] {
+                                ui.label(RichText::new(head).small().strong());
+                            }
+                            ui.end_row();
+                            for f in segment.figures.iter().filter(|f| f.cases > 0) {
+                                figure_row(ui, f);
+                            }
+                        },
+                    );
                     ui.add_space(6.0);
                 }
             }
@@ -242,7 +247,8 @@ pub fn pairs(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
                     let text = format!("{} {what} {:+.digits$}", case.case, case.difference);
                     if ui.link(RichText::new(text).small()).clicked() {
                         let found = room.inputs.cases.iter().enumerate();
-                        let mut found = found.filter(|(_, c)| c.name == case.case && room.inputs.side_name(c.judged) == t.second);
+                        let mut found =
+                            found.filter(|(_, c)| c.name == case.case && room.inputs.side_name(c.judged) == t.second);
                         if let Some((n, _)) = found.next() {
                             out.push(CohortCommand::Go { case: n, segment: t.segment.clone(), slice: None }.into());
                         }
