@@ -183,7 +183,7 @@ fn as_text(inputs: &ReportInputs) -> String {
         }
     }
     let overall = |t: &mut String, name: &str, s: &report::SegmentSummary| {
-        let mean = |figure: &str| s.figures.iter().find(|f| f.figure == figure).map_or(None, |f| f.mean_of_finite);
+        let mean = |figure: &str| s.figures.iter().find(|f| f.figure == figure).and_then(|f| f.mean_of_finite);
         let _ = writeln!(
             t,
             "{name}, {}: {} cases, {} missed, {} in neither; mean Dice {}, HD95 {} mm (of the finite ones)",

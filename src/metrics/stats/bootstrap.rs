@@ -42,7 +42,7 @@ mod tests {
         let mean = wave(500).iter().sum::<f64>() / 500.0;
         assert!(many[0] < mean && mean < many[1]);
         // Close to what the normal distribution gives: 1.96 standard errors.
-        let error = 0.7071 / 500f64.sqrt();
+        let error = std::f64::consts::FRAC_1_SQRT_2 / 500f64.sqrt();
         assert!(((many[1] - many[0]) / (2.0 * 1.96 * error) - 1.0).abs() < 0.15, "{many:?}");
         assert_eq!(mean_interval(&[1.0]), None);
         assert_eq!(mean_interval(&[1.0, f64::INFINITY]), None);

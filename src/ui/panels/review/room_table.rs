@@ -18,12 +18,14 @@ pub struct TableState {
     order: Order,
     segment: Option<String>,
     /// Indices of comparison and row, kept until something changes.
-    cache: (Vec<(usize, usize)>, Option<(usize, Order, Option<String>)>),
+    rows: Vec<(usize, usize)>,
+    /// What they were made for: comparisons, order, structure.
+    made_for: Option<(usize, Order, Option<String>)>,
 }
 
 impl Default for TableState {
     fn default() -> Self {
-        Self { order: Order::Dice, segment: None, cache: (Vec::new(), None) }
+        Self { order: Order::Dice, segment: None, rows: Vec::new(), made_for: None }
     }
 }
 
@@ -81,10 +83,10 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
         }
     });
     let key = (room.inputs.cases.len(), state.order, state.segment.clone());
-    if state.cache.1.as_ref() != Some(&key) {
-        state.cache = (ordered(room, state), Some(key));
+    if state.made_for.as_ref() != Some(&key) {
+        (state.rows, state.made_for) = (ordered(room, state), Some(key));
     }
-    let rows = &state.cache.0;
+    let rows = &state.rows;
     ScrollArea::horizontal().id_salt("cohort columns").show(ui, |ui| {
         ui.horizontal(|ui| {
             for (name, width) in COLUMNS {
