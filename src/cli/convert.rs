@@ -133,7 +133,8 @@ impl ReferenceImage {
         }
     }
 
-    fn load(&self) -> Result<Volume, CliError> {
+    /// Reads its samples.
+    pub fn load(&self) -> Result<Volume, CliError> {
         let source = self.source.clone();
         foreground("Reading the image", |_, _| {}, move |ctx: &JobContext<LoadEvent>| io::load_volume(&source, ctx))
     }

@@ -9,6 +9,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod info;
+mod measure;
 mod phantom;
 mod predict;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Dice, Hausdorff and the rest of a prediction against the truth.
     Evaluate(evaluate::EvaluateArgs),
+    /// Areas, volumes and densities of masks: body composition, tumour burden, lungs; over time for several studies.
+    Measure(measure::MeasureArgs),
     /// Time loading, drawing, painting, metrics, training and prediction on generated data.
     Bench(bench::BenchArgs),
 }
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Some(Command::Search(a)) => search::run(&a),
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),
+        Some(Command::Measure(a)) => measure::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),
     };
     crate::io::archive::clean_up();

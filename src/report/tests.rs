@@ -141,3 +141,62 @@ fn a_picture_of_the_wrong_size_is_refused() {
     let error = html(&inputs).unwrap_err().to_string();
     assert!(error.contains("Worst slice") && error.contains('9'), "{error}");
 }
+
+/// Two models on four cases.
+fn models() -> ReportInputs {
+    let mut all = ReportInputs { title: "Two models".into(), judged: vec!["one".into(), "two".into()], ..inputs() };
+    all.cases.clear();
+    for (n, shifts) in [[0, 1], [1, 2], [3, 2], [2, 99]].into_iter().enumerate() {
+        for (judged, shift) in shifts.into_iter().enumerate() {
+            let patient = Some(format!("patient {}", n / 2));
+            all.cases.push(CaseReport { judged, patient, ..case(&format!("case {n}"), shift) });
+        }
+    }
+    all.unmatched.push(Unmatched { case: "case 9".into(), lacking: "two".into() });
+    all.curves
+        .push(Curve { run: "one".into(), epochs: vec![(1.0, 0.9, Some(0.8), None), (2.0, 0.5, None, Some(0.7))] });
+    all
+}
+
+#[test]
+fn two_models_are_paired_tested_and_plotted() {
+    let inputs = models();
+    let tests = paired(&inputs);
+    let dice = tests.iter().find(|t| t.figure == "Dice" && t.segment.contains("liver")).unwrap();
+    assert_eq!((dice.first.as_str(), dice.second.as_str(), dice.cases.len()), ("one", "two", 4));
+    assert_eq!((dice.improved, dice.regressed, dice.equal), (1, 3, 0));
+    assert_eq!((dice.cases[0].case.as_str(), dice.cases[3].case.as_str()), ("case 2", "case 3"));
+    let hd = tests.iter().find(|t| t.figure == "HD" && t.segment.contains("liver")).unwrap();
+    // A miss is an infinite difference: it is counted, and ranks last in the test.
+    assert_eq!((hd.infinite, hd.regressed), (1, 3));
+    assert!(dice.test.unwrap().exact);
+    let page = html(&inputs).unwrap();
+    for needed in
+        ["Paired by case", "Wilcoxon", "case 9: not in two", "Dice of each patient", "patient 1", "Learning curves"]
+    {
+        assert!(page.contains(needed), "{needed} is missing");
+    }
+    for needed in
+        ["Bland-Altman", "Hausdorff distance of each slice, in pixels", "Dice against object size", "would have 0.9"]
+    {
+        assert!(page.contains(needed), "{needed} is missing");
+    }
+    assert!(!page.contains("NaN") && !page.contains("http"));
+    let slices = &summarize(&inputs)[0].by_slice[0];
+    let px = slices.figures.iter().find(|f| f.figure == "HD" && f.unit == "px").unwrap();
+    assert_eq!((px.cases, px.median), (20, Some(1.5)));
+}
+
+#[test]
+fn the_pdf_holds_its_text_and_every_page() {
+    let bytes = pdf(&models()).unwrap();
+    assert!(bytes.starts_with(b"%PDF-1.") && bytes.ends_with(b"%%EOF"));
+    let count = |needle: &[u8]| bytes.windows(needle.len()).filter(|w| *w == needle).count();
+    assert!(count(b"/Type /Page\n") + count(b"/Type /Page ") + count(b"/Type/Page/") >= 3, "several pages");
+    assert!(count(b"/ToUnicode") == 1 && count(b"/FontFile2") == 1);
+    // Cut down: the whole font alone has 400 kB.
+    assert!(bytes.len() < 400_000, "{} bytes", bytes.len());
+    let mut wrong = models();
+    wrong.sheets.push(Picture { caption: "x".into(), width: 2, height: 2, rgb: vec![0; 3] });
+    assert!(pdf(&wrong).is_err());
+}

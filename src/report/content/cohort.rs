@@ -152,7 +152,7 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
 }
 
 /// Confusion summed over the cases of a side that have the same classes.
-fn confusion_of(inputs: &ReportInputs, side: usize) -> Option<Confusion> {
+pub(super) fn confusion_of(inputs: &ReportInputs, side: usize) -> Option<Confusion> {
     let mut found = inputs.cases_of(side).filter_map(|c| c.metrics.confusion.as_ref());
     let mut sum = found.next()?.clone();
     for other in found {

@@ -37,6 +37,10 @@ pub(super) fn blocks(inputs: &ReportInputs) -> Vec<Block> {
     }
     if inputs.sides() > 1 {
         models::models(inputs, &mut out);
+        models::per_patient(inputs, &mut out);
+    }
+    if several {
+        models::per_class(inputs, &mut out);
     }
     extra::sheets(inputs, &mut out);
     extra::curves(inputs, &mut out);

@@ -1,8 +1,10 @@
 //! Two judged sides on one cohort: tests, lines from one to the other, what improved and what regressed.
 
+use crate::metrics::{Confusion, stats};
 use crate::report::block::{Block, Table};
-use crate::report::figures::Better;
+use crate::report::figures::{Better, Observation};
 use crate::report::plot::{self, Comparison, SERIES, Scene};
+use crate::report::summary::patient_observations;
 use crate::report::text::figure;
 use crate::report::{PairedFigure, ReportInputs, paired};
 
@@ -83,4 +85,56 @@ fn lines(t: &PairedFigure) -> Option<Scene> {
         &pairs,
         better,
     )
+}
+
+/// Dice of each patient (or case) under every side, as studies print it.
+pub(super) fn per_patient(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let sides: Vec<Vec<Observation>> = (0..inputs.sides()).map(|s| patient_observations(inputs, s).1).collect();
+    let Some(first) = sides.first().filter(|f| !f.is_empty()) else { return };
+    let mut head = vec!["Patient".to_owned(), "Structure".to_owned()];
+    head.extend((0..inputs.sides()).map(|s| inputs.side_name(s)));
+    let mut table = Table::new(head);
+    table.words = vec![1];
+    let mut sums = vec![Vec::new(); sides.len()];
+    for row in first {
+        let of = |side: &Vec<Observation>| {
+            let found = side.iter().find(|o| o.name == row.name && o.segment == row.segment);
+            found.and_then(|o| *o.values.first()?)
+        };
+        let dice: Vec<Option<f64>> = sides.iter().map(of).collect();
+        sums.iter_mut().zip(&dice).for_each(|(all, value)| all.extend(*value));
+        let cells = dice.iter().map(|d| figure(*d, 3));
+        table.push([row.name.clone(), row.segment.clone()].into_iter().chain(cells).collect(), false);
+    }
+    let means = sums.iter().map(|all| figure(stats::mean(all), 3));
+    table.push(["Mean".to_owned(), String::new()].into_iter().chain(means).collect(), false);
+    out.push(Block::Heading(3, "Dice of each patient".into()));
+    out.push(Block::Table(table));
+}
+
+/// How many voxels of each class are given that class, and what an empty mask would reach.
+pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let sides: Vec<(String, Confusion)> = (0..inputs.sides())
+        .filter_map(|s| Some((inputs.side_name(s), super::cohort::confusion_of(inputs, s)?)))
+        .collect();
+    let Some((_, first)) = sides.first() else { return };
+    let mut table = Table::new(std::iter::once("Class".to_owned()).chain(sides.iter().map(|s| s.0.clone())));
+    for (n, class) in first.classes.iter().enumerate() {
+        let cells = sides.iter().map(|(_, c)| figure(c.recall(n), 4));
+        table.push(std::iter::once(class.clone()).chain(cells).collect(), false);
+    }
+    let all = sides.iter().map(|(_, c)| figure(c.accuracy(), 4));
+    table.push(std::iter::once("All voxels".to_owned()).chain(all).collect(), false);
+    let voxels: u64 = first.voxels.iter().flatten().sum();
+    let background: u64 = first.voxels.first().map_or(0, |row| row.iter().sum());
+    let empty = if voxels > 0 { background as f64 / voxels as f64 } else { 0.0 };
+    table.notes.push((
+        "Accuracy".into(),
+        format!(
+            "Share of the voxels of a class in A that B gives the same class. Accuracy of all voxels misleads: a mask \
+             without any structure would have {empty:.4}."
+        ),
+    ));
+    out.push(Block::Heading(3, "Accuracy of each class".into()));
+    out.push(Block::Table(table));
 }
