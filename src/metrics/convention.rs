@@ -94,8 +94,8 @@ impl Convention {
             Self::MedPy => "Average symmetric surface distance: the mean of the two directed mean distances.",
             Self::DeepMind => "The mean of the two directed mean distances, each weighted by area.",
             Self::SimpleItk => {
-                "Average Hausdorff distance of that tool: the larger of the two directed means over all voxels of a \
-                 mask, those inside the other with 0. It is no surface distance."
+                "Average Hausdorff distance of that tool: the mean of the two directed means over all voxels of a mask, \
+                 those inside the other with 0. It is no surface distance."
             }
             Self::Standard | Self::OpenBorder | Self::FullNeighbours | Self::NearestRank => {
                 "Average symmetric surface distance: the mean over the surface distances of A and B pooled."

@@ -174,8 +174,7 @@ impl Sample {
 pub(super) fn figures(mut a: Sample, mut b: Sample, convention: Convention, tolerances: &[f64]) -> SurfaceDistances {
     let (mean_a, mean_b) = (a.mean(), b.mean());
     let assd = match convention {
-        Convention::MedPy | Convention::DeepMind => (mean_a + mean_b) / 2.0,
-        Convention::SimpleItk => mean_a.max(mean_b),
+        Convention::MedPy | Convention::DeepMind | Convention::SimpleItk => (mean_a + mean_b) / 2.0,
         _ => (a.sum() + b.sum()) / (a.weight() + b.weight()),
     };
     let squares = |s: &Sample| match &s.weights {

@@ -3,7 +3,8 @@
 use crate::report::ReportError;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use subsetter::GlyphRemapper;
 
 /// What stands for a character that the font lacks.
@@ -15,6 +16,8 @@ pub(super) struct Font {
     font: FontRef<'static>,
     per_em: f32,
     remapper: GlyphRemapper,
+    /// What was looked up before.
+    known: RefCell<HashMap<char, (char, u16, f32)>>,
     /// New glyph number: character and advance in thousandths.
     used: BTreeMap<u16, (char, f32)>,
 }
@@ -35,10 +38,21 @@ impl Font {
         let bytes = epaint_default_fonts::UBUNTU_LIGHT;
         let font = FontRef::new(bytes).map_err(|e| ReportError::Font(e.to_string()))?;
         let per_em = f32::from(font.metrics(Size::unscaled(), LocationRef::default()).units_per_em).max(1.0);
-        Ok(Self { bytes, font, per_em, remapper: GlyphRemapper::new(), used: BTreeMap::new() })
+        Ok(Self {
+            bytes,
+            font,
+            per_em,
+            remapper: GlyphRemapper::new(),
+            known: RefCell::default(),
+            used: BTreeMap::new(),
+        })
     }
 
     fn glyph(&self, c: char) -> (char, u16, f32) {
+        *self.known.borrow_mut().entry(c).or_insert_with(|| self.look_up(c))
+    }
+
+    fn look_up(&self, c: char) -> (char, u16, f32) {
         let map = self.font.charmap();
         let known = [c, UNKNOWN].into_iter().find_map(|c| Some((c, map.map(c)?)));
         let Some((c, id)) = known else { return (c, 0, 500.0) };
@@ -65,27 +79,34 @@ impl Font {
 
     /// Lines no wider than `room`, broken between words, and within a word only where it is wider itself.
     pub fn wrap(&self, text: &str, size: f64, room: f64) -> Vec<String> {
-        let mut lines = vec![String::new()];
+        let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0.0);
+        let space = self.width(" ", size);
         for word in text.split(' ') {
-            let line = lines.last().map_or("", String::as_str);
-            let joined = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-            if self.width(&joined, size) <= room {
-                *lines.last_mut().unwrap_or(&mut String::new()) = joined;
+            let width = self.width(word, size);
+            let gap = if line.is_empty() { 0.0 } else { space };
+            if used + gap + width <= room {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(word);
+                used += gap + width;
                 continue;
             }
             if !line.is_empty() {
-                lines.push(String::new());
+                lines.push(std::mem::take(&mut line));
+                used = 0.0;
             }
             for c in word.chars() {
-                let line = lines.last().map_or("", String::as_str);
-                if !line.is_empty() && self.width(&format!("{line}{c}"), size) > room {
-                    lines.push(String::new());
+                let width = f64::from(self.glyph(c).2) * size / 1000.0;
+                if !line.is_empty() && used + width > room {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0.0;
                 }
-                if let Some(line) = lines.last_mut() {
-                    line.push(c);
-                }
+                line.push(c);
+                used += width;
             }
         }
+        lines.push(line);
         lines
     }
 

@@ -75,7 +75,8 @@ fn compare_pair(
         metrics::MetricError::Cancelled => CohortError::Cancelled,
         e => CohortError::Case { case: case.name.clone(), reason: e.to_string() },
     };
-    let pairs = if request.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(truth, judged) };
+    let pairs =
+        if request.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(&case.name, truth, judged) };
     let options = metrics::CompareOptions {
         convention: request.convention,
         tolerances: request.tolerances.clone(),
@@ -86,12 +87,22 @@ fn compare_pair(
     Ok(CaseReport { patient: case.patient.clone(), judged: side, ..CaseReport::new(case.name.clone(), metrics) })
 }
 
-/// The only segment of each when both have just one; else by name, then by the number in the files.
-fn pairs_of(a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
+/// The only segment of each when both have just one; else by name, then by the number in the files. `case` is what files
+/// are named by: a file without names calls its only segment so.
+fn pairs_of(case: &str, a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
     if let ([one], [other]) = (a.segments.as_slice(), b.segments.as_slice()) {
-        return vec![Pair::labels(one.name.clone(), one.id, other.id)];
+        // A name that is the file's would make another structure of each case.
+        let named = |s: &&Segment| !numbered(s) && !s.name.eq_ignore_ascii_case(case) && s.name != a.name;
+        let name = [one, other].into_iter().find(named).map_or("Mask", |s| s.name.as_str());
+        return vec![Pair::labels(name, one.id, other.id)];
     }
-    let numbered = |s: &Segment| s.name.starts_with("Label ") || s.name.starts_with("Segment ");
+    if let [one] = [a.segments.as_slice(), b.segments.as_slice()].concat().as_slice()
+        && (numbered(one) || one.name.eq_ignore_ascii_case(case) || one.name == a.name)
+    {
+        // One mask has a structure and the other is empty.
+        let side = |of: &CaseMask| of.segments.first().map_or(Select::Nothing, |s| Select::Label(s.id));
+        return vec![Pair { name: "Mask".into(), a: side(a), b: side(b) }];
+    }
     if !a.segments.iter().chain(&b.segments).any(numbered) {
         return or_all(metrics::match_segments(&a.segments, &b.segments));
     }
@@ -109,6 +120,11 @@ fn pairs_of(a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
         }
     }
     or_all(pairs)
+}
+
+/// Called by its number, for want of a name.
+fn numbered(segment: &Segment) -> bool {
+    segment.name.starts_with("Label ") || segment.name.starts_with("Segment ")
 }
 
 fn or_all(pairs: Vec<Pair>) -> Vec<Pair> {

@@ -168,7 +168,7 @@ impl Workspace {
             for (name, side, a, b) in work {
                 let options = CompareOptions { convention, ..CompareOptions::full(a.name.clone(), b.name.clone()) };
                 let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), jobs::Waker::none()).0;
-                let metrics = metrics::compare(&a.labels, &b.labels, &pairs_of(&a, &b), &options, &inner)?;
+                let metrics = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner)?;
                 let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
                 ctx.progress.step();
                 ctx.send(CohortEvent::Compared(Box::new(report.clone())));

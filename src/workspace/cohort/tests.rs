@@ -96,9 +96,10 @@ fn segments_are_paired_by_name_and_else_by_number() {
         segments: names.iter().map(|(id, n)| Segment::new(*id, *n)).collect(),
         volume: None,
     };
-    let pairs = pairs_of(&of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Right lung"), (2, "Left lung")]));
+    let pairs =
+        pairs_of("p1", &of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Right lung"), (2, "Left lung")]));
     assert_eq!(pairs[0], Pair::labels("Left lung", 1, 2));
-    let pairs = pairs_of(&of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Label 1"), (3, "Label 3")]));
+    let pairs = pairs_of("p1", &of(&[(1, "Left lung"), (2, "Right lung")]), &of(&[(1, "Label 1"), (3, "Label 3")]));
     let names: Vec<(&str, Select, Select)> = pairs.iter().map(|p| (p.name.as_str(), p.a, p.b)).collect();
     let label = Select::Label;
     let want = [
@@ -107,5 +108,6 @@ fn segments_are_paired_by_name_and_else_by_number() {
         ("Label 3", Select::Nothing, label(3)),
     ];
     assert_eq!(names, want);
-    assert_eq!(pairs_of(&of(&[(5, "Liver")]), &of(&[(9, "Label 9")])), [Pair::labels("Liver", 5, 9)]);
+    assert_eq!(pairs_of("p1", &of(&[(5, "Liver")]), &of(&[(9, "Label 9")])), [Pair::labels("Liver", 5, 9)]);
+    assert_eq!(pairs_of("p1", &of(&[(1, "P1")]), &of(&[(1, "p1")])), [Pair::labels("Mask", 1, 1)]);
 }
