@@ -25,6 +25,7 @@ mod repaint;
 mod smooth;
 mod stroke;
 mod sweep;
+mod tidy;
 
 pub use brush::{Brush, BrushShape, Limits, Over, PaintRule};
 pub use combine::swap_labels;
@@ -35,6 +36,7 @@ pub use islands::Islands;
 pub use operation::{EditError, Edited, Extent, LassoMode, Logic, NoWatch, Operation, Smoothing, Watch};
 pub use operations::{erase_segment, paint_box, paint_slice, replace_label};
 pub use stroke::Stroke;
+pub use tidy::tidy;
 
 #[cfg(test)]
 mod test_maps;

@@ -211,7 +211,7 @@ impl MainWindow {
                 Purpose::ExportDeidentified => out.push(FileCommand::ExportDeidentified(path).into()),
                 Purpose::SaveProject => out.push(FileCommand::SaveProject(Some(path)).into()),
                 Purpose::ExportReport => out.push(crate::workspace::ReviewCommand::Export(path).into()),
-                Purpose::TrainingData | Purpose::Recipe => self.train.take_path(purpose, path),
+                Purpose::TrainingData | Purpose::Recipe | Purpose::Weights => self.train.take_path(purpose, path),
             }
         }
         let messages = &self.messages;

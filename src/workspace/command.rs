@@ -5,6 +5,7 @@ use super::settings::{GpuSharing, ThemeChoice};
 use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
 use crate::edit::Operation;
 use crate::nn::DeviceChoice;
+use crate::predict::PredictOptions;
 use glam::DVec3;
 use std::path::PathBuf;
 
@@ -200,6 +201,35 @@ pub struct TrainForm {
     pub device: DeviceChoice,
     /// Continue the run of that name.
     pub resume: bool,
+    /// The recipe's text as it was edited, instead of the one named.
+    pub text: Option<String>,
+    /// Weights to start from instead of random ones.
+    pub init: Option<PathBuf>,
+}
+
+/// What a search asks for.
+#[derive(Debug, Clone)]
+pub struct SearchForm {
+    /// Name of a built-in search or path of a RON file.
+    pub search: String,
+    /// Data set folder.
+    pub data: Option<PathBuf>,
+    /// Name of the search's folder under the program's run folder; one that exists is gone on with.
+    pub run: String,
+    pub trials: usize,
+    pub seed: u64,
+    pub device: DeviceChoice,
+}
+
+/// Searches over recipes.
+#[derive(Debug, Clone)]
+pub enum SearchCommand {
+    Start(SearchForm),
+    /// Waits after the step at work, or goes on.
+    Pause(bool),
+    Stop,
+    /// Shows what the search in this folder found.
+    Look(PathBuf),
 }
 
 /// Training and prediction.
@@ -214,6 +244,15 @@ pub enum ModelCommand {
         run: PathBuf,
         device: DeviceChoice,
     },
+    /// Predicts the active case with one run or several together, other than their recipes say.
+    PredictWith {
+        runs: Vec<PathBuf>,
+        options: PredictOptions,
+        device: DeviceChoice,
+    },
+    /// Makes augmented samples to look at.
+    Preview(TrainForm),
+    Search(SearchCommand),
     RefreshRuns,
 }
 
@@ -280,6 +319,11 @@ impl From<FileCommand> for Command {
 impl From<ModelCommand> for Command {
     fn from(c: ModelCommand) -> Self {
         Self::Model(c)
+    }
+}
+impl From<SearchCommand> for Command {
+    fn from(c: SearchCommand) -> Self {
+        Self::Model(ModelCommand::Search(c))
     }
 }
 impl From<ReviewCommand> for Command {

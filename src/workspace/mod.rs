@@ -14,9 +14,12 @@ mod notice;
 mod opening;
 mod question;
 mod reviewing;
+mod runs;
 mod saving;
+mod searching;
 mod settings;
 mod task;
+mod training;
 mod viewing;
 mod volumes;
 
@@ -25,17 +28,20 @@ mod tests;
 
 pub use command::{
     Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
-    SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    SearchCommand, SearchForm, SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use masking::{EditRules, HU_RANGES, Preview};
-pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
+pub use modelling::ModelRoom;
 pub use notice::{Level, Notice};
 pub use question::ResampleQuestion;
 pub use reviewing::ReviewRoom;
+pub use runs::RunInfo;
 pub use saving::Recoverable;
+pub use searching::SearchView;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
 pub use task::TaskView;
+pub use training::{TrainingState, TrainingView};
 
 use crate::core::{CaseId, LayerId};
 use crate::io::Scan;
@@ -150,6 +156,7 @@ impl Workspace {
                 self.tasks.push((id, task));
             }
         }
+        self.follow_search();
         self.drop_stale_previews();
         self.watch_journals();
     }

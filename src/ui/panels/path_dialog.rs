@@ -18,6 +18,7 @@ pub enum Purpose {
     ExportReport,
     TrainingData,
     Recipe,
+    Weights,
 }
 
 impl Purpose {
@@ -34,6 +35,7 @@ impl Purpose {
             Self::ExportReport => "Export report",
             Self::TrainingData => "Training data",
             Self::Recipe => "Recipe file",
+            Self::Weights => "Weights to start from",
         }
     }
 
@@ -54,6 +56,9 @@ impl Purpose {
             Self::ExportReport => "Ends in .html, .csv or .json",
             Self::TrainingData => "A data set folder with images and masks",
             Self::Recipe => "A recipe in RON",
+            Self::Weights => {
+                "Ends in .safetensors, .pth or .pt; names of torchvision and segmentation_models_pytorch are known"
+            }
         }
     }
 

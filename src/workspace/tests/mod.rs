@@ -117,6 +117,8 @@ impl Desk {
             batch_size: 8,
             device: DeviceChoice::Cpu,
             resume: false,
+            text: None,
+            init: None,
         }
     }
 }
