@@ -63,6 +63,8 @@ fn train_pause_paint_resume_stop_predict() {
     screen.wait();
     assert!(!screen.workspace().models.is_training());
 
+    screen.click("New run");
+    screen.steps(2);
     screen.fill("Run name", "short");
     screen.fill("Epochs", "2");
     screen.click("Start training");
@@ -70,7 +72,7 @@ fn train_pause_paint_resume_stop_predict() {
     assert!(screen.workspace().models.runs.iter().any(|r| r.name == "short" && r.ready));
     assert!(screen.says("Best validation Dice"));
     let bits: Vec<_> = screen.document().case.layers.iter().map(|l| (l.id, l.labels.clone())).collect();
-    screen.click("Runs and prediction");
+    screen.click("Runs");
     screen.click("Predict this case");
     screen.wait();
     let document = screen.document();
@@ -121,17 +123,19 @@ fn samples_curves_figures_and_runs_are_shown_and_predict_together() {
     assert!(screen.workspace().models.preview.is_some());
     assert!(screen.says("three samples each"));
     for run in ["one", "two"] {
+        screen.click("New run");
+        screen.steps(2);
         screen.fill("Run name", run);
         screen.fill("Epochs", "2");
         screen.click("Start training");
         screen.wait();
     }
-    for words in ["Classes on the validation slices", "Accuracy counts background", "Test, with the best checkpoint"] {
+    for words in ["Best validation Dice", "Test, with the best checkpoint", "Hausdorff", "Loss"] {
         assert!(screen.says(words), "{words}");
     }
     let training = screen.workspace().models.training.clone().unwrap();
     assert!(training.pictures.is_some() && training.facts.unwrap().classes[0].pixels > 0.0);
-    screen.click("Runs and prediction");
+    screen.click("Runs");
     screen.steps(3);
     for run in ["one", "two"] {
         screen.click(run);

@@ -97,6 +97,7 @@ impl FormPart {
         }
     }
 
+    /// Draws it; whether a training was asked for.
     pub fn show(
         &mut self,
         ui: &mut Ui,
@@ -104,7 +105,7 @@ impl FormPart {
         dialog: &mut PathDialog,
         device: &mut DeviceChoice,
         out: &mut Vec<Command>,
-    ) {
+    ) -> bool {
         Grid::new("train form").num_columns(2).spacing([10.0, 6.0]).show(ui, |ui| {
             self.recipe_row(ui, dialog);
             self.data_row(ui, dialog);
@@ -123,7 +124,7 @@ impl FormPart {
         }
         self.samples(ui, workspace, out);
         ui.separator();
-        self.start(ui, workspace, out);
+        self.start(ui, workspace, out)
     }
 
     fn recipe_row(&mut self, ui: &mut Ui, dialog: &mut PathDialog) {
@@ -256,7 +257,7 @@ impl FormPart {
         }
     }
 
-    fn start(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    fn start(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) -> bool {
         let exists = workspace.models.runs.iter().any(|r| r.name == self.form.run);
         if exists {
             ui.checkbox(&mut self.form.resume, "Go on with this run");
@@ -272,7 +273,9 @@ impl FormPart {
             ui.weak("Open a case and draw or import a mask, or choose a data set folder above.");
         } else if self.error.is_none() && ui.button(RichText::new("Start training").strong()).clicked() {
             out.push(ModelCommand::Train(self.form.clone()).into());
+            return true;
         }
+        false
     }
 }
 

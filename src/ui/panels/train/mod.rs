@@ -10,7 +10,7 @@ mod search;
 
 use super::path_dialog::{PathDialog, Purpose};
 use crate::nn::DeviceChoice;
-use crate::workspace::{Command, Workspace};
+use crate::workspace::{Command, TrainingState, Workspace};
 use egui::{ComboBox, RichText, ScrollArea, Ui};
 use form::FormPart;
 use pictures::Picture;
@@ -20,9 +20,10 @@ use search::SearchPart;
 use std::path::PathBuf;
 
 /// Which part is in front.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
     New,
+    Progress,
     Runs,
     Search,
 }
@@ -80,31 +81,17 @@ impl TrainPanel {
 
     /// The panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
-        ui.horizontal(|ui| {
-            for (part, name) in [(Part::New, "New run"), (Part::Runs, "Runs and prediction"), (Part::Search, "Search")]
-            {
+        ui.horizontal_wrapped(|ui| {
+            let parts =
+                [(Part::New, "New run"), (Part::Progress, "Progress"), (Part::Runs, "Runs"), (Part::Search, "Search")];
+            for (part, name) in parts {
                 ui.selectable_value(&mut self.part, part, name);
             }
         });
         ui.separator();
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match self.part {
-            Part::New => {
-                let busy = workspace.models.training.as_ref().filter(|_| !workspace.models.is_searching());
-                if let Some(view) = busy.filter(|_| workspace.models.is_training()) {
-                    progress::running(ui, view, out);
-                } else if workspace.models.is_searching() {
-                    ui.label("A search is running; see the part Search.");
-                } else {
-                    self.form.show(ui, workspace, dialog, &mut self.device, out);
-                }
-                if let Some(view) = &workspace.models.training {
-                    ui.separator();
-                    if ui.button("Larger").on_hover_text("Curves and pictures in a window of their own").clicked() {
-                        self.large = true;
-                    }
-                    progress::report(ui, view, &mut self.shown, &mut self.validation, 150.0);
-                }
-            }
+        ScrollArea::vertical().id_salt(self.part).auto_shrink([false, false]).show(ui, |ui| match self.part {
+            Part::New => self.new_run(ui, workspace, dialog, out),
+            Part::Progress => self.progress(ui, workspace, out),
             Part::Runs => self.runs.show(ui, workspace, &mut self.device, out),
             Part::Search => {
                 self.asking_for_search |= self.search.show(ui, workspace, dialog, &mut self.device, out);
@@ -118,12 +105,38 @@ impl TrainPanel {
                 .default_size([880.0, 620.0])
                 .scroll([false, true])
                 .show(ui.ctx(), |ui| {
-                    if workspace.models.is_training() {
+                    if view.state != TrainingState::Ended {
                         progress::running(ui, view, out);
                     }
                     progress::report(ui, view, &mut self.shown, &mut self.validation, 240.0);
                 });
         }
+    }
+    fn new_run(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        if workspace.models.is_searching() {
+            ui.label("A search is running; a training can start when it has ended.");
+        } else if workspace.models.is_training() {
+            ui.label("A training is running; another can start when it has ended.");
+            if ui.button("See its progress").clicked() {
+                self.part = Part::Progress;
+            }
+        } else if self.form.show(ui, workspace, dialog, &mut self.device, out) {
+            self.part = Part::Progress;
+        }
+    }
+
+    fn progress(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+        let Some(view) = &workspace.models.training else {
+            ui.weak("Start a training: its progress, curves and pictures are shown here.");
+            return;
+        };
+        if view.state != TrainingState::Ended {
+            progress::running(ui, view, out);
+        }
+        if ui.button("Larger").on_hover_text("Curves and pictures in a window of their own").clicked() {
+            self.large = true;
+        }
+        progress::report(ui, view, &mut self.shown, &mut self.validation, 150.0);
     }
 }
 
