@@ -2,7 +2,7 @@
 
 use crate::train::EpochRow;
 use egui::{Color32, Ui};
-use egui_plot::{Legend, Line, LineStyle, Plot, PlotPoints};
+use egui_plot::{Corner, Legend, Line, Plot, PlotPoints};
 
 /// Colours of lines, apart for the common forms of colour blindness (Okabe and Ito, 2008), readable on dark and light.
 pub(super) const COLORS: [Color32; 7] = [
@@ -94,9 +94,11 @@ fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
 
 /// Lines over epochs. Shares are drawn from 0 to 1 at least, so that a curve's height means the same in every plot.
 pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curve>, height: f32) {
+    // Losses fall and shares rise: the names stand where the lines are not.
+    let corner = if quantity.is_share() { Corner::RightBottom } else { Corner::RightTop };
     let mut plot = Plot::new(name)
         .height(height)
-        .legend(Legend::default().position(egui_plot::Corner::RightBottom))
+        .legend(Legend::default().position(corner))
         .allow_scroll(false)
         .allow_drag(false)
         .allow_zoom(false)
@@ -108,7 +110,6 @@ pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curv
     }
     plot.show(ui, |plot| {
         for curve in curves {
-            let style = if curve.thin { LineStyle::dashed_loose() } else { LineStyle::Solid };
             let width = if curve.thin { 1.0 } else { 2.0 };
             let single = curve.points.len() == 1;
             if single {
@@ -118,7 +119,7 @@ pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curv
                 );
             } else {
                 let points = PlotPoints::from(thinned(curve.points));
-                plot.line(Line::new(curve.name, points).color(curve.color).width(width).style(style));
+                plot.line(Line::new(curve.name, points).color(curve.color).width(width));
             }
         }
     });
