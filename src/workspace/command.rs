@@ -2,7 +2,7 @@
 
 use super::masking::EditRules;
 use super::settings::{GpuSharing, ThemeChoice};
-use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
+use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, SliceStatus, Window};
 use crate::edit::Operation;
 use crate::nn::DeviceChoice;
 use crate::predict::PredictOptions;
@@ -17,10 +17,12 @@ pub enum Command {
     Edit(EditCommand),
     Layer(LayerCommand),
     Segment(SegmentCommand),
+    Work(WorkCommand),
     File(FileCommand),
     Model(ModelCommand),
     Review(ReviewCommand),
     Settings(SettingsCommand),
+    Keys(KeyCommand),
     /// Cancels the running task with this number.
     CancelTask(u64),
 }
@@ -96,6 +98,11 @@ pub enum EditCommand {
         erase: bool,
         through_axis: usize,
     },
+    /// Starts pushing the outline of the active segment, outwards from inside and inwards from outside.
+    BeginPush {
+        at: DVec3,
+        through_axis: usize,
+    },
     /// Paints from one continuous voxel position to another.
     ExtendStroke {
         from: DVec3,
@@ -107,6 +114,12 @@ pub enum EditCommand {
     BrushRadius(f64),
     /// A sphere instead of a disc in the slice.
     BrushSphere(bool),
+    /// A square instead of a disc, a box instead of a sphere.
+    BrushSquare(bool),
+    /// Paints only what looks like the place where the stroke begins.
+    BrushAdaptive(bool),
+    /// Tolerance of the adaptive brush in HU.
+    BrushTolerance(i16),
     /// What every editing tool may change.
     Rules(EditRules),
     /// Shows what an operation on the active segment would change.
@@ -156,6 +169,57 @@ pub enum SegmentCommand {
     },
     /// Exchanges the voxels of the left and the right lung.
     SwapLungs,
+}
+
+/// Which keys do what; kept on disk at once. The window knows the lines and reads the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyCommand {
+    /// Binds keys such as `Ctrl+Shift+Z` to a line of the table; no text leaves it without.
+    Bind { line: String, keys: String },
+    /// All keys as they came.
+    Reset,
+}
+
+/// How far the slices of the active layer are, and what people and models gave to it. Slices count across voxel axis 2.
+#[derive(Debug, Clone)]
+pub enum WorkCommand {
+    Status {
+        slice: usize,
+        status: SliceStatus,
+    },
+    /// Several slices, both ends included.
+    StatusOf {
+        from: usize,
+        to: usize,
+        status: SliceStatus,
+    },
+    /// Marks the shown slice and goes to the next one that is to do.
+    DoneAndNext(SliceStatus),
+    NextToDo {
+        back: bool,
+    },
+    /// Writes on a slice; an empty text takes the note away.
+    Note {
+        slice: usize,
+        text: String,
+    },
+    /// A layer with the same segments for a second reader.
+    SecondReader(LayerId),
+    /// Shows (or, with `apply`, does) what the segments of `source` would change in the active layer: only where no
+    /// person has touched it, or with `everything` anywhere.
+    FillFrom {
+        source: LayerId,
+        everything: bool,
+        apply: bool,
+    },
+    /// Predicts the active case into a layer of its own and then shows what that would change in the active layer.
+    PredictInto {
+        runs: Vec<PathBuf>,
+        options: PredictOptions,
+        device: DeviceChoice,
+    },
+    /// Draws where voxels come from instead of the segments.
+    ShowSources(bool),
 }
 
 /// Files of the active case.
@@ -314,6 +378,16 @@ impl From<SegmentCommand> for Command {
 impl From<FileCommand> for Command {
     fn from(c: FileCommand) -> Self {
         Self::File(c)
+    }
+}
+impl From<KeyCommand> for Command {
+    fn from(c: KeyCommand) -> Self {
+        Self::Keys(c)
+    }
+}
+impl From<WorkCommand> for Command {
+    fn from(c: WorkCommand) -> Self {
+        Self::Work(c)
     }
 }
 impl From<ModelCommand> for Command {

@@ -18,17 +18,20 @@ mod runs;
 mod saving;
 mod searching;
 mod settings;
+mod steps;
 mod task;
 mod training;
 mod viewing;
 mod volumes;
+mod working;
 
 #[cfg(test)]
 mod tests;
 
 pub use command::{
-    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
-    SearchCommand, SearchForm, SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    Command, EditCommand, FileCommand, KeyCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer,
+    ReviewCommand, SearchCommand, SearchForm, SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use masking::{EditRules, HU_RANGES, Preview};
@@ -42,8 +45,10 @@ pub use searching::SearchView;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
 pub use task::TaskView;
 pub use training::{TrainingState, TrainingView};
+pub use working::{Progress, SourceKind};
 
 use crate::core::{CaseId, LayerId};
+use crate::edit::{Brush, BrushShape};
 use crate::io::Scan;
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
@@ -57,6 +62,24 @@ use task::Task;
 pub struct BrushSettings {
     pub radius_mm: f64,
     pub sphere: bool,
+    pub square: bool,
+    /// Paints only what differs by at most `tolerance` from where the stroke begins.
+    pub adaptive: bool,
+    /// In HU.
+    pub tolerance: i16,
+}
+
+impl BrushSettings {
+    /// The brush on a pane with `through_axis` through it.
+    pub fn brush(&self, through_axis: usize) -> Brush {
+        let shape = match (self.sphere, self.square) {
+            (true, true) => BrushShape::Cube,
+            (true, false) => BrushShape::Sphere,
+            (false, true) => BrushShape::Square2d { through_axis },
+            (false, false) => BrushShape::Round2d { through_axis },
+        };
+        Brush { shape, radius_mm: self.radius_mm }
+    }
 }
 
 /// How masks and helpers are drawn over the slices.
@@ -99,6 +122,8 @@ pub struct Workspace {
     /// Journals that jobs are bringing up.
     journals_starting: usize,
     settings_save: SettingsSave,
+    /// Case and layer that a prediction is to be held against.
+    awaited: Option<(CaseId, LayerId)>,
 }
 
 impl Workspace {
@@ -107,7 +132,7 @@ impl Workspace {
         let settings = Settings::load(&home);
         let mut workspace = Self {
             settings,
-            brush: BrushSettings { radius_mm: 5.0, sphere: false },
+            brush: BrushSettings { radius_mm: 5.0, sphere: false, square: false, adaptive: false, tolerance: 60 },
             rules: EditRules::default(),
             overlay: Overlay { visible: true, opacity: 0.4, fill: true, outline: true, crosshair: true, smooth: true },
             scan: None,
@@ -125,6 +150,7 @@ impl Workspace {
             last_id: 0,
             journals_starting: 0,
             settings_save: SettingsSave::default(),
+            awaited: None,
             home,
         };
         workspace.look_for_unsaved_work();
@@ -140,10 +166,12 @@ impl Workspace {
             Command::Edit(c) => self.apply_edit(c),
             Command::Layer(c) => self.apply_layer(c),
             Command::Segment(c) => self.apply_segment(c),
+            Command::Work(c) => self.apply_work(c),
             Command::File(c) => self.apply_file(c),
             Command::Model(c) => self.apply_model(c),
             Command::Review(c) => self.apply_review(c),
             Command::Settings(c) => self.apply_settings(c),
+            Command::Keys(c) => self.apply_keys(c),
             Command::CancelTask(id) => self.cancel_task(id),
         }
     }
@@ -158,6 +186,8 @@ impl Workspace {
         }
         self.follow_search();
         self.drop_stale_previews();
+        self.documents.iter_mut().for_each(Document::follow_active_layer);
+        self.bound_histories(document::HISTORY_BYTES);
         self.watch_journals();
     }
 

@@ -275,6 +275,7 @@ impl Workspace {
             }
         };
         self.models.predicting = true;
+        self.awaited = None;
         let handle = jobs::spawn("Predicting", self.waker.clone(), move |ctx: &JobContext<PredictEvent>| {
             predict::predict_with(&source, &options, &volume, &device, ctx)
         });
@@ -288,16 +289,15 @@ impl Workspace {
             move |w, prediction| {
                 w.models.predicting = false;
                 let Some(prediction) = prediction else { return };
-                let layer = Layer {
-                    id: LayerId(0),
-                    name: format!("Prediction of {}", prediction.run),
-                    labels: prediction.labels,
-                    segments: prediction.segments,
-                    origin: Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
-                    visible: true,
-                    reviewed: false,
-                };
+                let layer = Layer::new(
+                    LayerId(0),
+                    format!("Prediction of {}", prediction.run),
+                    prediction.labels,
+                    prediction.segments,
+                    Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
+                );
                 if w.insert_layer(id, "Predict", layer) {
+                    w.show_awaited(id);
                     w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
                 }
             },

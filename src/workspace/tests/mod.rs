@@ -5,6 +5,7 @@ mod history;
 mod journal;
 mod masks;
 mod models;
+mod progress;
 mod reviewed;
 
 use super::*;

@@ -79,6 +79,11 @@ impl TrainPanel {
         self.runs.predict(workspace, self.device)
     }
 
+    /// The prediction that is then shown as what it would change in the active layer.
+    pub fn predict_into(&self, workspace: &Workspace) -> Option<Command> {
+        self.runs.predict_into(workspace, self.device)
+    }
+
     /// The panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         ui.horizontal_wrapped(|ui| {
@@ -112,6 +117,7 @@ impl TrainPanel {
                 });
         }
     }
+
     fn new_run(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         if workspace.models.is_searching() {
             ui.label("A search is running; a training can start when it has ended.");

@@ -4,7 +4,8 @@ use super::curves::{COLORS, Curve, Quantity, plot};
 use super::{device_choice, figure, heading};
 use crate::nn::{DeviceChoice, Tiling};
 use crate::predict::PredictOptions;
-use crate::workspace::{Command, ModelCommand, RunInfo, Workspace};
+use crate::ui::shortcuts::{Action, keys_of};
+use crate::workspace::{Command, ModelCommand, RunInfo, WorkCommand, Workspace};
 use egui::{CollapsingHeader, ComboBox, DragValue, Grid, RichText, Ui};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -39,9 +40,19 @@ impl Default for RunsPart {
 impl RunsPart {
     /// The prediction that the button and the key ask for.
     pub fn predict(&self, workspace: &Workspace, device: DeviceChoice) -> Option<Command> {
-        let ensemble = self.ensemble(workspace);
-        let runs = if ensemble.len() > 1 { ensemble } else { vec![self.chosen(workspace)?] };
+        let runs = self.predicting(workspace)?;
         Some(ModelCommand::PredictWith { runs, options: self.options, device }.into())
+    }
+
+    /// The prediction that is then shown as what it would change in the active layer.
+    pub fn predict_into(&self, workspace: &Workspace, device: DeviceChoice) -> Option<Command> {
+        let runs = self.predicting(workspace)?;
+        Some(WorkCommand::PredictInto { runs, options: self.options, device }.into())
+    }
+
+    fn predicting(&self, workspace: &Workspace) -> Option<Vec<PathBuf>> {
+        let ensemble = self.ensemble(workspace);
+        Some(if ensemble.len() > 1 { ensemble } else { vec![self.chosen(workspace)?] })
     }
 
     /// The ticked runs that can predict, where they are to predict together.
@@ -95,10 +106,15 @@ impl RunsPart {
             ui.spinner();
         } else if workspace.active_document().is_none() {
             ui.weak("Open a case to predict.");
-        } else if ui.button(RichText::new("Predict this case").strong()).clicked()
-            && let Some(command) = self.predict(workspace, *device)
-        {
-            out.push(command);
+        } else {
+            if ui.button(RichText::new("Predict this case").strong()).clicked() {
+                out.extend(self.predict(workspace, *device));
+            }
+            if workspace.active_document().is_some_and(|d| d.layer().is_some())
+                && ui.button("Predict into the mask").on_hover_text(keys_of(Action::PredictInto)).clicked()
+            {
+                out.extend(self.predict_into(workspace, *device));
+            }
         }
     }
 
