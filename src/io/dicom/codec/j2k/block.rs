@@ -28,8 +28,9 @@ const SELF: u32 = 1 << 4;
 const AROUND: u32 = 0x1EF;
 const REFINED: u32 = 1 << 20;
 const VISITED: u32 = 1 << 21;
-/// One bit of each sample of a column.
-const ALL: u32 = 1 | 1 << 3 | 1 << 6 | 1 << 9;
+/// [`SELF`] and [`VISITED`] of each sample of a column.
+const ALL_SELF: u32 = SELF | SELF << 3 | SELF << 6 | SELF << 9;
+const ALL_VISITED: u32 = ALL_SELF << 17;
 const NEGATIVE: u32 = 1 << 31;
 
 /// Tables D.1, one for each kind of subband: LL, HL, LH, HH.
@@ -281,7 +282,7 @@ impl Stripe<'_> {
         for x in 1..self.own.len() - 1 {
             let mut word = self.own[x];
             // Nothing around, or nothing left to find.
-            if word == 0 || word & ALL * SELF == ALL * SELF {
+            if word == 0 || word & ALL_SELF == ALL_SELF {
                 continue;
             }
             each_row!(rows, |ROW| {
@@ -307,7 +308,7 @@ impl Stripe<'_> {
         let rows = self.rows;
         let words = self.own.iter_mut().skip(1);
         for (word, column) in words.zip(self.samples.iter_mut()) {
-            let known = *word & ALL * SELF & !(*word >> 17);
+            let known = *word & ALL_SELF & !(*word >> 17);
             if known == 0 {
                 continue;
             }
@@ -334,7 +335,7 @@ impl Stripe<'_> {
         let rows = self.rows;
         for x in 1..self.own.len() - 1 {
             let mut word = self.own[x];
-            let mut left = ALL * SELF & !(word | word >> 17);
+            let mut left = ALL_SELF & !(word | word >> 17);
             let mut known = false;
             if word == 0 && rows == 4 {
                 if mq.decode(contexts, RUN) == 0 {
@@ -356,7 +357,7 @@ impl Stripe<'_> {
                     }
                 });
             }
-            self.own[x] = word & !(ALL * VISITED);
+            self.own[x] = word & !ALL_VISITED;
         }
     }
 
@@ -386,7 +387,7 @@ impl Stripe<'_> {
         let half = 1 << plane >> 1;
         let words = self.own.iter_mut().skip(1);
         for (word, column) in words.zip(self.samples.iter_mut()) {
-            let known = *word & ALL * SELF & !(*word >> 17);
+            let known = *word & ALL_SELF & !(*word >> 17);
             for (row, sample) in column.iter_mut().enumerate() {
                 if known & SELF << (3 * row) != 0 {
                     *sample = sample.wrapping_add(half * 2 * bits.bit()).wrapping_sub(half);

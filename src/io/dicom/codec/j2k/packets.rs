@@ -89,7 +89,7 @@ pub struct Part {
 impl Part {
     /// `blocks` row by row.
     pub fn new(band: usize, columns: usize, blocks: Vec<Block>) -> Self {
-        let rows = if columns == 0 { 0 } else { blocks.len() / columns };
+        let rows = blocks.len().checked_div(columns).unwrap_or(0);
         let tree = || TagTree::new(columns, rows);
         Self { band, columns, inclusion: tree(), zero_planes: tree(), blocks }
     }

@@ -37,7 +37,7 @@ fn step<T: Sample>(line: &mut [T], first: usize, change: impl Fn(T, T, T) -> T) 
         inner[windows + 1] = change(b, a, c);
         windows += 2;
     }
-    if (last - first) % 2 == 0 && last > 0 && last >= n {
+    if (last - first).is_multiple_of(2) && last >= n {
         line[last] = change(line[last], line[last - 1], line[last - 1]);
     }
 }
