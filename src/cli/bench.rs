@@ -4,6 +4,7 @@
 //! own; `sampling` repeats, times and counts CPU seconds.
 
 mod data;
+mod edit;
 mod learning;
 mod load;
 mod metrics;
@@ -30,6 +31,8 @@ enum Group {
     Redraw,
     /// Brush strokes and their undo.
     Stroke,
+    /// Pointer events of strokes in an open case, and operations on a whole mask.
+    Edit,
     /// Dice and surface distances of two masks.
     Metrics,
     /// Optimisation steps of U-Nets on the CPU.
@@ -118,6 +121,7 @@ fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<
                 Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
             },
             Group::Stroke => stroke::measure(&mut sampler)?,
+            Group::Edit => edit::measure(&mut sampler)?,
             Group::Metrics => metrics::measure(&mut sampler)?,
             Group::Train => learning::measure_training(&mut sampler)?,
             Group::Predict => learning::measure_prediction(&mut sampler)?,
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn quick_figures_are_complete_and_read_back_as_json() {
         let ctx = JobContext::<()>::detached();
-        let document = measure(&[Group::Stroke, Group::Metrics], true, None, &ctx).unwrap();
+        let document = measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, None, &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -205,7 +209,7 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         let names: BTreeSet<_> =
             read["figures"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).collect();
-        assert_eq!(names, BTreeSet::from(["metrics", "stroke"]));
+        assert_eq!(names, BTreeSet::from(["edit", "metrics", "stroke"]));
         assert!(table(&document).lines().count() > document.figures.len());
     }
 

@@ -16,10 +16,11 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub(super) struct ExportArgs {
-    /// Projects (NAME.maskwright); with --to deidentified also folders and files of DICOM.
+    /// Projects (NAME.maskwright); with --to deidentified also folders and files of DICOM; with --to pytorch a run folder.
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
-    /// nnunet (a data set of all reviewed cases), seg, rtstruct, nifti, nrrd, png, stl, obj, or deidentified.
+    /// nnunet (a data set of all reviewed cases), seg, rtstruct, nifti, nrrd, png, stl, obj, deidentified, or pytorch (a
+    /// trained network as weights and the Python text that loads them).
     #[arg(long, value_parser = parse_target)]
     to: Target,
     /// New folder for what is written.
@@ -47,6 +48,7 @@ pub(super) struct ExportArgs {
 enum Target {
     NnUnet,
     Deidentified,
+    PyTorch,
     Layers(LayerKind),
 }
 
@@ -54,6 +56,7 @@ fn parse_target(text: &str) -> Result<Target, String> {
     Ok(match text {
         "nnunet" => Target::NnUnet,
         "deidentified" => Target::Deidentified,
+        "pytorch" => Target::PyTorch,
         "seg" => Target::Layers(LayerKind::Seg),
         "rtstruct" => Target::Layers(LayerKind::RtStruct),
         "nifti" => Target::Layers(LayerKind::Nifti),
@@ -62,7 +65,7 @@ fn parse_target(text: &str) -> Result<Target, String> {
         "stl" => Target::Layers(LayerKind::Stl),
         "obj" => Target::Layers(LayerKind::Obj),
         other => {
-            let kinds = "nnunet, seg, rtstruct, nifti, nrrd, png, stl, obj or deidentified";
+            let kinds = "nnunet, seg, rtstruct, nifti, nrrd, png, stl, obj, deidentified or pytorch";
             return Err(format!("{other} is nothing to export to: choose {kinds}"));
         }
     })
@@ -75,6 +78,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), CliError> {
     match args.to {
         Target::NnUnet => nnunet(args),
         Target::Deidentified => deidentified(args),
+        Target::PyTorch => super::export_model::run(&args.inputs, &args.out),
         Target::Layers(kind) => layers(args, kind),
     }
 }

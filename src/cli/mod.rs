@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod export;
+mod export_model;
 mod info;
 mod measure;
 mod phantom;

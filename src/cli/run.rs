@@ -45,7 +45,7 @@ where
     let handle = jobs::spawn(name, Waker::none(), work);
     *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.cancel.clone());
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}, {eta} left") {
         bar.set_style(style);
     }
     let outcome = loop {

@@ -3,7 +3,9 @@
 use super::CliError;
 use super::run::{foreground, print, print_json};
 use crate::nn::DeviceChoice;
-use crate::train::{SearchConfig, SearchEvent, SearchRequest, SearchSummary, TrainData, TrialResult, search};
+use crate::train::{
+    SearchConfig, SearchEvent, SearchRequest, SearchSummary, TrainControl, TrainData, TrialResult, search,
+};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -22,6 +24,9 @@ pub(super) struct SearchArgs {
     trials: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Change a field in all recipes, for example epochs=20; may be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
     /// auto, gpu or cpu.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -34,7 +39,8 @@ pub(super) fn run(args: &SearchArgs) -> Result<(), CliError> {
     if args.trials == 0 {
         return Err(CliError("Ask for at least one trial.".into()));
     }
-    let (config, beside) = SearchConfig::load(&args.recipe).map_err(CliError::of)?;
+    let (mut config, beside) = SearchConfig::load(&args.recipe).map_err(CliError::of)?;
+    config.set.extend(args.set.iter().cloned());
     let request = SearchRequest {
         search: config,
         beside,
@@ -43,7 +49,9 @@ pub(super) fn run(args: &SearchArgs) -> Result<(), CliError> {
         trials: args.trials,
         seed: args.seed,
         device: args.device,
+        compute: None,
     };
+    let folder = args.run.clone();
     let tell = !args.json;
     let summary = foreground(
         "Searching",
@@ -55,12 +63,13 @@ pub(super) fn run(args: &SearchArgs) -> Result<(), CliError> {
             SearchEvent::Warning(text) => bar.suspend(|| eprintln!("{text}")),
             _ => {}
         },
-        move |ctx| search(&request, ctx),
+        move |ctx| search(&request, &TrainControl::new(), ctx),
     )?;
     if args.json {
         return print_json(&summary);
     }
     print(&in_words(&summary));
+    print(&format!("plot and table in {}", folder.join("search.html").display()));
     Ok(())
 }
 

@@ -74,7 +74,7 @@ pub(super) fn train_in_foreground(request: TrainRequest, tell: bool) -> Result<T
 fn show(event: &TrainEvent, bar: &ProgressBar, tell: bool) {
     let line = match event {
         TrainEvent::Planned(p) => format!(
-            "{}: {} slices train, {} validate, {} test, of {} cases; {} steps an epoch, {} epochs, {} weights",
+            "{}: {} slices train, {} validate, {} test, of {} cases; {} steps an epoch, {} epochs, {} weights\n{}",
             p.device,
             p.train_slices,
             p.validation_slices,
@@ -82,18 +82,24 @@ fn show(event: &TrainEvent, bar: &ProgressBar, tell: bool) {
             p.cases,
             p.steps_per_epoch,
             p.epochs,
-            p.parameters
+            p.parameters,
+            p.balance()
         ),
         TrainEvent::Epoch(row) => {
             let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-            format!(
+            let mut line = format!(
                 "epoch {}: loss {:.4}, validation loss {}, Dice {}, {:.1} s",
                 row.epoch,
                 row.train_loss,
                 number(row.val_loss),
                 number(row.val_dice),
                 row.seconds
-            )
+            );
+            if row.classes.len() > 1 {
+                let of = |c: &train::ClassFigures| format!("{} {}", c.name, number(c.dice));
+                line.push_str(&format!(" ({})", row.classes.iter().map(of).collect::<Vec<_>>().join(", ")));
+            }
+            line
         }
         TrainEvent::Warning(text) => {
             bar.suspend(|| eprintln!("{text}"));
@@ -119,6 +125,16 @@ fn in_words(summary: &TrainSummary) -> String {
     );
     for case in &summary.test {
         text.push_str(&format!("\ntest {}: Dice {}", case.case, number(case.mean_dice)));
+        for d in &case.distances {
+            let mm = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
+            text.push_str(&match (d.hausdorff_mm, d.slice_hausdorff_px) {
+                (Some(hd), _) => format!("; {} Hausdorff {hd:.1} mm, 95 % {} mm", d.class, mm(d.hausdorff95_mm)),
+                (None, Some(px)) => {
+                    format!("; {} Hausdorff {px:.1} pixels a slice, {} slices missed", d.class, d.missed_slices)
+                }
+                (None, None) => format!("; {} in one mask only or in neither", d.class),
+            });
+        }
     }
     if !summary.test.is_empty() {
         text.push_str(&format!("\nmean test Dice {}", number(summary.mean_test_dice)));

@@ -1,6 +1,6 @@
 //! A case: one volume and the label layers over it.
 
-use super::{Geometry, LabelId, LabelMap, Segment, Volume};
+use super::{Geometry, LabelId, LabelMap, Segment, Volume, Work};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub enum Origin {
 }
 
 /// One label map over the case's volume, on the same grid.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     pub id: LayerId,
     pub name: String,
@@ -34,9 +34,16 @@ pub struct Layer {
     pub visible: bool,
     /// A person looked at it as it is now and found it right. Any change of its voxels takes the mark away.
     pub reviewed: bool,
+    /// Slices that are done, notes, and where voxels come from.
+    pub work: Work,
 }
 
 impl Layer {
+    /// A visible layer on which nobody has worked yet.
+    pub fn new(id: LayerId, name: impl Into<String>, labels: LabelMap, segments: Vec<Segment>, origin: Origin) -> Self {
+        Self { id, name: name.into(), labels, segments, origin, visible: true, reviewed: false, work: Work::default() }
+    }
+
     /// The segment with label `id`.
     pub fn segment(&self, id: LabelId) -> Option<&Segment> {
         self.segments.iter().find(|s| s.id == id)

@@ -42,21 +42,31 @@ impl VoxelBox {
     }
 }
 
-/// Labels on a grid. A brick that is all background is `None`; cloning copies pointers only.
+/// The bricks of one value of k, those along i fastest.
+type Floor = Vec<Option<Arc<Brick>>>;
+
+/// Labels on a grid. A brick that is all background is `None`.
+///
+/// Bricks lie on floors that are shared as well: a clone copies a pointer for every 16 slices, and the first change
+/// after it copies the pointers of one floor.
 #[derive(Debug, Clone)]
 pub struct LabelMap {
     geometry: Geometry,
-    bricks: Vec<Option<Arc<Brick>>>,
+    floors: Vec<Arc<Floor>>,
+    /// Bricks of one floor, 1 or more.
+    per_floor: usize,
 }
 
 impl PartialEq for LabelMap {
     fn eq(&self, other: &Self) -> bool {
         let zero = [0; BRICK_LEN];
         self.geometry == other.geometry
-            && self.bricks.iter().zip(&other.bricks).all(|(a, b)| match (a, b) {
-                (None, None) => true,
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
-                (Some(a), None) | (None, Some(a)) => **a == zero,
+            && self.floors.iter().zip(&other.floors).filter(|(a, b)| !Arc::ptr_eq(a, b)).all(|(a, b)| {
+                a.iter().zip(b.iter()).all(|(a, b)| match (a, b) {
+                    (None, None) => true,
+                    (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+                    (Some(a), None) | (None, Some(a)) => **a == zero,
+                })
             })
     }
 }
@@ -64,8 +74,10 @@ impl PartialEq for LabelMap {
 impl LabelMap {
     /// All background.
     pub fn empty(geometry: Geometry) -> Self {
-        let n: usize = brick_counts(&geometry).iter().product();
-        Self { geometry, bricks: vec![None; n] }
+        let [ni, nj, nk] = brick_counts(&geometry);
+        // All floors are the same one until something is written on them.
+        let floor = Arc::new(vec![None; ni * nj]);
+        Self { geometry, floors: std::iter::repeat_n(floor, nk).collect(), per_floor: ni * nj }
     }
 
     /// From dense labels in i, j, k order; `None` when the count does not match the grid.
@@ -75,7 +87,7 @@ impl LabelMap {
         }
         let mut map = Self::empty(geometry);
         let [nx, ny, _] = geometry.dims();
-        for index in 0..map.bricks.len() as BrickIndex {
+        for index in 0..map.brick_count() as BrickIndex {
             let b = map.brick_box(index);
             let mut brick = [0; BRICK_LEN];
             let mut any = false;
@@ -91,7 +103,7 @@ impl LabelMap {
                 }
             }
             if any {
-                map.bricks[index as usize] = Some(Arc::new(brick));
+                *map.slot(index) = Some(Arc::new(brick));
             }
         }
         Some(map)
@@ -122,7 +134,7 @@ impl LabelMap {
                     let end = ((i / BRICK_EDGE + 1) * BRICK_EDGE).min(region.max[0]);
                     let to = row_start + i - region.min[0];
                     let target = &mut out[to..to + end - i];
-                    match &self.bricks[self.brick_of([i, j, k]) as usize] {
+                    match self.brick(self.brick_of([i, j, k])) {
                         Some(b) => {
                             let from = offset([i, j, k]);
                             target.copy_from_slice(&b[from..from + end - i]);
@@ -142,26 +154,36 @@ impl LabelMap {
 
     /// Number of bricks, empty ones included.
     pub fn brick_count(&self) -> usize {
-        self.bricks.len()
+        self.floors.len() * self.per_floor
     }
 
     /// A brick's labels; `None` is all background.
     pub fn brick(&self, index: BrickIndex) -> Option<&Arc<Brick>> {
-        self.bricks.get(index as usize).and_then(Option::as_ref)
+        let index = index as usize;
+        self.floors.get(index / self.per_floor)?.get(index % self.per_floor)?.as_ref()
+    }
+
+    /// Where a brick of the map is kept; its floor is copied first when a snapshot holds it.
+    ///
+    /// # Panics
+    /// When there is no such brick.
+    fn slot(&mut self, index: BrickIndex) -> &mut Option<Arc<Brick>> {
+        let index = index as usize;
+        &mut Arc::make_mut(&mut self.floors[index / self.per_floor])[index % self.per_floor]
     }
 
     /// Replaces a brick and gives back the old one. An all-background brick is stored as `None`.
     pub fn set_brick(&mut self, index: BrickIndex, brick: Option<Arc<Brick>>) -> Option<Arc<Brick>> {
         let brick = brick.filter(|b| b.iter().any(|&v| v != 0));
-        match self.bricks.get_mut(index as usize) {
-            Some(slot) => std::mem::replace(slot, brick),
-            None => None,
+        if index as usize >= self.brick_count() || (brick.is_none() && self.brick(index).is_none()) {
+            return None;
         }
+        std::mem::replace(self.slot(index), brick)
     }
 
     /// Writable brick: copied first when a snapshot or the history still holds it.
     pub fn brick_mut(&mut self, index: BrickIndex) -> &mut Brick {
-        Arc::make_mut(self.bricks[index as usize].get_or_insert_with(|| Arc::new([0; BRICK_LEN])))
+        Arc::make_mut(self.slot(index).get_or_insert_with(|| Arc::new([0; BRICK_LEN])))
     }
 
     /// Index of the brick that holds a voxel of the grid.
@@ -194,7 +216,7 @@ impl LabelMap {
             return 0;
         }
         let v = voxel.map(|v| v as usize);
-        self.bricks[self.brick_of(v) as usize].as_ref().map_or(0, |b| b[offset(v)])
+        self.brick(self.brick_of(v)).map_or(0, |b| b[offset(v)])
     }
 
     /// Sets one voxel inside the grid; for tests and small edits.
@@ -209,7 +231,7 @@ impl LabelMap {
     /// Voxels of each label; index 0 counts background.
     pub fn counts(&self) -> [u64; 256] {
         let mut counts = [0u64; 256];
-        for brick in self.bricks.iter().flatten() {
+        for brick in self.floors.iter().flat_map(|f| f.iter()).flatten() {
             for &v in brick.iter() {
                 counts[usize::from(v)] += 1;
             }
@@ -242,13 +264,42 @@ impl LabelMap {
 
     /// Bricks that differ from `other` (same grid), by pointer first and content second.
     pub fn changed_bricks(&self, other: &Self) -> Vec<BrickIndex> {
-        (0..self.bricks.len().max(other.bricks.len()) as BrickIndex)
-            .filter(|&i| match (self.brick(i), other.brick(i)) {
-                (None, None) => false,
-                (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
-                _ => true,
-            })
-            .collect()
+        let mut changed = Vec::new();
+        for (floor, (a, b)) in self.floors.iter().zip(&other.floors).enumerate() {
+            if Arc::ptr_eq(a, b) {
+                continue;
+            }
+            for (n, pair) in a.iter().zip(b.iter()).enumerate() {
+                let differs = match pair {
+                    (None, None) => false,
+                    (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
+                    _ => true,
+                };
+                if differs {
+                    changed.push((floor * self.per_floor + n) as BrickIndex);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Bytes that this map holds and `other` (same grid) does not share with it.
+    pub fn bytes_beside(&self, other: Option<&Self>) -> usize {
+        let held = |floor: &Floor| size_of_val(floor.as_slice());
+        let mut bytes = self.floors.len() * size_of::<Arc<Floor>>();
+        for (n, floor) in self.floors.iter().enumerate() {
+            let twin = other.and_then(|o| o.floors.get(n));
+            if twin.is_some_and(|t| Arc::ptr_eq(t, floor)) {
+                continue;
+            }
+            let own = floor.iter().enumerate().filter(|(at, brick)| match (brick, twin.and_then(|t| t.get(*at))) {
+                (None, _) => false,
+                (Some(a), Some(Some(b))) => !Arc::ptr_eq(a, b),
+                (Some(_), _) => true,
+            });
+            bytes += held(floor) + own.count() * size_of::<Brick>();
+        }
+        bytes
     }
 }
 

@@ -13,6 +13,7 @@ mod segment;
 mod voi_lut;
 mod volume;
 mod window;
+mod work;
 
 pub use case::{Case, CaseId, Layer, LayerId, Origin};
 pub use flips::{Flips, FlipsError};
@@ -23,3 +24,4 @@ pub use segment::{Code, LabelId, PALETTE, Segment, segments_for_values};
 pub use voi_lut::VoiLut;
 pub use volume::{Volume, VolumeError};
 pub use window::{PRESETS, Preset, VoiFunction, Window};
+pub use work::{SliceMarks, SliceStatus, Sources, Work};

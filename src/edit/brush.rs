@@ -11,9 +11,29 @@ pub enum BrushShape {
     Round2d { through_axis: usize },
     /// A ball.
     Sphere,
+    /// A square in the slice across voxel axis `through_axis`, its sides along the two other axes.
+    Square2d { through_axis: usize },
+    /// A box with its sides along the voxel axes.
+    Cube,
+}
+
+impl BrushShape {
+    /// The voxel axis across which it is flat, if any.
+    pub fn through_axis(self) -> Option<usize> {
+        match self {
+            Self::Round2d { through_axis } | Self::Square2d { through_axis } => Some(through_axis),
+            Self::Sphere | Self::Cube => None,
+        }
+    }
+
+    /// Whether it has corners.
+    pub fn is_square(self) -> bool {
+        matches!(self, Self::Square2d { .. } | Self::Cube)
+    }
 }
 
 /// A brush: every voxel whose centre lies within `radius_mm` of the pointer's path, and the voxels on the path itself.
+/// A square brush reaches `radius_mm` to each side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Brush {
     pub shape: BrushShape,

@@ -171,13 +171,25 @@ fn find(parents: &mut [u32], mut n: u32) -> u32 {
 /// # Errors
 /// [`EditError::Cancelled`].
 pub(super) fn flood(open: &BitGrid, seed: [usize; 3], plane: bool, watch: &dyn Watch) -> Result<BitGrid, EditError> {
+    flood_from(open, &[seed], plane, watch)
+}
+
+/// As [`flood`] from any of `seeds`; those that are not open are passed over.
+///
+/// # Errors
+/// [`EditError::Cancelled`].
+pub(super) fn flood_from(
+    open: &BitGrid,
+    seeds: &[[usize; 3]],
+    plane: bool,
+    watch: &dyn Watch,
+) -> Result<BitGrid, EditError> {
     let mut reached = BitGrid::empty(open.region());
-    if !open.get(seed) {
-        return Ok(reached);
-    }
     let [_, ny, nz] = open.size();
     let corner = open.region().min;
-    let mut waiting = vec![[seed[0] - corner[0], seed[1] - corner[1], seed[2] - corner[2]]];
+    let inside = |seed: &&[usize; 3]| open.get(**seed);
+    let mut waiting: Vec<[usize; 3]> =
+        seeds.iter().filter(inside).map(|seed| std::array::from_fn(|a| seed[a] - corner[a])).collect();
     let mut steps = 0usize;
     while let Some([i, j, k]) = waiting.pop() {
         steps += 1;

@@ -51,6 +51,18 @@ impl<T: HistoryEntry> History<T> {
         self.position = self.steps.len();
     }
 
+    /// Forgets the oldest step, unless it is the only one; whether it did. An undone step is not forgotten.
+    pub fn forget_oldest(&mut self) -> bool {
+        if self.steps.len() < 2 || self.position == 0 {
+            return false;
+        }
+        if let Some(oldest) = self.steps.pop_front() {
+            self.bytes -= oldest.bytes;
+            self.position -= 1;
+        }
+        true
+    }
+
     /// Steps back and hands out the step to take back.
     pub fn undo(&mut self) -> Option<&T> {
         let position = self.position.checked_sub(1)?;
@@ -132,8 +144,14 @@ mod tests {
         assert_eq!((h.names().collect::<Vec<_>>(), h.bytes()), (vec!["b", "c"], 80));
         h.push(Step("huge", 500));
         assert_eq!((h.names().collect::<Vec<_>>(), h.bytes()), (vec!["huge"], 500));
+        assert!(!h.forget_oldest(), "the only one stays");
         assert_eq!(h.undo().map(|s| s.0), Some("huge"));
         h.push(Step("d", 1));
         assert_eq!(h.bytes(), 1);
+        h.push(Step("e", 2));
+        h.push(Step("f", 3));
+        h.undo();
+        assert!(h.forget_oldest() && h.forget_oldest() && !h.forget_oldest());
+        assert_eq!((h.names().collect::<Vec<_>>(), h.position(), h.bytes()), (vec!["f"], 0, 3));
     }
 }

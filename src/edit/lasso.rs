@@ -1,13 +1,21 @@
 //! Contours drawn on a slice: the even-odd rule at voxel centres, exactly.
 
 use super::bits::{BitGrid, set_run};
-use super::operation::{EditError, Extent, LassoMode, Watch};
-use super::repaint::{paint_bits, repaint};
-use super::{Delta, PaintRule};
-use crate::core::{LabelMap, VoxelBox};
+use super::operation::{EditError, Edited, Extent, LassoMode, Watch};
+use super::repaint::repaint;
+use super::{Over, PaintRule};
+use crate::core::{BRICK_EDGE, LabelMap, VoxelBox};
 use glam::DVec3;
 
-/// Adds, removes or keeps the inside of a contour on slice `index` across `axis`.
+/// A contour as it was drawn: continuous voxel positions on slice `index` across `axis`, perhaps meant for all slices.
+pub(super) struct Drawn<'a> {
+    pub corners: &'a [DVec3],
+    pub axis: usize,
+    pub index: usize,
+    pub through: bool,
+}
+
+/// Adds, removes, keeps or splits off the inside of a contour.
 ///
 /// A voxel is inside when a ray from its centre crosses the closed contour an odd number of times. Of centres on the
 /// contour itself those count as inside that a shift by a hair towards the higher indices puts inside, so that two
@@ -15,24 +23,39 @@ use glam::DVec3;
 pub(super) fn lasso(
     map: &mut LabelMap,
     rule: &PaintRule,
-    corners: &[DVec3],
-    axis: usize,
-    index: usize,
+    drawn: &Drawn<'_>,
     mode: LassoMode,
     watch: &dyn Watch,
-) -> Result<Delta, EditError> {
+) -> Result<Edited, EditError> {
     let dims = map.geometry().dims();
-    let region = Extent::Slice { axis, index }.region(dims).ok_or(EditError::Outside)?;
-    if corners.len() < 3 || corners.iter().any(|p| !p.is_finite()) {
+    let (axis, index) = (drawn.axis, drawn.index);
+    let slice = Extent::Slice { axis, index }.region(dims).ok_or(EditError::Outside)?;
+    if drawn.corners.len() < 3 || drawn.corners.iter().any(|p| !p.is_finite()) {
         return Err(EditError::NoContour);
     }
-    let inside = inside(corners, region, axis);
+    let inside = inside(drawn.corners, slice, axis);
+    let region = if drawn.through { VoxelBox { min: [0; 3], max: dims } } else { slice };
+    // On every slice the same voxels, looked up on the one that was drawn on.
+    let wanted = |mut voxel: [usize; 3]| {
+        if axis == 0 {
+            voxel[0] = index - index % BRICK_EDGE;
+            let set = inside.bits16(voxel) >> (index % BRICK_EDGE) & 1 == 1;
+            return if set { u16::MAX } else { 0 };
+        }
+        voxel[axis] = index;
+        inside.bits16(voxel)
+    };
+    let erase = rule.erasing(rule.label);
     match mode {
-        LassoMode::Add => paint_bits(map, &inside, rule, watch),
-        LassoMode::Remove => paint_bits(map, &inside, &rule.erasing(rule.label), watch),
-        LassoMode::KeepInside => {
-            let erase = rule.erasing(rule.label);
-            repaint(map, region, &erase, watch, |voxel| !inside.bits16(voxel))
+        LassoMode::Add => repaint(map, region, rule, watch, wanted).map(Edited::from),
+        LassoMode::Remove => repaint(map, region, &erase, watch, wanted).map(Edited::from),
+        LassoMode::KeepInside => repaint(map, region, &erase, watch, |voxel| !wanted(voxel)).map(Edited::from),
+        LassoMode::Split { label: 0 } => Err(EditError::NoLabel),
+        LassoMode::Split { label } => {
+            let split = PaintRule { label, over: Over::Segment(rule.label), ..rule.clone() };
+            let delta = repaint(map, region, &split, watch, wanted)?;
+            let new_labels = if delta.is_empty() { Vec::new() } else { vec![label] };
+            Ok(Edited { delta, new_labels })
         }
     }
 }
@@ -132,14 +155,19 @@ mod tests {
                 .collect();
             let before = speckle(grid(dims), case, 4);
             let rule = PaintRule::paint(2, [false; 256]);
-            for mode in [LassoMode::Add, LassoMode::Remove, LassoMode::KeepInside] {
+            let modes = [LassoMode::Add, LassoMode::Remove, LassoMode::KeepInside, LassoMode::Split { label: 9 }];
+            for (mode, through) in modes.into_iter().flat_map(|m| [(m, false), (m, true)]) {
                 let mut map = before.clone();
-                let delta = lasso(&mut map, &rule, &corners, axis, index, mode, &NoWatch).unwrap();
+                let drawn = Drawn { corners: &corners, axis, index, through };
+                let Edited { delta, new_labels } = lasso(&mut map, &rule, &drawn, mode, &NoWatch).unwrap();
+                let split = mode == LassoMode::Split { label: 9 } && !delta.is_empty();
+                assert_eq!(new_labels, if split { vec![9] } else { Vec::new() });
                 for v in voxels(dims) {
                     let inside = odd(&quarters, [v[along] as i64 * 4, v[across] as i64 * 4]);
                     let old = at(&before, v);
                     let want = match mode {
-                        _ if v[axis] != index => old,
+                        _ if !through && v[axis] != index => old,
+                        LassoMode::Split { label } if inside && old == 2 => label,
                         LassoMode::Add if inside => 2,
                         LassoMode::Remove if inside && old == 2 => 0,
                         LassoMode::KeepInside if !inside && old == 2 => 0,
@@ -154,7 +182,10 @@ mod tests {
         let mut map = speckle(grid([9, 9, 9]), 1, 3);
         let rule = PaintRule::paint(2, [false; 256]);
         let line = [DVec3::ZERO, DVec3::splat(5.0)];
-        let mut run = |corners: &[DVec3], index| lasso(&mut map, &rule, corners, 2, index, LassoMode::Add, &NoWatch);
+        let mut run = |corners: &[DVec3], index| {
+            let drawn = Drawn { corners, axis: 2, index, through: false };
+            lasso(&mut map, &rule, &drawn, LassoMode::Add, &NoWatch)
+        };
         assert_eq!(run(&line, 0).unwrap_err(), EditError::NoContour);
         assert_eq!(run(&[DVec3::ZERO, DVec3::NAN, DVec3::ONE], 0).unwrap_err(), EditError::NoContour);
         assert_eq!(run(&[DVec3::ZERO, DVec3::X, DVec3::ONE], 9).unwrap_err(), EditError::Outside);

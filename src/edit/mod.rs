@@ -6,25 +6,36 @@
 //!
 //! [`LabelMap`]: crate::core::LabelMap
 
+mod adopt;
 mod bits;
 mod brush;
 mod combine;
 mod components;
 mod delta;
 mod distance;
+mod fill;
 mod grow;
 mod history;
 mod holes;
 mod interpolate;
 mod islands;
+mod joint;
 mod lasso;
+mod majority;
+mod nudge;
 mod operation;
 mod operations;
+mod packed;
 mod recorder;
+mod relabel;
 mod repaint;
+mod seeds;
 mod smooth;
+mod sources;
 mod stroke;
 mod sweep;
+mod tidy;
+mod wire;
 
 pub use brush::{Brush, BrushShape, Limits, Over, PaintRule};
 pub use combine::swap_labels;
@@ -32,9 +43,14 @@ pub use components::Connectivity;
 pub use delta::{BrickChange, Delta};
 pub use history::{History, HistoryEntry};
 pub use islands::Islands;
+pub use nudge::Nudge;
 pub use operation::{EditError, Edited, Extent, LassoMode, Logic, NoWatch, Operation, Smoothing, Watch};
 pub use operations::{erase_segment, paint_box, paint_slice, replace_label};
+pub use packed::PackedDelta;
+pub use sources::mark_sources;
 pub use stroke::Stroke;
+pub use tidy::tidy;
+pub use wire::Wire;
 
 #[cfg(test)]
 mod test_maps;

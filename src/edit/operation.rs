@@ -5,9 +5,10 @@
 
 use super::islands::Islands;
 use super::{Connectivity, Delta, PaintRule};
-use super::{combine, grow, holes, interpolate, islands, lasso, smooth};
-use crate::core::{LabelId, LabelMap, Volume};
+use super::{adopt, combine, fill, grow, holes, interpolate, islands, lasso, seeds, smooth};
+use crate::core::{LabelId, LabelMap, Layer, Volume};
 use glam::DVec3;
+use std::sync::Arc;
 
 /// Listens to an operation and may stop it.
 pub trait Watch: Sync {
@@ -54,6 +55,21 @@ pub enum EditError {
         "The paint rules do not allow a region at this place: look at the value range and at what may be overwritten."
     )]
     SeedForbidden,
+    /// The bucket was emptied outside of any closed outline.
+    #[error("This area is open to the border of the slice: close its outline first.")]
+    OpenOutline,
+    /// The bucket was emptied into its own segment.
+    #[error("This place belongs to the segment already.")]
+    AlreadyFilled,
+    /// Growing from seeds with fewer than two segments that may grow.
+    #[error("Growing from seeds needs strokes of at least two unlocked segments: one may stand for the background.")]
+    FewSeeds,
+    /// No label is left for a part that is split off.
+    #[error("All 255 labels of this layer are in use: delete a segment first.")]
+    NoLabel,
+    /// The ball of a smoothing holds too many voxels.
+    #[error("The radius is too large for these voxels: choose a smaller one.")]
+    TooLarge,
     /// A contour with fewer than three corners, or with a corner that is no number.
     #[error("A contour needs at least three corners.")]
     NoContour,
@@ -73,8 +89,12 @@ pub enum Extent {
 pub enum LassoMode {
     Add,
     Remove,
-    /// Removes the segment outside the contour, on this slice.
+    /// Removes the segment outside the contour.
     KeepInside,
+    /// Makes what of the segment lies inside a segment of its own, with this label; with 0 the workspace chooses one.
+    Split {
+        label: LabelId,
+    },
 }
 
 /// Smoothing with a ball of a radius in mm.
@@ -86,6 +106,8 @@ pub enum Smoothing {
     Closing,
     /// Takes off bridges and spikes narrower than the ball (erosion, then dilation).
     Opening,
+    /// Each voxel gets the label that most voxels of the ball around it have: all segments at once, without gaps.
+    Joint,
 }
 
 /// How another segment acts on the active one.
@@ -108,6 +130,17 @@ pub enum Operation {
         axis: usize,
         index: usize,
         mode: LassoMode,
+        /// Through all slices across the axis, as with scissors, and not on this one alone.
+        through: bool,
+    },
+    /// Paints the area around a voxel of a slice that carries its label, which must be closed.
+    Fill {
+        seed: [usize; 3],
+        axis: usize,
+    },
+    /// Lets all unlocked segments spread until they meet; one may stand for the background.
+    Seeds {
+        background: Option<LabelId>,
     },
     /// Paints every voxel within the range, both ends included.
     Threshold {
@@ -149,6 +182,14 @@ pub enum Operation {
     Margin {
         mm: f64,
     },
+    /// Takes over the labels of a map on the same grid, all segments at once.
+    Adopt {
+        other: LabelMap,
+        /// For each of its 256 labels the label it gets here.
+        table: Vec<LabelId>,
+        /// The layer whose touched voxels and finished slices stay as they are; `None` spares nothing.
+        keep: Option<Arc<Layer>>,
+    },
     /// Combines with a segment of a map on the same grid.
     Combine {
         how: Logic,
@@ -178,6 +219,9 @@ impl Operation {
             Self::Lasso { mode: LassoMode::Add, .. } => "Draw",
             Self::Lasso { mode: LassoMode::Remove, .. } => "Cut",
             Self::Lasso { mode: LassoMode::KeepInside, .. } => "Keep inside",
+            Self::Lasso { mode: LassoMode::Split { .. }, .. } => "Split off",
+            Self::Fill { .. } => "Fill area",
+            Self::Seeds { .. } => "Grow from seeds",
             Self::Threshold { .. } => "Threshold",
             Self::Grow { .. } => "Grow region",
             Self::Islands { what, .. } => what.name(),
@@ -187,8 +231,11 @@ impl Operation {
             Self::Smooth { how: Smoothing::Median, .. } => "Smooth",
             Self::Smooth { how: Smoothing::Closing, .. } => "Close",
             Self::Smooth { how: Smoothing::Opening, .. } => "Open",
+            Self::Smooth { how: Smoothing::Joint, .. } => "Smooth jointly",
             Self::Margin { mm } if *mm < 0.0 => "Shrink",
             Self::Margin { .. } => "Grow margin",
+            Self::Adopt { keep: Some(_), .. } => "Fill what nobody touched",
+            Self::Adopt { keep: None, .. } => "Take over a layer",
             Self::Combine { how: Logic::Union, .. } => "Union",
             Self::Combine { how: Logic::Intersect, .. } => "Intersect",
             Self::Combine { how: Logic::Subtract, .. } => "Subtract",
@@ -198,10 +245,16 @@ impl Operation {
     /// Whether it needs no job: it looks at one slice alone.
     pub fn is_quick(&self) -> bool {
         match self {
-            Self::Lasso { .. } | Self::CopySlice { .. } => true,
+            Self::Lasso { through, .. } => !through,
+            Self::Fill { .. } | Self::CopySlice { .. } => true,
             Self::Threshold { extent, .. } | Self::Grow { extent, .. } => matches!(extent, Extent::Slice { .. }),
             _ => false,
         }
+    }
+
+    /// Whether it acts on several segments: its preview shows their colours.
+    pub fn is_joint(&self) -> bool {
+        matches!(self, Self::Seeds { .. } | Self::Adopt { .. } | Self::Smooth { how: Smoothing::Joint, .. })
     }
 
     /// Does it to the segment `rule.label`: what it adds follows `rule`, what it takes away the same locks and limits.
@@ -217,8 +270,13 @@ impl Operation {
     ) -> Result<Edited, EditError> {
         let before = map.clone();
         let done = match self {
-            Self::Lasso { corners, axis, index, mode } => {
-                lasso::lasso(map, rule, corners, *axis, *index, *mode, watch).map(Edited::from)
+            Self::Lasso { corners, axis, index, mode, through } => {
+                let contour = lasso::Drawn { corners, axis: *axis, index: *index, through: *through };
+                lasso::lasso(map, rule, &contour, *mode, watch)
+            }
+            Self::Fill { seed, axis } => fill::fill(map, rule, *seed, *axis, watch).map(Edited::from),
+            Self::Seeds { background } => {
+                seeds::grow_from_seeds(map, rule, image, *background, watch).map(Edited::from)
             }
             Self::Threshold { range, extent } => {
                 grow::threshold(map, rule, image, *range, *extent, watch).map(Edited::from)
@@ -238,6 +296,9 @@ impl Operation {
             }
             Self::Smooth { how, radius_mm } => smooth::smooth(map, rule, *how, *radius_mm, watch).map(Edited::from),
             Self::Margin { mm } => smooth::margin(map, rule, *mm, watch).map(Edited::from),
+            Self::Adopt { other, table, keep } => {
+                adopt::adopt(map, rule, other, table, keep.as_deref(), watch).map(Edited::from)
+            }
             Self::Combine { how, other, label } => {
                 combine::combine(map, rule, *how, other, *label, watch).map(Edited::from)
             }

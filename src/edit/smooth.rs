@@ -2,7 +2,9 @@
 
 use super::bits::{BitGrid, for_each_bit, label_box, widened};
 use super::components::each_plane;
-use super::distance::{ball, dilated, eroded};
+use super::distance::{BallRow, ball, dilated, eroded};
+use super::joint::smooth_jointly;
+use super::majority::Counter;
 use super::operation::{EditError, Smoothing, Watch};
 use super::repaint::replace_bits;
 use super::{Delta, PaintRule};
@@ -16,11 +18,15 @@ pub(super) fn smooth(
     radius_mm: f64,
     watch: &dyn Watch,
 ) -> Result<Delta, EditError> {
+    if how == Smoothing::Joint {
+        return smooth_jointly(map, rule, radius_mm, watch);
+    }
     let radius = if radius_mm.is_finite() { radius_mm.max(0.0) } else { 0.0 };
     let (old, spacing) = segment(map, rule, radius)?;
     let new = match how {
         Smoothing::Median => median(map, &old, spacing, radius, watch)?,
         Smoothing::Closing => eroded(&dilated(&old, spacing, radius, watch)?, spacing, radius, watch)?,
+        Smoothing::Joint => return Ok(Delta::default()),
         Smoothing::Opening => dilated(&eroded(&old, spacing, radius, watch)?, spacing, radius, watch)?,
     };
     replace_bits(map, &old, &new, rule, watch)
@@ -57,42 +63,26 @@ fn median(
 ) -> Result<BitGrid, EditError> {
     let dims = map.geometry().dims();
     let ball = ball(spacing, radius, dims);
-    // Farther than the radius from the outline the whole ball is of one kind.
-    let mut near = dilated(old, spacing, radius, watch)?;
-    near.merge(&eroded(old, spacing, radius, watch)?, |grown, shrunk| grown & !shrunk);
+    let counter = Counter::new(old, &ball);
+    let flags = counter.as_ref().map(Counter::row_flags).unwrap_or_default();
+    let slow = OneByOne { dims, old, ball: &ball };
+    let voxels: u64 = ball.iter().map(|row| 2 * row.reach as u64 + 1).sum();
     let [_, ny, nz] = old.size();
-    let corner = old.region().min;
     let planes = each_plane(nz, watch, |k| {
         let mut bits = Vec::with_capacity(ny * old.words());
         for j in 0..ny {
-            let mut row = old.row(j, k).to_vec();
-            for_each_bit(near.row(j, k), |i| {
-                let (mut set, mut all) = (0u64, 0u64);
-                for part in &ball {
-                    let (Some(v), Some(w)) =
-                        ((j + corner[1]).checked_add_signed(part.j), (k + corner[2]).checked_add_signed(part.k))
-                    else {
-                        continue;
-                    };
-                    if v >= dims[1] || w >= dims[2] {
-                        continue;
+            for (n, &own) in old.row(j, k).iter().enumerate() {
+                bits.push(match &counter {
+                    None => slow.word(own, u64::MAX, n, j, k),
+                    Some(counter) if counter.is_mixed(&flags, j, k, n) => {
+                        // Where part of the ball lies outside the image, voxels are counted one by one.
+                        let cut = slow.cut_off(n, j, k);
+                        let most = if cut == u64::MAX { 0 } else { counter.counts(j, k, n).above(voxels / 2) };
+                        slow.word((most & !cut) | (own & cut), cut, n, j, k)
                     }
-                    let from = (i + corner[0]).saturating_sub(part.reach);
-                    let to = (i + corner[0] + part.reach + 1).min(dims[0]);
-                    all += (to - from) as u64;
-                    if v >= corner[1] && v < corner[1] + ny && w >= corner[2] && w < corner[2] + nz {
-                        let row = old.row(v - corner[1], w - corner[2]);
-                        set += count(row, from.max(corner[0]) - corner[0], to - corner[0].min(to));
-                    }
-                }
-                let mask = 1 << (i % 64);
-                match (2 * set).cmp(&all) {
-                    std::cmp::Ordering::Greater => row[i / 64] |= mask,
-                    std::cmp::Ordering::Less => row[i / 64] &= !mask,
-                    std::cmp::Ordering::Equal => {}
-                }
-            });
-            bits.extend(row);
+                    Some(_) => own,
+                });
+            }
         }
         bits
     })?;
@@ -103,6 +93,68 @@ fn median(
         }
     }
     Ok(new)
+}
+
+/// Majorities voxel by voxel, for balls that reach beyond the image and for very large ones.
+struct OneByOne<'a> {
+    dims: [usize; 3],
+    old: &'a BitGrid,
+    ball: &'a [BallRow],
+}
+
+impl OneByOne<'_> {
+    /// Voxels of a word (counted from the box's corner) whose ball reaches beyond the image.
+    fn cut_off(&self, n: usize, j: usize, k: usize) -> u64 {
+        let corner = self.old.region().min;
+        let reach = |of: &dyn Fn(&BallRow) -> usize| self.ball.iter().map(of).max().unwrap_or(0);
+        let inside = |at: usize, axis: usize, reach: usize| {
+            at + corner[axis] >= reach && at + corner[axis] + reach < self.dims[axis]
+        };
+        if !inside(j, 1, reach(&|r| r.j.unsigned_abs())) || !inside(k, 2, reach(&|r| r.k.unsigned_abs())) {
+            return u64::MAX;
+        }
+        let along = reach(&|r| r.reach);
+        if inside(n * 64, 0, along) && inside(n * 64 + 63, 0, along) {
+            return 0;
+        }
+        (0..64).fold(0, |cut, i| cut | u64::from(!inside(n * 64 + i, 0, along)) << i)
+    }
+
+    /// `word` with the majorities of the voxels of `mask` put in.
+    fn word(&self, mut word: u64, mask: u64, n: usize, j: usize, k: usize) -> u64 {
+        let (corner, [_, ny, nz], dims) = (self.old.region().min, self.old.size(), self.dims);
+        for_each_bit(&[mask], |bit| {
+            let i = n * 64 + bit;
+            if i + corner[0] >= dims[0] || i >= self.old.size()[0] {
+                word &= !(1 << bit);
+                return;
+            }
+            let (mut set, mut all) = (0u64, 0u64);
+            for part in self.ball {
+                let (Some(v), Some(w)) =
+                    ((j + corner[1]).checked_add_signed(part.j), (k + corner[2]).checked_add_signed(part.k))
+                else {
+                    continue;
+                };
+                if v >= dims[1] || w >= dims[2] {
+                    continue;
+                }
+                let from = (i + corner[0]).saturating_sub(part.reach);
+                let to = (i + corner[0] + part.reach + 1).min(dims[0]);
+                all += (to - from) as u64;
+                if v >= corner[1] && v < corner[1] + ny && w >= corner[2] && w < corner[2] + nz {
+                    let row = self.old.row(v - corner[1], w - corner[2]);
+                    set += count(row, from.max(corner[0]) - corner[0], to - corner[0].min(to));
+                }
+            }
+            match (2 * set).cmp(&all) {
+                std::cmp::Ordering::Greater => word |= 1 << bit,
+                std::cmp::Ordering::Less => word &= !(1 << bit),
+                std::cmp::Ordering::Equal => {}
+            }
+        });
+        word
+    }
 }
 
 /// Number of set bits in `from..to`; what lies behind the row's end is not set.

@@ -1,11 +1,12 @@
 //! The voxels that a brush covers on its way from one position to another.
 //!
 //! In millimetres the swept shape is a capsule, `{x : dist(x, segment) <= radius}`. A capsule is convex, so each row
-//! of voxels meets it in one interval, which is found by solving for the interval's ends instead of testing voxels.
+//! of voxels meets it in one interval, which is found by solving for the interval's ends instead of testing voxels. A
+//! box along the voxel axes sweeps a convex shape as well; its intervals follow from the times at which a row is met.
 
+use super::Brush;
 use super::recorder::Row;
-use super::{Brush, BrushShape};
-use crate::core::Geometry;
+use crate::core::{Geometry, VoxelBox};
 use glam::{DMat3, DVec3};
 
 /// A voxel centre on the rim is inside whichever way rounding goes.
@@ -24,6 +25,8 @@ pub(super) struct Sweep {
     path: DVec3,
     path_squared: f64,
     radius_squared: f64,
+    /// Half the sides of a square brush in voxels.
+    half: Option<DVec3>,
     /// Voxels that can be covered: `min <= v < max`.
     min: [usize; 3],
     max: [usize; 3],
@@ -41,12 +44,19 @@ impl Sweep {
         let voxel_from_mm = mm_from_voxel.inverse();
         // A ball of radius r reaches r * |row a of the inverse| voxels along axis a, and at least half a voxel counts.
         let mut reach = DVec3::from_array(std::array::from_fn(|a| radius * voxel_from_mm.row(a).length() + 1.0));
-        if let BrushShape::Round2d { through_axis } = brush.shape {
+        let mut half = brush.shape.is_square().then(|| radius / geometry.spacing() * RIM);
+        if let Some(half) = half {
+            reach = half + 1.0;
+        }
+        if let Some(through_axis) = brush.shape.through_axis() {
             if through_axis > 2 {
                 return None;
             }
             let slice = nearest(to[through_axis]);
             (from[through_axis], to[through_axis], reach[through_axis]) = (slice, slice, 0.0);
+            if let Some(half) = &mut half {
+                half[through_axis] = 0.0;
+            }
         }
         let low = from.min(to) - reach;
         let high = from.max(to) + reach;
@@ -65,9 +75,15 @@ impl Sweep {
             path,
             path_squared: path.length_squared(),
             radius_squared,
+            half,
             min,
             max,
         })
+    }
+
+    /// The box of voxels that can be covered.
+    pub fn bounds(&self) -> VoxelBox {
+        VoxelBox { min: self.min, max: self.max }
     }
 
     /// Calls `visit` with rows that together hold exactly the covered voxels; rows may overlap.
@@ -84,6 +100,9 @@ impl Sweep {
 
     /// Voxels `i_min..i_max` of a row within the radius.
     fn interval(&self, j: usize, k: usize) -> Option<(usize, usize)> {
+        if let Some(half) = self.half {
+            return self.interval_of_box(half, j, k);
+        }
         // Positions on the row are base + t * step, with t = i - from.x.
         let base = self.mm_from_voxel * DVec3::new(0.0, j as f64 - self.from.y, k as f64 - self.from.z);
         let step = self.mm_from_voxel.x_axis;
@@ -114,6 +133,31 @@ impl Sweep {
             high -= 1;
         }
         Some((low, high + 1))
+    }
+
+    /// As [`Self::interval`] for a box of half sides `half`: between which times of the way (0 to 1) the box reaches the
+    /// row, and how far it then reaches along it.
+    fn interval_of_box(&self, half: DVec3, j: usize, k: usize) -> Option<(usize, usize)> {
+        let (mut enter, mut leave) = (0.0f64, 1.0f64);
+        for (axis, at) in [(1, j as f64), (2, k as f64)] {
+            let (step, gap) = (self.to[axis] - self.from[axis], at - self.from[axis]);
+            if step == 0.0 {
+                if gap.abs() > half[axis] {
+                    return None;
+                }
+                continue;
+            }
+            let (a, b) = ((gap - half[axis]) / step, (gap + half[axis]) / step);
+            (enter, leave) = (enter.max(a.min(b)), leave.min(a.max(b)));
+        }
+        if enter > leave {
+            return None;
+        }
+        let at = |t: f64| self.from.x + t * (self.to.x - self.from.x);
+        let (low, high) = (at(enter).min(at(leave)) - half.x, at(enter).max(at(leave)) + half.x);
+        let low = low.ceil().max(self.min[0] as f64);
+        let high = high.floor().min(self.max[0] as f64 - 1.0);
+        (low <= high).then_some((low as usize, high as usize + 1))
     }
 
     /// Whether a point (mm from the path's start) lies within the radius of the path.
@@ -154,7 +198,7 @@ impl Sweep {
     }
 
     /// Voxels that the path itself crosses (Amanatides and Woo, "A fast voxel traversal algorithm", 1987).
-    fn for_each_crossed(&self, mut visit: impl FnMut([usize; 3])) {
+    pub fn for_each_crossed(&self, mut visit: impl FnMut([usize; 3])) {
         let direction = self.to - self.from;
         let (mut enter, mut leave) = (0.0f64, 1.0f64);
         for a in 0..3 {

@@ -78,10 +78,7 @@ proptest! {
         }
         for v in voxels(&geometry) {
             let centre = DVec3::from_array(v.map(|x| x as f64));
-            let in_plane = match shape {
-                BrushShape::Round2d { through_axis } => centre[through_axis] == to[through_axis],
-                BrushShape::Sphere => true,
-            };
+            let in_plane = shape.through_axis().is_none_or(|a| centre[a] == to[a]);
             let d = distance(&geometry, centre, from, to);
             let painted = label(&map, v) == 1;
             if in_plane && (d < radius_mm - 1e-6 || on_path.contains(&v.map(|x| x as i64))) {

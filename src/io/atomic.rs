@@ -51,6 +51,13 @@ pub fn write_atomic(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io:
     Ok(())
 }
 
+/// Whether a file can be made in a folder: looked at by making one, because rights, full disks and mounts all count.
+pub fn can_write_into(folder: &Path) -> bool {
+    let Ok(path) = hidden_name(&folder.join("write-test"), Purpose::New) else { return false };
+    let scratch = Scratch { path, keep: false };
+    File::options().write(true).create_new(true).open(&scratch.path).is_ok_and(|mut f| f.write_all(b"x").is_ok())
+}
+
 /// [`write_atomic`] for bytes that are already there.
 ///
 /// # Errors

@@ -36,6 +36,7 @@ mod scan;
 mod types;
 mod volume_file;
 
+pub use atomic::can_write_into;
 pub use error::IoError;
 pub use flip_check::{better_flip, propose_flip};
 pub use image_stack::{

@@ -1,6 +1,6 @@
 //! Where a volume is, in a form that can be stored: shared by the project file and the crash journal.
 
-use crate::core::{Geometry, Layer, LayerId, Origin, Segment, Volume, Window};
+use crate::core::{Geometry, Layer, LayerId, Origin, Segment, Volume, Window, Work};
 use crate::io::archive;
 use crate::io::bricks::checked_geometry;
 use crate::io::types::{DicomStack, Resampling, SliceFile, VolumeSource};
@@ -215,6 +215,9 @@ pub struct LayerMeta {
     /// Absent in what older programs stored.
     #[serde(default)]
     pub reviewed: bool,
+    /// Slices, notes and the list of sources; absent in what older programs stored.
+    #[serde(default)]
+    pub work: Work,
 }
 
 impl From<&Layer> for LayerMeta {
@@ -226,15 +229,16 @@ impl From<&Layer> for LayerMeta {
             origin: layer.origin.clone(),
             visible: layer.visible,
             reviewed: layer.reviewed,
+            work: Work { sources: layer.work.sources.without_map(), ..layer.work.clone() },
         }
     }
 }
 
 impl LayerMeta {
-    /// The layer with these voxels.
+    /// The layer with these voxels, which all come from where the layer comes from.
     pub fn with_labels(self, labels: crate::core::LabelMap) -> Layer {
-        let Self { id, name, segments, origin, visible, reviewed } = self;
-        Layer { id, name, labels, segments, origin, visible, reviewed }
+        let Self { id, name, segments, origin, visible, reviewed, work } = self;
+        Layer { id, name, labels, segments, origin, visible, reviewed, work }
     }
 
     /// Whether labels are 1 or above and occur once.

@@ -14,6 +14,7 @@ mod device;
 mod doctor;
 mod gradients;
 mod guard;
+mod inference;
 mod init;
 mod layers;
 mod loss;
@@ -39,6 +40,7 @@ pub use device::{AdapterReport, ComputeDevice, DeviceChoice, DeviceError, Device
 pub use doctor::{DeviceReport, Proof, report};
 pub use gradients::GradientSet;
 pub use guard::catch;
+pub use inference::{InferenceConfig, Tiling, has_sides};
 pub use init::initial_weights;
 pub use layers::{DropoutKind, Pass};
 pub use loss::{
@@ -51,7 +53,7 @@ pub use optim::{Optimizer, OptimizerConfig, OptimizerKind, Rates};
 pub use preprocess::{AxialView, Intensity, PreprocessConfig, resample_hu, resize_labels, resize_linear};
 pub use resnet::EncoderKind;
 pub use schedule::{Plateau, ScheduleConfig};
-pub use segment::{ModelSpec, SegmentError, Segmenter};
+pub use segment::{Ensemble, ModelSpec, SegmentError, Segmenter};
 pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
 pub use trial::{Settled, Verdict, settle};
 pub use unet::{BlockKind, InitKind, NormKind, UNetConfig, Upsampling};

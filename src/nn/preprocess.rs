@@ -85,6 +85,11 @@ impl AxialView {
         })
     }
 
+    /// Whether its slices are those along the grid's third axis.
+    pub fn is_along_k(&self) -> bool {
+        self.axes.through == 2
+    }
+
     /// HU of one slice.
     pub fn slice(&self, volume: &Volume, slice: usize) -> Vec<f32> {
         let hu = volume.hu();

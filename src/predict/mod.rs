@@ -1,24 +1,62 @@
 //! From weights and a volume to labels on the volume's own grid, with the preprocessing the weights were trained with.
 //!
-//! Floor 2: uses `core`, `jobs` and `nn`. Called by the workspace and the command line inside a job. It never changes
+//! Floor 2: uses `core`, `jobs`, `edit` and `nn`. Called by the workspace and the command line inside a job. It never changes
 //! an existing layer: what it gives becomes a new one.
 
 use crate::core::{LabelId, LabelMap, Segment, Volume};
-use crate::jobs::JobContext;
+use crate::edit::{EditError, Watch, tidy};
+use crate::jobs::{CancelToken, JobContext};
 use crate::nn::{
-    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, ModelSpec, SegmentError, Segmenter, Settled,
-    StateDict, WeightsError, load_weights, read_metadata, read_weight_file, settle, sha256_hex, wait,
+    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Ensemble, ModelSpec, SegmentError, Segmenter,
+    Settled, StateDict, Tiling, WeightsError, load_weights, read_metadata, read_weight_file, settle, sha256_hex, wait,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+mod pytorch;
+
+pub use pytorch::pytorch_files;
 
 /// Where the network comes from.
 #[derive(Debug, Clone)]
 pub enum ModelSource {
     /// A run folder: its best checkpoint, or the last one when there is no best yet.
     Run(PathBuf),
+    /// Several runs that predict together, for example the folds of a cross-validation: the mean of their
+    /// probabilities counts, and the first one's threshold and tidying.
+    Ensemble(Vec<PathBuf>),
     /// A weight file with the description it lacks; weights of our own runs carry theirs, and it must be the same.
     Weights { file: PathBuf, spec: ModelSpec },
+}
+
+/// Departures from what the recipe of the weights says; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PredictOptions {
+    pub tiling: Option<Tiling>,
+    pub flip_lr: Option<bool>,
+    pub flip_ud: Option<bool>,
+    /// `Some(None)` keeps all parts.
+    pub keep_largest: Option<Option<usize>>,
+    pub fill_holes: Option<bool>,
+    /// Between 0 and 1, for networks of one class.
+    pub threshold: Option<f32>,
+}
+
+impl PredictOptions {
+    fn apply(&self, spec: &mut ModelSpec) {
+        fn set<T: Copy>(field: &mut T, value: Option<T>) {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+        let inference = &mut spec.inference;
+        set(&mut inference.tiling, self.tiling);
+        set(&mut inference.flip_lr, self.flip_lr);
+        set(&mut inference.flip_ud, self.flip_ud);
+        set(&mut inference.keep_largest, self.keep_largest);
+        set(&mut inference.fill_holes, self.fill_holes);
+        set(&mut spec.threshold, self.threshold);
+    }
 }
 
 /// Where to compute.
@@ -46,10 +84,11 @@ pub struct Prediction {
     /// On the volume's grid.
     pub labels: LabelMap,
     pub segments: Vec<Segment>,
-    /// Name of the run folder, or of the weight file.
+    /// Name of the run folder or folders, or of the weight file.
     pub run: String,
     /// `best`, `last`, or the weight file's name.
     pub checkpoint: String,
+    /// Of several weight files joined by commas.
     pub weights_sha256: String,
     /// What computed it, in one line.
     pub device: String,
@@ -64,6 +103,14 @@ pub enum PredictError {
     Damaged(PathBuf),
     #[error("the weights {} do not say what they were trained for: give the recipe with them", .0.display())]
     NoDescription(PathBuf),
+    #[error("choose a run to predict with")]
+    NoModel,
+    #[error("the threshold {0} must lie between 0 and 1")]
+    Threshold(f32),
+    #[error("the networks cannot predict together: {0}")]
+    Ensemble(SegmentError),
+    #[error("the run {} could not be exported: {reason}", run.display())]
+    Export { run: PathBuf, reason: String },
     #[error(transparent)]
     Weights(#[from] WeightsError),
     #[error("the weights {} cannot be used: {source}", file.display())]
@@ -77,7 +124,7 @@ pub enum PredictError {
 /// Slices per pass through the network; few enough for 512 x 512 on a small GPU.
 const BATCH: usize = 4;
 
-/// Segments `volume` slice by slice along its axial direction.
+/// Segments `volume` slice by slice along its axial direction, as the recipe of the weights says.
 ///
 /// # Errors
 /// [`PredictError`], one sentence each. Nothing is kept of a prediction that fails or is cancelled.
@@ -87,13 +134,32 @@ pub fn predict_volume(
     device: &PredictDevice,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
+    predict_with(source, &PredictOptions::default(), volume, device, ctx)
+}
+
+/// As [`predict_volume`], with other options than the recipe's.
+///
+/// # Errors
+/// As [`predict_volume`]; options that contradict the network are [`PredictError::Model`].
+pub fn predict_with(
+    source: &ModelSource,
+    options: &PredictOptions,
+    volume: &Volume,
+    device: &PredictDevice,
+    ctx: &JobContext<PredictEvent>,
+) -> Result<Prediction, PredictError> {
     ctx.progress.say("loading the network");
     ctx.wake();
-    let model = Model::load(source)?;
+    let mut models = Model::load_all(source)?;
+    models.iter_mut().for_each(|model| options.apply(&mut model.spec));
+    let Some(first) = models.first() else { return Err(PredictError::NoModel) };
+    if !(first.spec.threshold > 0.0 && first.spec.threshold < 1.0) {
+        return Err(PredictError::Threshold(first.spec.threshold));
+    }
     let view = AxialView::new(volume.geometry());
     let [width, height, slices] = view.size();
     let mut dense: Vec<LabelId> = vec![0; volume.geometry().voxel_count()];
-    let engine = Engine::new(&model, device, ctx)?;
+    let engine = Engine::new(&models, device, ctx)?;
     for start in (0..slices).step_by(BATCH) {
         if ctx.is_cancelled() {
             return Err(PredictError::Cancelled);
@@ -109,16 +175,39 @@ pub fn predict_volume(
         ctx.send(PredictEvent::Slices { done, total: slices });
     }
     // The count is that of the grid it was made for.
-    let labels =
+    let mut labels =
         LabelMap::from_dense(*volume.geometry(), &dense).unwrap_or_else(|| LabelMap::empty(*volume.geometry()));
+    let segments = first.spec.segments();
+    if first.spec.inference.tidies() {
+        ctx.progress.say("tidying the mask");
+        ctx.wake();
+        let (keep, fill) = (first.spec.inference.keep_largest, first.spec.inference.fill_holes);
+        let watch = Until(ctx.cancel.clone());
+        match tidy(&mut labels, segments.iter().map(|s| s.id), keep, fill, &watch) {
+            Err(EditError::Cancelled) => return Err(PredictError::Cancelled),
+            // It looks at no image and starts nowhere: nothing else can be wrong.
+            Err(_) | Ok(()) => {}
+        }
+    }
+    let joined = |text: fn(&Model) -> &str| models.iter().map(text).collect::<Vec<_>>().join(", ");
     Ok(Prediction {
         labels,
-        segments: model.spec.segments(),
-        run: model.run,
-        checkpoint: model.checkpoint,
-        weights_sha256: model.sha256,
+        segments,
+        run: joined(|m| &m.run),
+        checkpoint: if models.len() == 1 { first.checkpoint.clone() } else { "ensemble".into() },
+        weights_sha256: joined(|m| &m.sha256),
         device: engine.description().to_owned(),
     })
+}
+
+/// Stops tidying when the prediction is cancelled.
+struct Until(CancelToken);
+
+impl Watch for Until {
+    fn cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+    fn progress(&self, _: f32) {}
 }
 
 /// Weights with all that is known of them.
@@ -132,9 +221,18 @@ struct Model {
 }
 
 impl Model {
-    fn load(source: &ModelSource) -> Result<Self, PredictError> {
-        let (file, run, checkpoint, given) = match source {
-            ModelSource::Run(folder) => {
+    fn load_all(source: &ModelSource) -> Result<Vec<Self>, PredictError> {
+        match source {
+            ModelSource::Run(folder) => Ok(vec![Self::load(Some(folder), None)?]),
+            ModelSource::Ensemble(folders) => folders.iter().map(|folder| Self::load(Some(folder), None)).collect(),
+            ModelSource::Weights { file, spec } => Ok(vec![Self::load(None, Some((file, spec)))?]),
+        }
+    }
+
+    /// From a run folder, or from a file with its description.
+    fn load(run: Option<&Path>, weights: Option<(&Path, &ModelSpec)>) -> Result<Self, PredictError> {
+        let (file, run, checkpoint, given) = match (run, weights) {
+            (Some(folder), _) => {
                 let (checkpoint, file) = ["best", "last"]
                     .into_iter()
                     .flat_map(|name| {
@@ -143,16 +241,15 @@ impl Model {
                     })
                     .map(|(name, place)| (name, folder.join("checkpoints").join(place)))
                     .find(|(_, place)| place.join("manifest.json").is_file())
-                    .ok_or_else(|| PredictError::NoCheckpoint(folder.clone()))?;
+                    .ok_or_else(|| PredictError::NoCheckpoint(folder.into()))?;
                 (file.join("weights.safetensors"), name_of(folder), checkpoint.to_owned(), None)
             }
-            ModelSource::Weights { file, spec } => (file.clone(), name_of(file), name_of(file), Some(spec.clone())),
+            (None, Some((file, spec))) => (file.to_owned(), name_of(file), name_of(file), Some(spec.clone())),
+            (None, None) => return Err(PredictError::NoModel),
         };
         let bytes = read_weight_file(&file)?;
         let sha256 = sha256_hex(&bytes);
-        if let ModelSource::Run(_) = source
-            && promised(&file).is_none_or(|sum| sum != sha256)
-        {
+        if given.is_none() && promised(&file).is_none_or(|sum| sum != sha256) {
             return Err(PredictError::Damaged(file));
         }
         let spec = match (given, described(&file)?) {
@@ -188,14 +285,14 @@ fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
 }
 
-/// The network on its device: here for the CPU, on its thread for a GPU.
+/// The networks on their device: here for the CPU, on its thread for a GPU.
 enum Engine {
-    Here(Box<Segmenter>, String),
-    There(ComputeThread, Arc<Segmenter>),
+    Here(Ensemble, String),
+    There(ComputeThread, Arc<Ensemble>),
 }
 
 impl Engine {
-    fn new(model: &Model, device: &PredictDevice, ctx: &JobContext<PredictEvent>) -> Result<Self, PredictError> {
+    fn new(models: &[Model], device: &PredictDevice, ctx: &JobContext<PredictEvent>) -> Result<Self, PredictError> {
         let (offered, choice) = match device {
             PredictDevice::Thread(thread, choice) => (Some(thread), *choice),
             PredictDevice::Choice(choice) => (None, *choice),
@@ -204,22 +301,32 @@ impl Engine {
         if let Some(text) = warning {
             ctx.send(PredictEvent::Warning(text));
         }
-        let Some(thread) = thread else {
-            return Ok(Self::Here(Box::new(model.segmenter(&device)?), device.description));
-        };
-        let (spec, weights) = (model.spec.clone(), model.weights.clone());
-        let built = thread.submit("loading the network", move |c| Segmenter::new(spec, &weights, c.device()));
-        let segmenter = wait("loading the network", &built)?
-            .map_err(|source| PredictError::Model { file: model.file.clone(), source })?;
-        Ok(Self::There(thread, Arc::new(segmenter)))
+        let mut members = Vec::new();
+        for model in models {
+            members.push(match &thread {
+                None => model.segmenter(&device)?,
+                Some(thread) => {
+                    let (spec, weights) = (model.spec.clone(), model.weights.clone());
+                    let built =
+                        thread.submit("loading the network", move |c| Segmenter::new(spec, &weights, c.device()));
+                    wait("loading the network", &built)?
+                        .map_err(|source| PredictError::Model { file: model.file.clone(), source })?
+                }
+            });
+        }
+        let ensemble = Ensemble::new(members).map_err(PredictError::Ensemble)?;
+        Ok(match thread {
+            None => Self::Here(ensemble, device.description),
+            Some(thread) => Self::There(thread, Arc::new(ensemble)),
+        })
     }
 
     fn segment(&self, hu: Vec<Vec<f32>>, size: [usize; 2]) -> Result<Vec<Vec<LabelId>>, PredictError> {
         Ok(match self {
-            Self::Here(segmenter, _) => segmenter.segment(&hu, size)?,
-            Self::There(thread, segmenter) => {
-                let segmenter = segmenter.clone();
-                wait("predicting", &thread.submit("predicting", move |_| segmenter.segment(&hu, size)))??
+            Self::Here(ensemble, _) => ensemble.segment(&hu, size)?,
+            Self::There(thread, ensemble) => {
+                let ensemble = ensemble.clone();
+                wait("predicting", &thread.submit("predicting", move |_| ensemble.segment(&hu, size)))??
             }
         })
     }

@@ -17,6 +17,7 @@ fn spec() -> ModelSpec {
         network: NetworkSpec { in_channels: 1, out_channels: 3, config: NetworkConfig::UNet(UNetConfig::new(4, 2)) },
         threshold: 0.5,
         classes: vec!["left lung".into(), "right lung".into()],
+        inference: Default::default(),
     }
 }
 
@@ -93,4 +94,39 @@ fn refusals_are_plain() {
     let run = run_folder(&folder.path().join("b"));
     ctx.cancel.cancel();
     assert!(matches!(predict(&ModelSource::Run(run), &ctx), PredictError::Cancelled));
+}
+
+#[test]
+fn options_and_ensembles_depart_from_the_recipe_and_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (run_folder(folder.path()), run_folder(&folder.path().join("other")));
+    let (volume, cpu, ctx) = (volume(), PredictDevice::Choice(DeviceChoice::Cpu), JobContext::detached());
+    let predict = |source: &ModelSource, options: PredictOptions| predict_with(source, &options, &volume, &cpu, &ctx);
+    let run = ModelSource::Run(a.clone());
+    let plain = predict(&run, PredictOptions::default()).unwrap();
+    // The same network twice is the same network.
+    let both = predict(&ModelSource::Ensemble(vec![a, b]), PredictOptions::default()).unwrap();
+    assert_eq!(
+        (both.labels, both.checkpoint.as_str(), both.run.as_str()),
+        (plain.labels.clone(), "ensemble", "run 1, run 1")
+    );
+    let tidied = PredictOptions { keep_largest: Some(Some(1)), fill_holes: Some(true), ..Default::default() };
+    let tidied = predict(&run, tidied).unwrap().labels;
+    let mut want = plain.labels.clone();
+    tidy(&mut want, 1..=2, Some(1), true, &crate::edit::NoWatch).unwrap();
+    assert!(tidied == want && tidied != plain.labels);
+    let mirrored = PredictOptions { flip_ud: Some(true), ..Default::default() };
+    assert_ne!(predict(&run, mirrored).unwrap().labels, plain.labels);
+    let sliding = PredictOptions { tiling: Some(Tiling::Sliding { size: 8, overlap: 0.5 }), ..Default::default() };
+    assert_ne!(predict(&run, sliding).unwrap().labels, plain.labels);
+    for (options, word) in [
+        (PredictOptions { flip_lr: Some(true), ..Default::default() }, "side"),
+        (PredictOptions { tiling: Some(Tiling::Sliding { size: 9, overlap: 0.5 }), ..Default::default() }, "multiple"),
+        (PredictOptions { threshold: Some(1.5), ..Default::default() }, "threshold"),
+    ] {
+        let text = predict(&run, options).unwrap_err().to_string();
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    let error = predict(&ModelSource::Ensemble(Vec::new()), PredictOptions::default()).unwrap_err();
+    assert!(matches!(error, PredictError::NoModel));
 }

@@ -22,6 +22,8 @@ pub struct Contour {
 #[derive(Debug)]
 pub struct LassoTool {
     pub mode: LassoMode,
+    /// Through all slices of the plane.
+    pub through: bool,
     contour: Option<Contour>,
     inverse: bool,
     /// Length of the present drag in screen points, and corners before it; `None` when no button is down.
@@ -30,7 +32,7 @@ pub struct LassoTool {
 
 impl Default for LassoTool {
     fn default() -> Self {
-        Self { mode: LassoMode::Add, contour: None, inverse: false, drag: None }
+        Self { mode: LassoMode::Add, through: false, contour: None, inverse: false, drag: None }
     }
 }
 
@@ -46,11 +48,27 @@ impl LassoTool {
         let Some(contour) = self.contour.take() else { return Vec::new() };
         let mode = match (self.mode, self.inverse) {
             (mode, false) => mode,
-            (LassoMode::Add | LassoMode::KeepInside, true) => LassoMode::Remove,
+            (LassoMode::Add | LassoMode::KeepInside | LassoMode::Split { .. }, true) => LassoMode::Remove,
             (LassoMode::Remove, true) => LassoMode::Add,
         };
         let Contour { corners, axis, index } = contour;
-        vec![EditCommand::Apply(Operation::Lasso { corners, axis, index, mode }).into()]
+        vec![EditCommand::Apply(Operation::Lasso { corners, axis, index, mode, through: self.through }).into()]
+    }
+
+    /// Adds corners to the contour, which begins with them when there is none on that slice.
+    pub fn append(&mut self, axis: usize, index: usize, corners: &[DVec3], inverse: bool) {
+        let here = |c: &Contour| c.axis == axis && c.index == index;
+        let contour = self.contour.take().filter(here);
+        let mut contour = contour.unwrap_or_else(|| {
+            self.inverse = inverse;
+            Contour { axis, index, corners: Vec::new() }
+        });
+        for corner in corners {
+            if contour.corners.last() != Some(corner) {
+                contour.corners.push(*corner);
+            }
+        }
+        self.contour = Some(contour);
     }
 
     /// Forgets the contour.

@@ -4,15 +4,19 @@
 
 mod brush;
 mod crosshair;
+mod fill;
 mod island;
 mod lasso;
+mod push;
 mod region;
 mod window_level;
 
 pub use brush::BrushTool;
 pub use crosshair::CrosshairTool;
+pub use fill::FillTool;
 pub use island::IslandTool;
 pub use lasso::{Contour, LassoTool};
+pub use push::PushTool;
 pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
 
@@ -36,12 +40,28 @@ pub enum ToolKind {
     Region,
     /// Keeps or removes the clicked part.
     Island,
+    /// Fills a closed area of the slice.
+    Fill,
+    /// Pushes the outline.
+    Push,
+    /// A contour that snaps to edges.
+    Wire,
 }
 
 impl ToolKind {
     /// In the order of the tool bar and of the digit keys.
-    pub const ALL: [Self; 7] =
-        [Self::Crosshair, Self::Brush, Self::Eraser, Self::WindowLevel, Self::Lasso, Self::Region, Self::Island];
+    pub const ALL: [Self; 10] = [
+        Self::Crosshair,
+        Self::Brush,
+        Self::Eraser,
+        Self::WindowLevel,
+        Self::Lasso,
+        Self::Region,
+        Self::Island,
+        Self::Fill,
+        Self::Push,
+        Self::Wire,
+    ];
 
     /// Name for buttons and screen readers.
     pub fn name(self) -> &'static str {
@@ -53,17 +73,25 @@ impl ToolKind {
             Self::Lasso => "Lasso",
             Self::Region => "Grow region",
             Self::Island => "Islands",
+            Self::Fill => "Fill",
+            Self::Push => "Push",
+            Self::Wire => "Edge lasso",
         }
     }
 
     /// Whether it changes the mask.
     pub fn edits(self) -> bool {
-        self.paints() || matches!(self, Self::Lasso | Self::Region | Self::Island)
+        !matches!(self, Self::Crosshair | Self::WindowLevel)
     }
 
     /// Whether it paints with the brush.
     pub fn paints(self) -> bool {
         matches!(self, Self::Brush | Self::Eraser)
+    }
+
+    /// Whether it draws a contour.
+    pub fn draws(self) -> bool {
+        matches!(self, Self::Lasso | Self::Wire)
     }
 }
 

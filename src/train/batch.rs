@@ -87,8 +87,13 @@ impl<'a> BatchPlan<'a> {
         rng
     }
 
+    /// The random numbers that change the slice at `place` in the order of `epoch`.
+    pub fn augmentation(&self, epoch: usize, place: usize) -> ChaCha8Rng {
+        self.random(3, epoch, place)
+    }
+
     /// The batch of `step` within `order`; augmented when `epoch` is given.
-    fn batch(&self, order: &[usize], step: usize, epoch: Option<usize>) -> Result<Batch, TrainError> {
+    pub fn batch(&self, order: &[usize], step: usize, epoch: Option<usize>) -> Result<Batch, TrainError> {
         let start = step * self.batch_size;
         let indices = order.get(start..(start + self.batch_size).min(order.len())).unwrap_or_default();
         let size = match (&self.augment.crop, epoch) {
@@ -101,7 +106,7 @@ impl<'a> BatchPlan<'a> {
         for (n, index) in indices.iter().enumerate() {
             let mut slice = self.store.get(*index)?;
             if let Some(epoch) = epoch {
-                slice = augment(slice, self.size, &self.augment, &mut self.random(3, epoch, start + n)).0;
+                slice = augment(slice, self.size, &self.augment, &mut self.augmentation(epoch, start + n)).0;
             }
             input.extend(slice.hu.iter().map(|v| self.intensity.apply(f32::from(*v))));
             let base = n * self.channels * pixels;
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn batches_arrive_in_order_repeat_with_their_seed_and_stop_when_dropped() {
-        let mut store = SliceStore::new(4, 1 << 20);
+        let mut store = SliceStore::new(4, 1 << 20, &std::env::temp_dir());
         for n in 0..7 {
             store.push(Slice { hu: vec![n; 16], classes: vec![(n % 2) as u8; 16] }).unwrap();
         }

@@ -8,7 +8,8 @@ use crate::io::layouts::{DatasetCase, Layout, find_cases};
 use crate::io::{VolumeSource, load_mask, load_volume};
 use crate::jobs::JobContext;
 use crate::nn::{AxialView, resample_hu, resize_labels};
-use std::path::PathBuf;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What a run learns from.
@@ -58,8 +59,12 @@ pub(super) struct Prepared {
     pub store: SliceStore,
     /// Pixels of each class over all slices at network resolution, background first.
     pub pixels: Vec<u64>,
+    /// Slices that have each class, background first.
+    pub slices_with: Vec<usize>,
     /// Slices without any class.
     pub empty_slices: usize,
+    /// SHA-256 of each case's preprocessed slices.
+    pub sums: Vec<String>,
 }
 
 /// Lists the cases of `data` that have a mask.
@@ -98,7 +103,8 @@ pub(super) fn find(
     Ok(sources)
 }
 
-/// Loads every case once, resamples its slices and keeps them compactly.
+/// Loads every case once, resamples its slices and keeps them compactly: up to `memory_limit` bytes in memory, the rest
+/// in a file in the folder `scratch`.
 ///
 /// # Errors
 /// [`TrainError::Data`] names the case; [`TrainError::NothingToLearn`] when no slice has a class;
@@ -107,6 +113,7 @@ pub(super) fn prepare(
     sources: Vec<CaseSource>,
     recipe: &Recipe,
     memory_limit: usize,
+    scratch: &Path,
     ctx: &JobContext<TrainEvent>,
 ) -> Result<Prepared, TrainError> {
     let size = recipe.preprocessing.size;
@@ -114,9 +121,11 @@ pub(super) fn prepare(
     let mut out = Prepared {
         cases: Vec::new(),
         origins: Vec::new(),
-        store: SliceStore::new(size, memory_limit),
+        store: SliceStore::new(size, memory_limit, scratch),
         pixels: vec![0; classes + 1],
+        slices_with: vec![0; classes + 1],
         empty_slices: 0,
+        sums: Vec::new(),
         sources: Vec::new(),
     };
     let total = sources.len();
@@ -130,18 +139,27 @@ pub(super) fn prepare(
         let case = source.load(recipe, ctx)?;
         let view = AxialView::new(case.volume.geometry());
         let [width, height, slices] = view.size();
+        let mut sum = Sha256::new();
         for slice in 0..slices {
+            if ctx.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
             let hu = resample_hu(&view.slice(&case.volume, slice), [width, height], size);
             let labels = resize_labels(&view.label_slice(&case.classes, slice), [width, height], [size, size]);
-            for label in &labels {
-                if let Some(count) = out.pixels.get_mut(usize::from(*label)) {
-                    *count += 1;
-                }
+            let mut counts = [0u64; 256];
+            labels.iter().for_each(|label| counts[usize::from(*label)] += 1);
+            for ((pixels, slices), count) in out.pixels.iter_mut().zip(&mut out.slices_with).zip(counts) {
+                *pixels += count;
+                *slices += usize::from(count > 0);
             }
+            let bytes: Vec<u8> = hu.iter().flat_map(|v| v.to_le_bytes()).collect();
+            sum.update(&bytes);
+            sum.update(&labels);
             out.empty_slices += usize::from(labels.iter().all(|l| *l == 0 || *l == IGNORED));
             out.store.push(Slice { hu, classes: labels })?;
             out.origins.push(SliceOrigin { case: index, slice });
         }
+        out.sums.push(sum.finalize().iter().map(|b| format!("{b:02x}")).collect());
         out.cases.push(CaseInfo { name: source.name().into(), patient: source.patient().into(), slices });
     }
     out.sources = sources;
@@ -302,6 +320,7 @@ impl ClassSource {
         match self {
             Self::Any => true,
             Self::Names(names) => names.iter().any(|n| plain(n) == plain(&segment.name)),
+            Self::Prefixes(names) => names.iter().any(|n| plain(&segment.name).starts_with(&plain(n))),
             Self::Values(values) => values.contains(&segment.file_value),
             Self::LowBytes(bytes) => bytes.contains(&(segment.file_value as u8)),
         }
@@ -330,6 +349,8 @@ mod tests {
         ];
         let table = class_table(&recipe, &segments);
         assert_eq!((table[0], table[1], table[2], table[7], table[3]), (0, 1, 2, 3, 0));
+        recipe.data.classes[2] = class("c", ClassSource::Prefixes(vec!["left_".into(), "HEA".into()]));
+        assert_eq!((class_table(&recipe, &segments)[1], class_table(&recipe, &segments)[2]), (3, 3));
         recipe.data.ignore = Some(ClassSource::Names(vec!["heart".into()]));
         assert_eq!(class_table(&recipe, &segments)[2], IGNORED);
         recipe.data.ignore = None;

@@ -83,7 +83,7 @@ pub(super) fn begin(
 
 /// Removes what [`begin`] and [`write_load_report`] wrote; the folder itself goes with its guard.
 pub(super) fn forget(run: &Path) {
-    for name in ["recipe.ron", "split.json", "init.json"] {
+    for name in ["recipe.ron", "split.json", "data.json", "init.json"] {
         // The run has failed already and says why.
         let _ = std::fs::remove_file(run.join(name));
     }

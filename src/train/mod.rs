@@ -1,27 +1,34 @@
 //! From a recipe and data to a run folder with weights: plan, batches, loop, checkpoints, test.
 //!
-//! Floor 2: uses `core`, `jobs`, `io`, `metrics` and `nn`. The window's panel and the command line call [`train`] inside
+//! Floor 2: uses `core`, `jobs`, `io`, `edit`, `metrics` and `nn`. The window's panel and the command line call [`train`] inside
 //! a job and read its [`TrainEvent`]s. A run is a function of recipe, data and device: on the CPU a run that was
 //! interrupted and resumed ends with the weights of one that was not.
 //!
-//! Run folder: `recipe.ron`, `split.json`, `curves.csv` and `curves.jsonl`, `checkpoints/best`, `checkpoints/last`,
-//! `checkpoints/epoch-N` where the recipe asks for them, `init.json` (what became of given weights), `result.json`.
+//! Run folder: `recipe.ron`, `split.json`, `data.json` (what was learned from), `environment.json`, `curves.csv` and
+//! `curves.jsonl`, `tensorboard/`, `pictures/` (validation slices, truth above prediction), `checkpoints/best`,
+//! `checkpoints/last`, `checkpoints/epoch-N` where the recipe asks for them, `init.json` (what became of given weights),
+//! `result.json`.
 
 mod augment;
 mod batch;
 mod checkpoint;
 mod control;
+mod curves;
 mod data;
 mod error;
 mod evaluate;
 mod folder;
 mod overrides;
+mod pictures;
+mod preview;
 mod recipe;
+mod record;
 mod run;
 mod search;
 mod split;
 mod step;
 mod store;
+mod tensorboard;
 
 #[cfg(test)]
 mod tests;
@@ -31,15 +38,18 @@ pub use augment::{
     PathologyTexture,
 };
 pub use control::TrainControl;
+pub use curves::read_curves;
 pub use data::{TrainCase, TrainData, truth_classes};
 pub use error::TrainError;
-pub use evaluate::CaseResult;
+pub use evaluate::{CaseResult, ClassDistances};
 pub use overrides::apply_override;
+pub use pictures::Sheet;
+pub use preview::preview_augmentation;
 pub use recipe::{ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, Recipe, SplitConfig};
 pub use run::{TrainRequest, train};
 pub use search::{
-    SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest, SearchSummary, SearchValues, TestResult,
-    Trial, TrialResult, search,
+    ParallelPlot, PlotAxis, PlotLine, SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest,
+    SearchSummary, SearchValues, TestResult, Trial, TrialResult, rank_color, read_search, search,
 };
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +78,11 @@ pub enum TrainEvent {
         epoch: usize,
         best: bool,
     },
+    /// Validation slices of an epoch: truth in the upper row, prediction in the lower.
+    Pictures {
+        epoch: usize,
+        sheet: Sheet,
+    },
     /// One plain sentence.
     Warning(String),
     Paused,
@@ -91,13 +106,52 @@ pub struct Plan {
     /// Share of pixels that are no background, and of slices without any.
     pub foreground_share: f64,
     pub empty_slice_share: f64,
+    /// How much there is of each class, in all slices.
+    pub classes: Vec<ClassShare>,
     /// Bytes of preprocessed slices in memory.
     pub cache_bytes: usize,
 }
 
+impl Plan {
+    /// How much there is of each class, in one sentence.
+    pub fn balance(&self) -> String {
+        let of = |c: &ClassShare| {
+            format!("{} {} of the pixels, in {:.0} % of the slices", c.name, percent(c.pixels), c.slices * 100.0)
+        };
+        let classes: Vec<String> = self.classes.iter().map(of).collect();
+        format!("{}; {:.0} % of the slices are empty", classes.join("; "), self.empty_slice_share * 100.0)
+    }
+}
+
+/// A share of pixels in words: rare classes need their digits.
+fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.001 { "less than 0.1 %".into() } else { format!("{:.1} %", share * 100.0) }
+}
+
+/// How much there is of a class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassShare {
+    pub name: String,
+    /// Of all pixels, and of all slices that hold any of it.
+    pub pixels: f64,
+    pub slices: f64,
+}
+
+/// What an epoch reached for one class, over all pixels of all validation slices.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ClassFigures {
+    pub name: String,
+    /// `None` where neither truth nor prediction has the class.
+    pub dice: Option<f64>,
+    /// Share of pixels rightly in or out of the class. Misleads where the class is rare.
+    pub accuracy: f64,
+    pub precision: Option<f64>,
+    pub recall: Option<f64>,
+}
+
 /// One line of the curves. Dice is of all validation slices taken together, averaged over classes; `None` where
 /// nothing validates or neither truth nor prediction has a class.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct EpochRow {
     /// From 1.
     pub epoch: usize,
@@ -115,6 +169,12 @@ pub struct EpochRow {
     #[serde(default)]
     pub lr: f64,
     pub seconds: f64,
+    /// One a class; empty where nothing validates.
+    #[serde(default)]
+    pub classes: Vec<ClassFigures>,
+    /// There was something to find in the validation slices, and nothing at all was predicted.
+    #[serde(default)]
+    pub collapsed: bool,
 }
 
 /// How a run ended.

@@ -2,7 +2,10 @@
 
 use super::{AugmentConfig, TrainError};
 use crate::io::bounds::read_text_bounded;
-use crate::nn::{LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig, ScheduleConfig};
+use crate::nn::{
+    InferenceConfig, LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig,
+    ScheduleConfig, has_sides,
+};
 use ron::extensions::Extensions;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -61,6 +64,9 @@ pub struct Recipe {
     /// Foreground is where the sigmoid is at least this; several classes take the largest instead.
     #[serde(default = "half")]
     pub threshold: f32,
+    /// How the trained network is asked, in the test at the end and in predictions; validation asks it plainly.
+    #[serde(default)]
+    pub inference: InferenceConfig,
     /// Seeds the weights, the split, the order of slices, augmentation and dropout.
     #[serde(default)]
     pub seed: u64,
@@ -110,6 +116,8 @@ pub enum ClassSource {
     Any,
     /// Segments by name; case, spaces and underscores do not matter.
     Names(Vec<String>),
+    /// Segments whose name begins with one of these: `livertumor` takes `livertumor01` and `livertumor02`.
+    Prefixes(Vec<String>),
     /// Labels by the number they have in their file.
     Values(Vec<u32>),
     /// Labels by the lowest byte of that number (Chest Imaging Platform: low byte region, high byte type).
@@ -221,6 +229,9 @@ impl Recipe {
         if let Some(problem) = self.augmentation.problem(size, multiple, self.has_sides()) {
             return Some(problem);
         }
+        if let Some(problem) = self.inference.problem(size, multiple, self.has_sides()) {
+            return Some(problem);
+        }
         if self.data.ignore.is_some() && !self.loss.can_ignore() {
             return Some(format!(
                 "data.ignore needs the loss CrossEntropy or DiceCrossEntropy, not {}",
@@ -278,8 +289,7 @@ impl Recipe {
 
     /// Whether class names speak of left and right.
     fn has_sides(&self) -> bool {
-        let has = |side: &str| self.data.classes.iter().any(|c| c.name.to_ascii_lowercase().contains(side));
-        has("left") && has("right")
+        has_sides(self.data.classes.iter().map(|c| c.name.as_str()))
     }
 
     /// The network with the channels that the data asks for.
@@ -297,6 +307,7 @@ impl Recipe {
             network: self.network_spec(),
             threshold: self.threshold,
             classes: self.data.classes.iter().map(|c| c.name.clone()).collect(),
+            inference: self.inference,
         }
     }
 
@@ -407,7 +418,8 @@ mod tests {
         }
         let good = Recipe::load("demo").unwrap();
         type Change = fn(&mut Recipe);
-        let changes: [(&str, Change); 16] = [
+        let changes: [(&str, Change); 17] = [
+            ("keep_largest", |r| r.inference.keep_largest = Some(0)),
             ("size", |r| r.preprocessing.size = 65),
             ("lr", |r| r.optimizer.lr = 0.0),
             ("loss", |r| r.loss = LossConfig::CrossEntropy(Default::default())),

@@ -2,13 +2,18 @@
 
 use super::batch::{Batch, BatchPlan};
 use super::checkpoint::{Checkpoints, Position};
+use super::curves::write_curves;
 use super::data::{self, Prepared, TrainData};
 use super::evaluate::{evaluate_case, mean, test_cases};
 use super::folder::{begin, first_weights, forget, open_folder, write, write_load_report};
+use super::pictures::Sheet;
+use super::preview::telling;
+use super::record::{note_data, note_environment};
 use super::split::{Split, split_slices};
 use super::step::{Learner, Moment, Validation};
-use super::store::{DEFAULT_MEMORY, SliceStore};
-use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
+use super::store::{DEFAULT_MEMORY, Slice, SliceStore};
+use super::tensorboard::EventFile;
+use super::{ClassShare, EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Waker};
 use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
 use std::path::PathBuf;
@@ -28,7 +33,8 @@ pub struct TrainRequest {
     pub resume: bool,
     /// Weights to start from instead of random ones; what does not fit is said in a warning.
     pub init: Option<PathBuf>,
-    /// Bytes of preprocessed slices kept in memory; `None` for the default of 2 GiB.
+    /// Bytes of preprocessed slices kept in memory, the others in a scratch file in the run folder; `None` for the
+    /// default of 1 GiB.
     pub cache_bytes: Option<usize>,
     /// Look at the test part at the end; a search leaves that to its best trial.
     pub test: bool,
@@ -47,9 +53,15 @@ struct Run {
     weights: StateDict,
     moments: StateDict,
     position: Position,
+    /// Validation slices that are shown as pictures.
+    shown: Vec<usize>,
+    events: Option<EventFile>,
     control: TrainControl,
     started: Instant,
 }
+
+/// Validation slices in the pictures of an epoch.
+const SHOWN: usize = 5;
 
 /// Trains, validates, checkpoints and tests. Call inside a job: it blocks until the run ends.
 ///
@@ -68,7 +80,7 @@ pub fn train(
     let (resumed, _folder) = open_folder(request, &checkpoints)?;
     let recipe = request.recipe.clone();
     let sources = data::find(&request.data, &recipe, ctx)?;
-    let prepared = data::prepare(sources, &recipe, request.cache_bytes.unwrap_or(DEFAULT_MEMORY), ctx)?;
+    let prepared = data::prepare(sources, &recipe, request.cache_bytes.unwrap_or(DEFAULT_MEMORY), &request.run, ctx)?;
     let patients: Vec<String> = prepared.cases.iter().map(|c| c.patient.clone()).collect();
     let split = split_slices(&recipe.split, recipe.seed, &patients, &prepared.origins)?;
     let is_resumed = resumed.is_some();
@@ -80,7 +92,9 @@ pub fn train(
         }
     };
     let begun = begin(&request.run, &recipe, &prepared, &split, is_resumed)
+        .and_then(|()| note_data(&request.run, &prepared, ctx))
         .and_then(|()| report.map_or(Ok(()), |report| write_load_report(&request.run, &report)));
+    let shown = telling(&prepared.store, &split.validation, SHOWN)?;
     let run = Run {
         recipe,
         folder: request.run.clone(),
@@ -90,6 +104,8 @@ pub fn train(
         weights,
         moments,
         position,
+        shown,
+        events: None,
         control: control.clone(),
         started,
     };
@@ -128,6 +144,8 @@ impl Run {
         self.moments.clear();
         self.announce(compute, ctx);
         self.save("last", &learner)?;
+        note_environment(&self.folder, compute.device(), self.position.epoch)?;
+        self.events = Some(EventFile::begin(&self.folder.join("tensorboard"), &self.position.history)?);
         let mut collapsed = false;
         let mut stopped_early = self.out_of_patience();
         while self.position.epoch < self.recipe.epochs && !stopped_early {
@@ -136,8 +154,9 @@ impl Run {
             let validation = self.validate(&learner, compute, ctx)?;
             if validation.collapsed() && !collapsed {
                 ctx.send(TrainEvent::Warning(format!(
-                    "after epoch {} the network predicts no foreground at all on the validation slices",
-                    self.position.epoch + 1
+                    "after epoch {} the network predicts no foreground at all on the validation slices, and is right on {:.1} % of their pixels all the same: if this lasts, try a loss with Dice or with weights by frequency, or a lower learning rate",
+                    self.position.epoch + 1,
+                    100.0 * validation.accuracy().unwrap_or(0.0)
                 )));
             }
             collapsed = validation.collapsed();
@@ -151,6 +170,8 @@ impl Run {
                 val_recall: validation.recall(),
                 lr: learner.rates(Moment { done: (self.position.epoch + 1) as f64, last: true }).lr,
                 seconds: begun.elapsed().as_secs_f64(),
+                classes: validation.classes(self.recipe.data.classes.iter().map(|c| c.name.as_str())),
+                collapsed,
             };
             self.finish_epoch(row, &mut learner, ctx)?;
             stopped_early = self.out_of_patience();
@@ -178,6 +199,7 @@ impl Run {
             parameters,
             foreground_share,
             empty_slice_share: self.prepared.empty_slices as f64 / slices.max(1) as f64,
+            classes: self.class_shares(),
             cache_bytes: self.prepared.store.memory(),
         }));
         if foreground_share < 0.15 {
@@ -185,6 +207,13 @@ impl Run {
                 "only {:.1} % of the pixels are foreground: a network that finds nothing would be right on {:.1} %, so look at Dice and not at accuracy",
                 100.0 * foreground_share,
                 100.0 * (1.0 - foreground_share)
+            )));
+        }
+        let empty = self.prepared.empty_slices as f64 / slices.max(1) as f64;
+        if empty > 0.5 {
+            ctx.send(TrainEvent::Warning(format!(
+                "{:.0} % of the slices have none of the classes: a network may learn to find nothing; augmentation.crop with foreground, or fewer empty slices, helps",
+                100.0 * empty
             )));
         }
         for (count, class) in self.prepared.pixels.iter().skip(1).zip(&self.recipe.data.classes) {
@@ -199,6 +228,18 @@ impl Run {
         }
     }
 
+    fn class_shares(&self) -> Vec<ClassShare> {
+        let total: u64 = self.prepared.pixels.iter().sum();
+        let slices = self.prepared.store.len();
+        let counts = self.prepared.pixels.iter().zip(&self.prepared.slices_with).skip(1);
+        let share = |(class, (pixels, with)): (&super::ClassConfig, (&u64, &usize))| ClassShare {
+            name: class.name.clone(),
+            pixels: *pixels as f64 / total.max(1) as f64,
+            slices: *with as f64 / slices.max(1) as f64,
+        };
+        self.recipe.data.classes.iter().zip(counts).map(share).collect()
+    }
+
     /// The steps of one epoch that are left; gives its mean loss.
     fn epoch(
         &mut self,
@@ -208,7 +249,7 @@ impl Run {
     ) -> Result<f64, TrainError> {
         let epoch = self.position.epoch;
         // The loop below changes `self.position` and writes checkpoints, so the store is lent out on its own.
-        let store = std::mem::replace(&mut self.prepared.store, SliceStore::new(0, 0));
+        let store = std::mem::replace(&mut self.prepared.store, SliceStore::new(0, 0, &self.folder));
         let plan = BatchPlan::new(&self.recipe, &store);
         let order = plan.order(&self.split.train, epoch);
         let steps = plan.steps(order.len());
@@ -327,7 +368,7 @@ impl Run {
         self.position.epoch = row.epoch;
         self.position.step = 0;
         self.position.loss_sum = 0.0;
-        self.position.history.push(row);
+        self.position.history.push(row.clone());
         if best {
             self.position.best_epoch = row.epoch;
             self.position.best_score = Some(score);
@@ -339,10 +380,14 @@ impl Run {
         if self.recipe.checkpoint_every.is_some_and(|n| row.epoch.is_multiple_of(n)) {
             self.save(&format!("epoch-{:04}", row.epoch), learner)?;
         }
-        self.write_curves()?;
+        write_curves(&self.folder, &self.position.history)?;
+        if let Some(events) = &mut self.events {
+            events.add(&row)?;
+        }
+        let epoch = row.epoch;
         ctx.send(TrainEvent::Epoch(row));
-        ctx.send(TrainEvent::Checkpoint { epoch: row.epoch, best });
-        Ok(())
+        ctx.send(TrainEvent::Checkpoint { epoch, best });
+        self.picture(epoch, best, learner, ctx)
     }
 
     fn out_of_patience(&self) -> bool {
@@ -355,21 +400,41 @@ impl Run {
         self.checkpoints.save(name, &self.recipe.model_spec(), &learner.weights()?, &learner.moments()?, &position)
     }
 
-    /// The whole file each time: short, and never half a line.
-    fn write_curves(&self) -> Result<(), TrainError> {
-        let cell = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
-        let mut text = String::from(
-            "epoch,train_loss,val_loss,val_dice,val_accuracy,val_precision,val_recall,learning_rate,seconds\n",
-        );
-        let mut lines = Vec::new();
-        for r in &self.position.history {
-            let cells = [r.val_loss, r.val_dice, r.val_accuracy, r.val_precision, r.val_recall].map(cell).join(",");
-            text.push_str(&format!("{},{},{cells},{},{:.3}\n", r.epoch, r.train_loss, r.lr, r.seconds));
-            serde_json::to_writer(&mut lines, r).map_err(|e| TrainError::Data(e.to_string()))?;
-            lines.push(b'\n');
+    /// Writes and tells what the network finds in the shown slices: of the best epoch as `best.png`, of epochs 1, 2, 5,
+    /// 10, 20, 50 and so on under their number.
+    fn picture(
+        &self,
+        epoch: usize,
+        best: bool,
+        learner: &Learner,
+        ctx: &JobContext<TrainEvent>,
+    ) -> Result<(), TrainError> {
+        let decade = 10usize.pow(epoch.ilog10());
+        let milestone = [1, 2, 5].iter().any(|n| n * decade == epoch);
+        if self.shown.is_empty() || !(best || milestone) {
+            return Ok(());
         }
-        write(&self.folder.join("curves.jsonl"), &lines)?;
-        write(&self.folder.join("curves.csv"), text.as_bytes())
+        let plan = BatchPlan::new(&self.recipe, &self.prepared.store);
+        let model = learner.inference()?;
+        let mut slices: Vec<Slice> =
+            self.shown.iter().map(|index| self.prepared.store.get(*index)).collect::<Result<_, _>>()?;
+        for n in 0..self.shown.len() {
+            // One at a time: whatever fits a training step fits this.
+            let classes = learner.find(&model, &plan.batch(&self.shown[n..=n], 0, None)?)?;
+            slices.push(Slice { hu: slices[n].hu.clone(), classes });
+        }
+        let sheet = Sheet::of(&slices, self.shown.len(), &self.recipe.preprocessing.intensity);
+        let folder = self.folder.join("pictures");
+        std::fs::create_dir_all(&folder).map_err(|e| TrainError::io("created", &folder, &e))?;
+        let png = sheet.png()?;
+        if best {
+            write(&folder.join("best.png"), &png)?;
+        }
+        if milestone {
+            write(&folder.join(format!("epoch-{epoch:04}.png")), &png)?;
+        }
+        ctx.send(TrainEvent::Pictures { epoch, sheet });
+        Ok(())
     }
 
     /// The best checkpoint on the test slices, where it may `look` at them; writes `result.json`.

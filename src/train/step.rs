@@ -1,7 +1,7 @@
 //! One optimisation step and one validation pass: the only places of training that touch tensors.
 
 use super::batch::Batch;
-use super::{ClipConfig, EncoderConfig, Recipe, TrainError};
+use super::{ClassFigures, ClipConfig, EncoderConfig, Recipe, TrainError};
 use crate::nn::{
     ComputeDevice, DeviceError, GradientSet, LossConfig, Network, NetworkSpec, Optimizer, Pass, Plateau, Rates,
     ScheduleConfig, StateDict, WeightAverage, apply_state, catch, collect_state, loss,
@@ -99,6 +99,19 @@ impl Validation {
     /// Mean over classes of the share of what is true that was predicted; classes that the truth lacks are left out.
     pub fn recall(&self) -> Option<f64> {
         self.mean(|[both, _, truth]| (both, truth))
+    }
+
+    /// Each class by itself; `names` in the order of classes.
+    pub fn classes<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<ClassFigures> {
+        let share = |above: u64, below: u64| (below > 0).then(|| above as f64 / below as f64);
+        let figures = |(name, &[both, predicted, truth]): (&str, &[u64; 3])| ClassFigures {
+            name: name.to_owned(),
+            dice: share(2 * both, predicted + truth),
+            accuracy: share(self.pixels + 2 * both - predicted - truth, self.pixels).unwrap_or(1.0),
+            precision: share(both, predicted),
+            recall: share(both, truth),
+        };
+        names.zip(&self.counts).map(figures).collect()
     }
 
     fn mean(&self, ratio: impl Fn([u64; 3]) -> (u64, u64)) -> Option<f64> {
@@ -327,22 +340,20 @@ impl Learner {
         sums.loss_sum += value * count as f64;
         sums.slices += count;
         sums.counts.resize(channels.max(2) - 1, [0; 3]);
-        // The sigmoid reaches the threshold where the logit reaches this.
-        let limit = (self.rules.threshold / (1.0 - self.rules.threshold)).ln();
+        let labels = self.labels(&logits, count, pixels);
         for slice in 0..count {
             let base = slice * channels * pixels;
             for pixel in 0..pixels {
                 let at = |c: usize| base + c * pixels + pixel;
-                let (found, real) = if channels == 1 {
-                    (usize::from(logits[at(0)] >= limit), usize::from(truth[at(0)] > 0.5))
+                let found = usize::from(labels[slice * pixels + pixel]);
+                let real = if channels == 1 {
+                    usize::from(truth[at(0)] > 0.5)
                 } else {
                     // No class has the pixel: it does not count.
                     if !(0..channels).any(|c| truth[at(c)] > 0.5) {
                         continue;
                     }
-                    let found =
-                        (1..channels).fold(0, |best, c| if logits[at(c)] > logits[at(best)] { c } else { best });
-                    (found, (1..channels).find(|c| truth[at(*c)] > 0.5).unwrap_or(0))
+                    (1..channels).find(|c| truth[at(*c)] > 0.5).unwrap_or(0)
                 };
                 sums.pixels += 1;
                 for (class, count) in (1..).zip(&mut sums.counts) {
@@ -353,6 +364,31 @@ impl Learner {
             }
         }
         Ok(())
+    }
+
+    /// Classes of `count` slices by their logits.
+    fn labels(&self, logits: &[f32], count: usize, pixels: usize) -> Vec<u8> {
+        let channels = self.config.out_channels;
+        // The sigmoid reaches the threshold where the logit reaches this.
+        let limit = (self.rules.threshold / (1.0 - self.rules.threshold)).ln();
+        let label = |slice: usize, pixel: usize| {
+            let at = |c: usize| logits[(slice * channels + c) * pixels + pixel];
+            match channels {
+                1 => u8::from(at(0) >= limit),
+                _ => (1..channels).fold(0, |best, c| if at(c) > at(best) { c } else { best }) as u8,
+            }
+        };
+        (0..count).flat_map(|slice| (0..pixels).map(move |pixel| (slice, pixel))).map(|(s, p)| label(s, p)).collect()
+    }
+
+    /// Classes of a batch's slices, one after another.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`].
+    pub fn find(&self, model: &Inference, batch: &Batch) -> Result<Vec<u8>, TrainError> {
+        let (input, _) = self.tensors(batch, &self.plain);
+        let logits = catch("predicting", || read(model.0.forward(input, &mut Pass::Infer)))??;
+        Ok(self.labels(&logits, batch.count, batch.size * batch.size))
     }
 
     /// The network as it is now, without gradients.

@@ -4,6 +4,7 @@ use super::TrainError;
 use crate::core::LabelId;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// One slice in reading orientation, `size * size` pixels each.
@@ -19,18 +20,21 @@ pub(super) struct SliceStore {
     pixels: usize,
     memory_limit: usize,
     in_memory: Vec<Slice>,
+    /// Where the scratch file lives: beside the run, because temporary folders are kept in memory on many systems.
+    folder: PathBuf,
     /// Anonymous file: gone when the process is, whatever happens.
     spilled: Option<Mutex<File>>,
     count: usize,
 }
 
-/// Memory for slices unless said otherwise: leaves room for activations on an 8 GB machine.
-pub(super) const DEFAULT_MEMORY: usize = 2 << 30;
+/// Memory for slices unless said otherwise: leaves room for a volume and activations on a 4 GB machine.
+pub(super) const DEFAULT_MEMORY: usize = 1 << 30;
 
 impl SliceStore {
-    /// Empty, for slices of `size` x `size`; at most `memory_limit` bytes are kept in memory.
-    pub fn new(size: usize, memory_limit: usize) -> Self {
-        Self { pixels: size * size, memory_limit, in_memory: Vec::new(), spilled: None, count: 0 }
+    /// Empty, for slices of `size` x `size`; at most `memory_limit` bytes are kept in memory, the rest in `folder`.
+    pub fn new(size: usize, memory_limit: usize, folder: &Path) -> Self {
+        let folder = folder.to_owned();
+        Self { pixels: size * size, memory_limit, in_memory: Vec::new(), folder, spilled: None, count: 0 }
     }
 
     /// Number of slices.
@@ -62,11 +66,11 @@ impl SliceStore {
             bytes.extend_from_slice(&slice.classes);
             let file = match self.spilled.take() {
                 Some(file) => file,
-                None => Mutex::new(tempfile_in(&std::env::temp_dir())?),
+                None => Mutex::new(tempfile_in(&self.folder)?),
             };
             let written = file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes);
             self.spilled = Some(file);
-            written.map_err(|e| TrainError::io("written", &std::env::temp_dir(), &e))?;
+            written.map_err(|e| TrainError::io("written", &self.folder, &e))?;
         }
         self.count += 1;
         Ok(index)
@@ -88,7 +92,7 @@ impl SliceStore {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(at))
             .and_then(|_| file.read_exact(&mut bytes))
-            .map_err(|e| TrainError::io("read", &std::env::temp_dir(), &e))?;
+            .map_err(|e| TrainError::io("read", &self.folder, &e))?;
         let (hu, classes) = bytes.split_at(self.pixels * 2);
         Ok(Slice {
             hu: hu.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
@@ -98,9 +102,9 @@ impl SliceStore {
 }
 
 /// A file without a name where the system allows it: created, opened and unlinked.
-fn tempfile_in(folder: &std::path::Path) -> Result<File, TrainError> {
+fn tempfile_in(folder: &Path) -> Result<File, TrainError> {
     let stamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
-    let path = folder.join(format!("maskwright-slices-{}-{stamp}", std::process::id()));
+    let path = folder.join(format!(".slices-{}-{stamp}", std::process::id()));
     let file = File::options()
         .read(true)
         .write(true)
@@ -119,7 +123,7 @@ mod tests {
     #[test]
     fn slices_come_back_from_memory_and_from_the_scratch_file() {
         let slice = |n: i16| Slice { hu: vec![n - 5, n, i16::MIN, i16::MAX], classes: vec![n as u8, 0, 1, 2] };
-        let mut store = SliceStore::new(2, 3 * 12);
+        let mut store = SliceStore::new(2, 3 * 12, &std::env::temp_dir());
         for n in 0..10 {
             assert_eq!(store.push(slice(n)).unwrap(), n as usize);
         }

@@ -5,18 +5,18 @@ use super::layout::Pane;
 use super::panels::path_dialog::Purpose;
 use super::shortcuts::Action;
 use super::viewer::upwards;
-use crate::core::PlaneAxes;
+use crate::core::{PlaneAxes, SliceStatus};
 use crate::edit::{Operation, Over};
 use crate::tools::ToolKind;
 use crate::workspace::{
     Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, SettingsCommand, ThemeChoice, ViewCommand,
-    Workspace,
+    WorkCommand, Workspace,
 };
 
 impl MainWindow {
     pub(super) fn act(&mut self, action: Action, workspace: &Workspace, out: &mut Vec<Command>) {
         match action {
-            Action::KeySheet => self.key_sheet = !self.key_sheet,
+            Action::KeySheet => self.key_sheet.open = !self.key_sheet.open,
             Action::Palette => self.palette.open(),
             Action::Open => self.dialog.ask(Purpose::Open, ""),
             Action::ToggleTheme => out.push(
@@ -65,11 +65,17 @@ impl MainWindow {
                 out.push(EditCommand::BrushRadius(workspace.brush.radius_mm * factor).into());
             }
             Action::ToggleSphere => out.push(EditCommand::BrushSphere(!workspace.brush.sphere).into()),
+            Action::ToggleSquare => out.push(EditCommand::BrushSquare(!workspace.brush.square).into()),
+            Action::ToggleAdaptive => out.push(EditCommand::BrushAdaptive(!workspace.brush.adaptive).into()),
             Action::Cine => self.viewer.toggle_cine(),
             Action::Maximise => self.layout.toggle_maximised(self.viewer.focus()),
             Action::Predict => {
                 self.layout.reveal(Pane::Train);
                 out.extend(self.train.predict(workspace));
+            }
+            Action::PredictInto => {
+                self.layout.reveal(Pane::Train);
+                out.extend(self.train.predict_into(workspace));
             }
             Action::Compare => {
                 self.layout.reveal(Pane::Review);
@@ -81,7 +87,7 @@ impl MainWindow {
                 out.push(EditCommand::CancelPreview.into());
             }
             Action::PreviewOperation => out.extend(self.edit.preview(workspace, self.viewer.focus())),
-            Action::Confirm if self.belt.lasso.contour().is_some() => out.extend(self.belt.lasso.close()),
+            Action::Confirm if self.belt.lasso.contour().is_some() => out.extend(self.belt.close_contour()),
             Action::Confirm => out.push(EditCommand::ApplyPreview.into()),
             Action::CopySlice(by) => self.copy_slice(by, workspace, out),
             Action::NextPaintOver => {
@@ -100,6 +106,20 @@ impl MainWindow {
                 out.push(EditCommand::Rules(rules).into());
             }
             Action::SwapLungs => out.push(SegmentCommand::SwapLungs.into()),
+            Action::SliceDone(SliceStatus::ToDo) => {
+                let slice = workspace.active_document().map_or(0, crate::workspace::Document::work_slice);
+                out.push(WorkCommand::Status { slice, status: SliceStatus::ToDo }.into());
+            }
+            Action::SliceDone(status) => out.push(WorkCommand::DoneAndNext(status).into()),
+            Action::NextToDo(back) => out.push(WorkCommand::NextToDo { back }.into()),
+            Action::WriteNote => {
+                self.layout.reveal(Pane::Layers);
+                self.layers.slices.write();
+            }
+            Action::ToggleSources => {
+                let on = workspace.active_document().is_some_and(|d| d.shows_sources());
+                out.push(WorkCommand::ShowSources(!on).into());
+            }
             Action::ToggleDifference => out.extend(self.review.toggle_difference(workspace)),
         }
     }

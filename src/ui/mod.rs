@@ -4,6 +4,7 @@
 //! application and by UI tests alike.
 
 mod actions;
+pub mod keys;
 mod layout;
 pub mod panels;
 pub mod shortcuts;
@@ -18,6 +19,7 @@ use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
 use layout::Layout;
 use panels::edit_mask::EditPanel;
+use panels::key_sheet::KeySheet;
 use panels::layers::LayersPanel;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
@@ -48,7 +50,7 @@ pub struct MainWindow {
     palette: Palette,
     toasts: Toasts,
     messages: Vec<Notice>,
-    key_sheet: bool,
+    key_sheet: KeySheet,
     about: bool,
     settings: bool,
     applied: Option<Settings>,
@@ -76,7 +78,7 @@ impl MainWindow {
             palette: Palette::default(),
             toasts: Toasts::default().with_anchor(Anchor::BottomRight),
             messages: Vec::new(),
-            key_sheet: false,
+            key_sheet: KeySheet::default(),
             about: false,
             settings: false,
             applied: None,
@@ -98,7 +100,9 @@ impl MainWindow {
         let mut requests = Vec::new();
 
         // Asked before anything is drawn: a dialog that closes in this frame has still eaten this frame's keys.
+        keys::follow(&workspace.settings);
         let typing = self.dialog.is_open()
+            || self.key_sheet.is_listening()
             || self.palette.is_open()
             || self.question.is_some()
             || workspace.question().is_some();
@@ -199,7 +203,7 @@ impl MainWindow {
         actions: &mut Vec<shortcuts::Action>,
         out: &mut Vec<Command>,
     ) {
-        panels::key_sheet::show(ctx, &mut self.key_sheet);
+        self.key_sheet.show(ctx, out);
         panels::about::show(ctx, &mut self.about, &self.device);
         panels::settings::show(ctx, &mut self.settings, workspace, out);
         actions.extend(self.palette.show(ctx));
@@ -214,7 +218,7 @@ impl MainWindow {
                 Purpose::ExportDeidentified => out.push(FileCommand::ExportDeidentified(path).into()),
                 Purpose::SaveProject => out.push(FileCommand::SaveProject(Some(path)).into()),
                 Purpose::ExportReport => out.push(crate::workspace::ReviewCommand::Export(path).into()),
-                Purpose::TrainingData | Purpose::Recipe => self.train.take_path(purpose, path),
+                Purpose::TrainingData | Purpose::Recipe | Purpose::Weights => self.train.take_path(purpose, path),
                 Purpose::ExportCohort => out.push(crate::workspace::CohortCommand::Export(path).into()),
                 Purpose::CohortTruth | Purpose::CohortJudged(_) | Purpose::CohortImages => {
                     self.cohort.take_path(purpose, &path);

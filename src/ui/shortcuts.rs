@@ -1,6 +1,8 @@
 //! The one table that binds keys. The key sheet, the command palette and the menus read it too.
 
+use super::keys;
 use super::panels::edit_mask::OperationKind;
+use crate::core::SliceStatus;
 use crate::tools::ToolKind;
 use egui::{Key, Modifiers};
 
@@ -39,11 +41,14 @@ pub enum Action {
     NewLayer,
     BrushBy(f64),
     ToggleSphere,
+    ToggleSquare,
+    ToggleAdaptive,
     Cine,
     Maximise,
     KeySheet,
     Palette,
     Predict,
+    PredictInto,
     Compare,
     ToggleDifference,
     ToggleTheme,
@@ -58,6 +63,12 @@ pub enum Action {
     NextPaintOver,
     ToggleHuRule,
     SwapLungs,
+    /// Says how far the shown slice is; a slice that is done is followed by the next one that is not.
+    SliceDone(SliceStatus),
+    /// Next (or previous) slice that is to do.
+    NextToDo(bool),
+    WriteNote,
+    ToggleSources,
 }
 
 /// One line of the table.
@@ -104,11 +115,16 @@ pub const BINDINGS: &[Binding] = &[
     bind("Tools", "Lasso: polygon by clicks, freehand by dragging", Action::Tool(ToolKind::Lasso), NONE, Some(Key::P)),
     bind("Tools", "Grow a region from a click", Action::Tool(ToolKind::Region), NONE, Some(Key::Y)),
     bind("Tools", "Keep or remove the clicked island", Action::Tool(ToolKind::Island), NONE, Some(Key::K)),
+    bind("Tools", "Fill a closed area of the slice", Action::Tool(ToolKind::Fill), NONE, Some(Key::H)),
+    bind("Tools", "Push the outline", Action::Tool(ToolKind::Push), NONE, Some(Key::Z)),
+    bind("Tools", "Edge lasso: a contour that snaps to edges", Action::Tool(ToolKind::Wire), SHIFT, Some(Key::P)),
     bind("Tools", "Last tool", Action::LastTool, NONE, Some(Key::Space)),
     bind("Tools", "Smaller brush", Action::BrushBy(1.0 / 1.15), NONE, Some(Key::Minus)),
     bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Equals)),
     bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Plus)),
     bind("Tools", "Sphere or disc brush", Action::ToggleSphere, NONE, Some(Key::N)),
+    bind("Tools", "Square or round brush", Action::ToggleSquare, SHIFT, Some(Key::K)),
+    bind("Tools", "Brush adapts to the image, or not", Action::ToggleAdaptive, SHIFT, Some(Key::A)),
     bind("Edit mask", "Close the polygon, or apply the preview", Action::Confirm, NONE, Some(Key::Enter)),
     bind("Edit mask", "Preview the operation", Action::PreviewOperation, SHIFT, Some(Key::Enter)),
     bind("Edit mask", "Copy the segment one slice up", Action::CopySlice(1), SHIFT, Some(Key::ArrowUp)),
@@ -120,9 +136,18 @@ pub const BINDINGS: &[Binding] = &[
     bind("Edit mask", "Smooth", Action::Operation(OperationKind::Smooth), SHIFT, Some(Key::S)),
     bind("Edit mask", "Margin", Action::Operation(OperationKind::Margin), SHIFT, Some(Key::M)),
     bind("Edit mask", "Combine segments", Action::Operation(OperationKind::Logic), SHIFT, Some(Key::C)),
+    bind("Edit mask", "Grow from seeds", Action::Operation(OperationKind::Seeds), SHIFT, Some(Key::Y)),
+    bind("Edit mask", "Fill from a layer", Action::Operation(OperationKind::Adopt), SHIFT, Some(Key::F)),
     bind("Edit mask", "Paint over everything, background, this segment", Action::NextPaintOver, SHIFT, Some(Key::O)),
     bind("Edit mask", "Only values in the paint range, or all", Action::ToggleHuRule, SHIFT, Some(Key::U)),
     bind("Edit mask", "Exchange left and right lung", Action::SwapLungs, SHIFT, Some(Key::X)),
+    bind("Progress", "Slice is corrected: to the next", Action::SliceDone(SliceStatus::Corrected), NONE, Some(Key::J)),
+    bind("Progress", "Slice is approved: to the next", Action::SliceDone(SliceStatus::Approved), SHIFT, Some(Key::J)),
+    bind("Progress", "Slice is to do", Action::SliceDone(SliceStatus::ToDo), NONE, Some(Key::U)),
+    bind("Progress", "Next slice to do", Action::NextToDo(false), NONE, Some(Key::Period)),
+    bind("Progress", "Previous slice to do", Action::NextToDo(true), NONE, Some(Key::Comma)),
+    bind("Progress", "Note on this slice", Action::WriteNote, SHIFT, Some(Key::N)),
+    bind("Progress", "Show where voxels come from", Action::ToggleSources, SHIFT, Some(Key::G)),
     bind("Segments", "Previous segment", Action::SegmentBy(-1), NONE, Some(Key::Q)),
     bind("Segments", "Next segment", Action::SegmentBy(1), NONE, Some(Key::W)),
     bind("Segments", "Add a segment", Action::AddSegment, CTRL_SHIFT, Some(Key::A)),
@@ -164,6 +189,7 @@ pub const BINDINGS: &[Binding] = &[
     bind("Digits", "… 7", Action::Digit(6), NONE, Some(Key::Num7)),
     bind("Digits", "… 8", Action::Digit(7), NONE, Some(Key::Num8)),
     bind("Models", "Predict the open case with the selected model", Action::Predict, CTRL, Some(Key::P)),
+    bind("Models", "Predict, then show what it would change", Action::PredictInto, CTRL_SHIFT, Some(Key::P)),
     bind("Models", "Compare the two chosen layers", Action::Compare, CTRL, Some(Key::R)),
     bind("Models", "Difference overlay on or off", Action::ToggleDifference, NONE, Some(Key::G)),
     bind("Help", "This key sheet", Action::KeySheet, NONE, Some(Key::F1)),
@@ -180,6 +206,8 @@ pub const POINTER_HABITS: &[(&str, &str)] = &[
     ("Right drag", "window (across) and level (down)"),
     ("Ctrl held while painting", "erase"),
     ("Ctrl held at the start of a lasso", "remove"),
+    ("Ctrl + click with Fill", "empty the part of the segment"),
+    ("Double click with a lasso", "close the contour"),
     ("Drag after the click of Grow region", "tolerance"),
     ("Double click on a pane", "one pane or all"),
     ("Escape while painting", "take the stroke back"),
@@ -206,10 +234,7 @@ impl Binding {
     }
 }
 
-/// The keys that a menu shows beside an action.
-pub fn keys_of(action: Action) -> String {
-    BINDINGS.iter().find(|b| b.action == action).map(Binding::keys).unwrap_or_default()
-}
+pub use super::keys::keys_of;
 
 /// Actions asked for by keys in this frame. Empty while a text field has the focus.
 pub fn pressed(ctx: &egui::Context) -> Vec<Action> {
@@ -218,7 +243,7 @@ pub fn pressed(ctx: &egui::Context) -> Vec<Action> {
     }
     let mut actions = Vec::new();
     ctx.input_mut(|input| {
-        for binding in BINDINGS {
+        for binding in keys::table().iter() {
             let Some(key) = binding.key else { continue };
             let repeats = matches!(binding.action, Action::Slices(_) | Action::BrushBy(_));
             let count = input.count_and_consume_exact(binding.modifiers, key);

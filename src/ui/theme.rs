@@ -14,6 +14,11 @@ pub const PLANE_COLORS: [Color32; 3] =
 pub const DIFFERENCE_COLORS: [[u8; 3]; 3] = [[230, 159, 0], [0, 114, 178], [0, 158, 115]];
 /// What a preview would add and take away: brighter than every segment.
 pub const PREVIEW_COLORS: [[u8; 3]; 2] = [[190, 255, 60], [255, 70, 70]];
+/// Slices that are to do, corrected, approved.
+pub const STATUS_COLORS: [Color32; 3] =
+    [Color32::from_rgb(150, 156, 162), Color32::from_rgb(86, 180, 233), Color32::from_rgb(90, 200, 120)];
+/// Voxels from a person, erased by one, from a model, from a file.
+pub const SOURCE_COLORS: [[u8; 3]; 4] = [[230, 159, 0], [213, 94, 0], [86, 180, 233], [170, 170, 170]];
 /// Accent of active controls.
 pub const ACCENT: Color32 = Color32::from_rgb(64, 140, 210);
 

@@ -4,11 +4,12 @@ use super::cohort::CohortCommand;
 use super::masking::EditRules;
 use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
-use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, Window};
+use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, SliceStatus, Window};
 use crate::edit::Operation;
 use crate::metrics::Convention;
 use crate::metrics::quantities::QuantityOptions;
 use crate::nn::DeviceChoice;
+use crate::predict::PredictOptions;
 use glam::DVec3;
 use std::path::PathBuf;
 
@@ -20,10 +21,12 @@ pub enum Command {
     Edit(EditCommand),
     Layer(LayerCommand),
     Segment(SegmentCommand),
+    Work(WorkCommand),
     File(FileCommand),
     Model(ModelCommand),
     Review(ReviewCommand),
     Settings(SettingsCommand),
+    Keys(KeyCommand),
     /// Cancels the running task with this number.
     CancelTask(u64),
 }
@@ -99,6 +102,11 @@ pub enum EditCommand {
         erase: bool,
         through_axis: usize,
     },
+    /// Starts pushing the outline of the active segment, outwards from inside and inwards from outside.
+    BeginPush {
+        at: DVec3,
+        through_axis: usize,
+    },
     /// Paints from one continuous voxel position to another.
     ExtendStroke {
         from: DVec3,
@@ -110,6 +118,12 @@ pub enum EditCommand {
     BrushRadius(f64),
     /// A sphere instead of a disc in the slice.
     BrushSphere(bool),
+    /// A square instead of a disc, a box instead of a sphere.
+    BrushSquare(bool),
+    /// Paints only what looks like the place where the stroke begins.
+    BrushAdaptive(bool),
+    /// Tolerance of the adaptive brush in HU.
+    BrushTolerance(i16),
     /// What every editing tool may change.
     Rules(EditRules),
     /// Shows what an operation on the active segment would change.
@@ -161,6 +175,57 @@ pub enum SegmentCommand {
     SwapLungs,
 }
 
+/// Which keys do what; kept on disk at once. The window knows the lines and reads the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyCommand {
+    /// Binds keys such as `Ctrl+Shift+Z` to a line of the table; no text leaves it without.
+    Bind { line: String, keys: String },
+    /// All keys as they came.
+    Reset,
+}
+
+/// How far the slices of the active layer are, and what people and models gave to it. Slices count across voxel axis 2.
+#[derive(Debug, Clone)]
+pub enum WorkCommand {
+    Status {
+        slice: usize,
+        status: SliceStatus,
+    },
+    /// Several slices, both ends included.
+    StatusOf {
+        from: usize,
+        to: usize,
+        status: SliceStatus,
+    },
+    /// Marks the shown slice and goes to the next one that is to do.
+    DoneAndNext(SliceStatus),
+    NextToDo {
+        back: bool,
+    },
+    /// Writes on a slice; an empty text takes the note away.
+    Note {
+        slice: usize,
+        text: String,
+    },
+    /// A layer with the same segments for a second reader.
+    SecondReader(LayerId),
+    /// Shows (or, with `apply`, does) what the segments of `source` would change in the active layer: only where no
+    /// person has touched it, or with `everything` anywhere.
+    FillFrom {
+        source: LayerId,
+        everything: bool,
+        apply: bool,
+    },
+    /// Predicts the active case into a layer of its own and then shows what that would change in the active layer.
+    PredictInto {
+        runs: Vec<PathBuf>,
+        options: PredictOptions,
+        device: DeviceChoice,
+    },
+    /// Draws where voxels come from instead of the segments.
+    ShowSources(bool),
+}
+
 /// Files of the active case.
 #[derive(Debug, Clone)]
 pub enum FileCommand {
@@ -204,6 +269,35 @@ pub struct TrainForm {
     pub device: DeviceChoice,
     /// Continue the run of that name.
     pub resume: bool,
+    /// The recipe's text as it was edited, instead of the one named.
+    pub text: Option<String>,
+    /// Weights to start from instead of random ones.
+    pub init: Option<PathBuf>,
+}
+
+/// What a search asks for.
+#[derive(Debug, Clone)]
+pub struct SearchForm {
+    /// Name of a built-in search or path of a RON file.
+    pub search: String,
+    /// Data set folder.
+    pub data: Option<PathBuf>,
+    /// Name of the search's folder under the program's run folder; one that exists is gone on with.
+    pub run: String,
+    pub trials: usize,
+    pub seed: u64,
+    pub device: DeviceChoice,
+}
+
+/// Searches over recipes.
+#[derive(Debug, Clone)]
+pub enum SearchCommand {
+    Start(SearchForm),
+    /// Waits after the step at work, or goes on.
+    Pause(bool),
+    Stop,
+    /// Shows what the search in this folder found.
+    Look(PathBuf),
 }
 
 /// Training and prediction.
@@ -218,6 +312,15 @@ pub enum ModelCommand {
         run: PathBuf,
         device: DeviceChoice,
     },
+    /// Predicts the active case with one run or several together, other than their recipes say.
+    PredictWith {
+        runs: Vec<PathBuf>,
+        options: PredictOptions,
+        device: DeviceChoice,
+    },
+    /// Makes augmented samples to look at.
+    Preview(TrainForm),
+    Search(SearchCommand),
     RefreshRuns,
 }
 
@@ -297,6 +400,16 @@ impl From<FileCommand> for Command {
         Self::File(c)
     }
 }
+impl From<KeyCommand> for Command {
+    fn from(c: KeyCommand) -> Self {
+        Self::Keys(c)
+    }
+}
+impl From<WorkCommand> for Command {
+    fn from(c: WorkCommand) -> Self {
+        Self::Work(c)
+    }
+}
 impl From<ModelCommand> for Command {
     fn from(c: ModelCommand) -> Self {
         Self::Model(c)
@@ -305,6 +418,11 @@ impl From<ModelCommand> for Command {
 impl From<CohortCommand> for Command {
     fn from(c: CohortCommand) -> Self {
         Self::Review(ReviewCommand::Cohort(c))
+    }
+}
+impl From<SearchCommand> for Command {
+    fn from(c: SearchCommand) -> Self {
+        Self::Model(ModelCommand::Search(c))
     }
 }
 impl From<ReviewCommand> for Command {

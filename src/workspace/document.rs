@@ -1,9 +1,11 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
-use super::editing::{Entry, OngoingStroke, Recoloured};
+use super::editing::{OngoingStroke, Recoloured};
 use super::masking::Masking;
 use super::saving::Protection;
+use super::steps::Entry;
 use super::volumes::LabelCounts;
+use super::working::SourceView;
 use crate::core::{
     BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, VoiLut, Volume, Window,
 };
@@ -15,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Bytes of undo kept per case.
-const HISTORY_BYTES: usize = 256 << 20;
+/// Bytes of undo that all cases keep together; the newest step of each stays whatever it takes.
+pub(super) const HISTORY_BYTES: usize = 512 << 20;
 
 /// How the active case is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +71,11 @@ pub struct Document {
     pub(super) saving: bool,
     pub(super) recoloured: Option<Recoloured>,
     pub(super) masking: Masking,
+    pub(super) source_view: Option<SourceView>,
+    /// Number of the later format that the project is of: it is not saved into.
+    pub(super) newer_project: Option<u32>,
+    /// Name of the project that could not be saved last.
+    pub(super) save_failed: Option<String>,
 }
 
 impl Document {
@@ -104,6 +111,9 @@ impl Document {
             saving: false,
             recoloured: None,
             masking: Masking::default(),
+            source_view: None,
+            newer_project: None,
+            save_failed: None,
         }
     }
 

@@ -1,74 +1,18 @@
 //! Strokes, undo and redo. A stroke is one transaction: begin, extend, then commit or abort.
 
+use super::steps::{Change, Entry, LayerState, Traces, changed_bricks, keep_visibility};
+use super::working::unmark_slices;
 use super::{Document, EditCommand, Workspace};
-use crate::core::{CaseId, LabelId, Layer, LayerId};
-use crate::edit::{Brush, BrushShape, Delta, HistoryEntry, PaintRule, Stroke};
+use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin};
+use crate::edit::{Brush, BrushShape, Delta, Nudge, PackedDelta, PaintRule, Stroke};
 use crate::io::journal::JournalEntry;
 use glam::DVec3;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A colour picker reports every shade it passes: within this time they are one step of the history.
 const ONE_PICK: Duration = Duration::from_secs(1);
 const RECOLOUR: &str = "Recolour segment";
-
-/// One step of the history.
-#[derive(Debug)]
-pub struct Entry {
-    name: String,
-    change: Change,
-}
-
-#[derive(Debug)]
-enum Change {
-    Labels { layer: LayerId, delta: Delta },
-    Layers { before: LayerState, after: LayerState },
-}
-
-/// All layers of a case and what is selected; label maps share their bricks with the case.
-#[derive(Debug, Clone)]
-pub(super) struct LayerState {
-    layers: Vec<Layer>,
-    active_layer: Option<LayerId>,
-    active_segment: LabelId,
-}
-
-impl LayerState {
-    pub(super) fn of(document: &Document) -> Self {
-        Self {
-            layers: document.case.layers.clone(),
-            active_layer: document.active_layer,
-            active_segment: document.active_segment,
-        }
-    }
-
-    /// Bytes of brick pointers and of bricks that `other` does not share.
-    fn bytes_against(&self, other: &Self) -> usize {
-        self.layers
-            .iter()
-            .map(|layer| {
-                let pointers = layer.labels.brick_count() * size_of::<usize>();
-                let own = match other.layers.iter().find(|l| l.id == layer.id) {
-                    Some(same) => layer.labels.changed_bricks(&same.labels).len(),
-                    None => (0..layer.labels.brick_count() as u32).filter(|&i| layer.labels.brick(i).is_some()).count(),
-                };
-                pointers + own * size_of::<crate::core::Brick>()
-            })
-            .sum()
-    }
-}
-
-impl HistoryEntry for Entry {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.change {
-            Change::Labels { delta, .. } => delta.bytes(),
-            Change::Layers { before, after } => before.bytes_against(after) + after.bytes_against(before),
-        }
-    }
-}
 
 /// The segment that was given a colour last.
 #[derive(Debug, Clone, Copy)]
@@ -86,19 +30,24 @@ pub(super) struct OngoingStroke {
     stroke: Stroke,
     brush: Brush,
     rule: PaintRule,
-    erase: bool,
+    /// As the history says it before the segment's name.
+    word: &'static str,
 }
 
 impl Workspace {
     pub(super) fn apply_edit(&mut self, command: EditCommand) {
         match command {
             EditCommand::BeginStroke { erase, through_axis } => self.begin_stroke(erase, through_axis),
+            EditCommand::BeginPush { at, through_axis } => self.begin_push(at, through_axis),
             EditCommand::ExtendStroke { from, to } => self.extend_stroke(from, to),
             EditCommand::CommitStroke => self.commit_stroke(),
             EditCommand::AbortStroke => self.abort_stroke(),
             EditCommand::BrushRadius(mm) if mm.is_finite() => self.brush.radius_mm = mm.clamp(0.1, 200.0),
             EditCommand::BrushRadius(_) => {}
             EditCommand::BrushSphere(on) => self.brush.sphere = on,
+            EditCommand::BrushSquare(on) => self.brush.square = on,
+            EditCommand::BrushAdaptive(on) => self.brush.adaptive = on,
+            EditCommand::BrushTolerance(hu) => self.brush.tolerance = hu.clamp(0, 2000),
             EditCommand::Rules(rules) => self.rules = rules,
             EditCommand::Preview(operation) => self.operate(operation, false),
             EditCommand::ApplyPreview => self.apply_preview(),
@@ -111,21 +60,33 @@ impl Workspace {
     }
 
     fn begin_stroke(&mut self, erase: bool, through_axis: usize) {
-        let (radius_mm, sphere) = (self.brush.radius_mm, self.brush.sphere);
+        let (brush, settings) = (self.brush.brush(through_axis), self.brush);
         let Some(target) = self.target() else { return };
         let Some(document) = self.document_mut(target.case) else { return };
         document.drop_preview();
         let Some(layer) = document.case.layer(target.layer) else { return };
         let rule = if erase { target.rule.erasing(target.rule.label) } else { target.rule };
-        let shape = if sphere { BrushShape::Sphere } else { BrushShape::Round2d { through_axis } };
-        let ongoing = OngoingStroke {
-            layer: layer.id,
-            stroke: Stroke::begin(&layer.labels),
-            brush: Brush { shape, radius_mm },
-            rule,
-            erase,
-        };
-        document.stroke = Some(ongoing);
+        let mut stroke = Stroke::begin(&layer.labels);
+        if settings.adaptive
+            && let Some(image) = &document.case.volume
+        {
+            stroke = stroke.adaptive(Arc::clone(image), settings.tolerance);
+        }
+        let word = if erase { "Erase" } else { "Paint" };
+        document.stroke = Some(OngoingStroke { layer: layer.id, stroke, brush, rule, word });
+    }
+
+    fn begin_push(&mut self, at: DVec3, through_axis: usize) {
+        let radius_mm = self.brush.radius_mm;
+        let Some(target) = self.target() else { return };
+        let Some(document) = self.document_mut(target.case) else { return };
+        document.drop_preview();
+        let Some(layer) = document.case.layer(target.layer) else { return };
+        let nudge = Nudge::at(&layer.labels, target.rule.label, at, through_axis, radius_mm);
+        let rule = if nudge.erase { target.rule.erasing(target.rule.label) } else { target.rule };
+        let brush = Brush { shape: BrushShape::Round2d { through_axis }, radius_mm: nudge.radius_mm };
+        let stroke = Stroke::begin(&layer.labels);
+        document.stroke = Some(OngoingStroke { layer: layer.id, stroke, brush, rule, word: "Push" });
     }
 
     fn extend_stroke(&mut self, from: DVec3, to: DVec3) {
@@ -133,6 +94,7 @@ impl Workspace {
         let Some(mut ongoing) = document.stroke.take() else { return };
         if let Some(layer) = document.case.layer_mut(ongoing.layer) {
             let bricks = ongoing.stroke.extend(&mut layer.labels, from, to, &ongoing.brush, &ongoing.rule);
+            document.follow_sources(ongoing.layer, bricks.iter().copied());
             document.mark_bricks(ongoing.layer, bricks);
             document.stroke = Some(ongoing);
         }
@@ -144,9 +106,9 @@ impl Workspace {
         let Some(ongoing) = document.stroke.take() else { return };
         let Some(layer) = document.case.layer(ongoing.layer) else { return };
         let name = layer.segment(ongoing.rule.segment()).map_or("segment", |s| s.name.as_str());
-        let name = if ongoing.erase { format!("Erase {name}") } else { format!("Paint {name}") };
+        let name = format!("{} {name}", ongoing.word);
         let delta = ongoing.stroke.commit(&layer.labels);
-        document.record_labels(name, ongoing.layer, delta);
+        document.record_labels(name, ongoing.layer, delta, Some(&Origin::Human));
         self.add_waiting_layers(id);
     }
 
@@ -155,6 +117,7 @@ impl Workspace {
         let Some(ongoing) = document.stroke.take() else { return };
         if let Some(layer) = document.case.layer_mut(ongoing.layer) {
             let bricks = ongoing.stroke.abort(&mut layer.labels);
+            document.follow_sources(ongoing.layer, bricks.iter().copied());
             document.mark_bricks(ongoing.layer, bricks);
         }
         let id = document.case.id;
@@ -185,6 +148,24 @@ impl Workspace {
         while document.history.position() < position && document.redo().is_some() {}
         let (done, all) = (document.history.position(), document.history.names().count());
         self.status = format!("{done} of {all} steps are done");
+    }
+
+    /// Forgets the oldest steps while the histories of all cases hold more than `limit` bytes: first those of the cases
+    /// that are not looked at, the largest history first.
+    pub(super) fn bound_histories(&mut self, limit: usize) {
+        let mut held: usize = self.documents.iter().map(|d| d.history.bytes()).sum();
+        let active = self.active;
+        let mut given = Vec::new();
+        while held > limit {
+            let free = |d: &&mut Document| !given.contains(&d.case.id);
+            let weight = |d: &&mut Document| (active != Some(d.case.id), d.history.bytes());
+            let Some(document) = self.documents.iter_mut().filter(free).max_by_key(weight) else { return };
+            held -= document.history.bytes();
+            if !document.history.forget_oldest() {
+                given.push(document.case.id);
+            }
+            held += document.history.bytes();
+        }
     }
 
     /// Runs `change` on the layers of a case as one named step that undo takes back.
@@ -241,35 +222,78 @@ impl Workspace {
 }
 
 impl Document {
-    /// Puts a finished change of labels into history, journal and revision; an empty change leaves no trace.
-    pub(super) fn record_labels(&mut self, name: String, layer: LayerId, delta: Delta) {
-        if delta.is_empty() {
-            return;
+    /// Puts a finished change of labels by `origin` into history, journal and revision; an empty change leaves no trace.
+    pub(super) fn record_labels(&mut self, name: String, layer: LayerId, delta: Delta, origin: Option<&Origin>) {
+        if let Some(target) = self.case.layer(layer) {
+            let traces = Traces::of(target, &delta, origin);
+            self.record_traced(name, layer, &delta, traces, origin);
         }
-        self.journal_delta(layer, &delta);
-        self.counts.get_mut().follow(layer, &delta, false);
-        self.history.push(Entry { name, change: Change::Labels { layer, delta } });
-        self.unmark(layer);
+    }
+
+    /// As [`Self::record_labels`], with the traces that were worked out before.
+    pub(super) fn record_traced(
+        &mut self,
+        name: String,
+        layer: LayerId,
+        delta: &Delta,
+        mut traces: Traces,
+        origin: Option<&Origin>,
+    ) {
+        let Some(target) = self.case.layer_mut(layer).filter(|_| !delta.is_empty()) else { return };
+        if let Some(origin) = origin {
+            let known = target.work.sources.list().len();
+            if target.work.sources.number(origin) != traces.number {
+                traces = Traces::of(target, delta, Some(origin));
+            }
+            let like = target.labels.clone();
+            traces.sources.apply(target.work.sources.map_mut(&like));
+            if target.work.sources.list().len() != known {
+                let entry = JournalEntry::describe(target);
+                self.journal(entry);
+            }
+        }
+        self.journal_delta(layer, delta);
+        self.counts.get_mut().follow(layer, delta, false);
+        self.follow_sources(layer, delta.bricks.iter().map(|b| b.index));
+        let sources = PackedDelta::of(&traces.sources);
+        let change = Change::Labels { layer, labels: traces.labels, sources, origin: origin.cloned() };
+        self.history.push(Entry { name, change });
+        self.unmark(layer, delta, origin.is_some_and(|o| matches!(o, Origin::Model { .. })));
         self.touch();
     }
 
-    /// Takes the review mark from a layer whose voxels changed. Undo does not bring it back: only a person does.
-    fn unmark(&mut self, layer: LayerId) {
-        if let Some(layer) = self.case.layer_mut(layer).filter(|l| l.reviewed) {
-            layer.reviewed = false;
-            let entry = JournalEntry::describe(layer);
+    /// Takes the marks from a layer whose voxels changed: the layer is no longer reviewed, an approved slice is but
+    /// corrected, and one that a `model` changed is to do. Undo does not bring marks back: only a person does.
+    fn unmark(&mut self, layer: LayerId, delta: &Delta, model: bool) {
+        let Some(target) = self.case.layer_mut(layer) else { return };
+        let stale = unmark_slices(target, delta, model);
+        if stale || target.reviewed {
+            target.reviewed = false;
+            let entry = JournalEntry::describe(target);
             self.journal(entry);
         }
     }
 
     /// [`Document::unmark`] for every layer whose voxels differ from before; the caller tells the journal.
     fn unmark_changed(&mut self, before: &[Layer]) {
-        for layer in self.case.layers.iter_mut().filter(|l| l.reviewed) {
+        for layer in &mut self.case.layers {
             let old = before.iter().find(|l| l.id == layer.id);
-            if old.is_some_and(|old| !layer.labels.changed_bricks(&old.labels).is_empty()) {
+            let delta = old.and_then(|old| Delta::between(&old.labels, &layer.labels)).unwrap_or_default();
+            if !delta.is_empty() {
                 layer.reviewed = false;
+                unmark_slices(layer, &delta, false);
             }
         }
+    }
+
+    /// Bytes that the history of this case holds.
+    pub fn history_bytes(&self) -> usize {
+        self.history.bytes()
+    }
+
+    /// Radius in mm of the stroke that goes on, which may be smaller than the brush.
+    pub fn stroke_radius(&self) -> Option<f64> {
+        self.stroke.as_ref().map(|s| s.brush.radius_mm)
     }
 
     fn undo(&mut self) -> Option<String> {
@@ -294,19 +318,36 @@ impl Document {
 
     fn step(&mut self, change: &Change, back: bool) {
         match change {
-            Change::Labels { layer, delta } => {
-                if let Some(target) = self.case.layer_mut(*layer) {
-                    if back {
-                        delta.revert(&mut target.labels);
-                    } else {
-                        delta.apply(&mut target.labels);
-                    }
+            Change::Labels { layer, labels, sources, origin } => {
+                let Some(target) = self.case.layer_mut(*layer) else { return };
+                // The layer may have been taken back and made again, without the list of who has worked on it.
+                let known = target.work.sources.list().len();
+                if let Some(origin) = origin.as_ref().filter(|_| !back) {
+                    target.work.sources.number(origin);
                 }
-                self.counts.get_mut().follow(*layer, delta, back);
+                let grew = target.work.sources.list().len() != known;
+                let go = |packed: &PackedDelta, map: &mut LabelMap| {
+                    let delta = packed.unpack(map, back);
+                    if back {
+                        delta.revert(map)
+                    } else {
+                        delta.apply(map)
+                    }
+                    delta
+                };
+                let delta = go(labels, &mut target.labels);
+                if !sources.is_empty() {
+                    let like = target.labels.clone();
+                    go(sources, target.work.sources.map_mut(&like));
+                }
+                let described = grew.then(|| JournalEntry::describe(target));
+                described.into_iter().for_each(|entry| self.journal(entry));
+                self.counts.get_mut().follow(*layer, &delta, back);
                 let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
+                self.follow_sources(*layer, bricks.iter().copied());
                 self.mark_bricks(*layer, bricks);
-                self.journal_delta(*layer, delta);
-                self.unmark(*layer);
+                self.journal_delta(*layer, &delta);
+                self.unmark(*layer, &delta, false);
             }
             Change::Layers { before, after } => {
                 let old = std::mem::take(&mut self.case.layers);
@@ -340,13 +381,14 @@ impl Document {
             .iter()
             .map(|layer| {
                 let same = before.iter().find(|l| l.id == layer.id);
-                (layer.id, same.map(|l| layer.labels.changed_bricks(&l.labels)))
+                (layer.id, same.map(|l| changed_bricks(layer, l)))
             })
             .collect();
         self.journal_changes(&changed);
         for (id, bricks) in changed {
             match bricks {
                 Some(bricks) => {
+                    self.follow_sources(id, bricks.iter().copied());
                     let maps = (before.iter().find(|l| l.id == id), self.case.layer(id));
                     if let (Some(old), Some(new)) = maps {
                         self.counts.get_mut().replace(id, &old.labels, &new.labels, &bricks);
@@ -358,18 +400,5 @@ impl Document {
         }
         let layers = &self.case.layers;
         self.counts.get_mut().retain(|id| layers.iter().any(|l| l.id == id));
-    }
-}
-
-/// What is shown is no work and so no part of the history: it stays as it is when a step is taken back.
-fn keep_visibility(layers: &mut [Layer], shown: &[Layer]) {
-    for layer in layers {
-        let Some(old) = shown.iter().find(|l| l.id == layer.id) else { continue };
-        layer.visible = old.visible;
-        for segment in &mut layer.segments {
-            if let Some(old) = old.segment(segment.id) {
-                segment.visible = old.visible;
-            }
-        }
     }
 }

@@ -43,15 +43,13 @@ impl Workspace {
     pub(super) fn new_layer(&mut self, id: CaseId) {
         let Some(document) = self.document(id) else { return };
         let number = 1 + document.case.layers.iter().filter(|l| l.origin == Origin::Human).count();
-        let layer = Layer {
-            id: LayerId(0),
-            name: if number == 1 { "Manual".into() } else { format!("Manual {number}") },
-            labels: LabelMap::empty(document.case.geometry),
-            segments: vec![Segment::new(1, "Segment 1")],
-            origin: Origin::Human,
-            visible: true,
-            reviewed: false,
-        };
+        let layer = Layer::new(
+            LayerId(0),
+            if number == 1 { "Manual".into() } else { format!("Manual {number}") },
+            LabelMap::empty(document.case.geometry),
+            vec![Segment::new(1, "Segment 1")],
+            Origin::Human,
+        );
         self.insert_layer(id, "New layer", layer);
     }
 
@@ -59,7 +57,6 @@ impl Workspace {
         let Some(source) = self.document(id).and_then(|d| d.case.layer(layer)) else { return };
         let mut copy = source.clone();
         copy.name = format!("{} (copy)", copy.name);
-        copy.origin = Origin::Human;
         copy.reviewed = false;
         self.insert_layer(id, "Duplicate layer", copy);
     }
@@ -74,6 +71,8 @@ impl Workspace {
         self.change_layers(id, "Mirror layer", |d| {
             if let Some(layer) = d.case.layer_mut(layer) {
                 layer.labels = layer.labels.flipped(flips);
+                let sources = layer.work.sources.map().map(|m| m.flipped(flips));
+                layer.work.sources.set_map(sources);
             }
         });
     }
@@ -270,6 +269,6 @@ impl Workspace {
         let Some(layer) = document.case.layer_mut(id) else { return };
         let delta = swap_labels(&mut layer.labels, left.0, right.0);
         document.mark_bricks(id, delta.bricks.iter().map(|b| b.index));
-        document.record_labels("Exchange left and right lung".into(), id, delta);
+        document.record_labels("Exchange left and right lung".into(), id, delta, None);
     }
 }

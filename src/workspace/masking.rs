@@ -3,10 +3,12 @@
 //! What may take long runs as a job on a snapshot. Its result is committed only if the mask is still what it was when
 //! the job began; otherwise the user is told and nothing changes.
 
+use super::steps::Traces;
 use super::task::JobTask;
+use super::working::unmark_slices;
 use super::{Document, Notice, Workspace};
-use crate::core::{CaseId, LabelId, LabelMap, LayerId, Segment, Volume};
-use crate::edit::{EditError, Edited, Limits, NoWatch, Operation, Over, PaintRule, Watch};
+use crate::core::{CaseId, LabelId, LabelMap, LayerId, Origin, Segment};
+use crate::edit::{EditError, Edited, LassoMode, Limits, NoWatch, Operation, Over, PaintRule, Watch};
 use crate::jobs::{self, CancelToken, JobContext};
 use std::sync::Arc;
 
@@ -56,8 +58,8 @@ pub struct Preview {
 #[derive(Default)]
 pub(super) struct Masking {
     running: Option<Running>,
-    /// What is to be computed after it, and whether it is then done or shown.
-    next: Option<(Operation, bool)>,
+    /// What is to be computed after it.
+    next: Option<Wish>,
     preview: Option<Preview>,
 }
 
@@ -69,12 +71,25 @@ struct Running {
     name: String,
 }
 
+/// An operation, whether it is done or shown, and in whose name.
+struct Wish {
+    operation: Operation,
+    apply: bool,
+    origin: Origin,
+    /// Segments that it brings along.
+    segments: Vec<Segment>,
+}
+
 /// An operation that has come to its end.
 #[derive(Debug)]
 struct Finished {
     layer: LayerId,
     base: LabelMap,
     edited: Edited,
+    traces: Traces,
+    origin: Origin,
+    /// Segments of new labels.
+    segments: Vec<Segment>,
 }
 
 /// Hands a job's cancel token and progress to an operation.
@@ -122,6 +137,11 @@ impl Workspace {
 
     /// Computes an operation and shows what it would change, or with `apply` does it.
     pub(super) fn operate(&mut self, operation: Operation, apply: bool) {
+        self.operate_as(operation, apply, Origin::Human, Vec::new());
+    }
+
+    /// As [`Self::operate`] in the name of `origin`; of `segments` those come into being whose labels are used.
+    pub(super) fn operate_as(&mut self, operation: Operation, apply: bool, origin: Origin, segments: Vec<Segment>) {
         let Some(target) = self.target() else { return };
         let (waker, serial) = (self.waker.clone(), self.last_id + 1);
         let Some(document) = self.document_mut(target.case) else { return };
@@ -132,7 +152,7 @@ impl Workspace {
             } else {
                 // The newest wish counts: the one that runs makes room for it.
                 running.cancel.cancel();
-                document.masking.next = Some((operation, apply));
+                document.masking.next = Some(Wish { operation, apply, origin, segments });
             }
             return;
         }
@@ -141,8 +161,12 @@ impl Workspace {
         }
         let name = format!("{}: {}", operation.name(), target.segment);
         let Some(layer) = document.case.layer(target.layer) else { return };
-        let base = layer.labels.clone();
-        let free = free_labels(layer);
+        let base = layer.clone();
+        let mut operation = operation;
+        if let Operation::Lasso { mode: LassoMode::Split { label }, .. } = &mut operation {
+            *label = layer.free_label().unwrap_or(0);
+        }
+        let free = if operation.is_joint() { [None, None] } else { free_labels(layer) };
         let (revision, voxel_ml) = (document.revision(), document.case.geometry.voxel_volume() / 1000.0);
         let image = document.case.volume.clone();
         let (case, layer, rule) = (target.case, target.layer, target.rule);
@@ -150,8 +174,10 @@ impl Workspace {
         let title = operation.name();
         let step = name.clone();
         let work = move |watch: &dyn Watch| {
-            let edited = run(&operation, &base, &rule, image.as_deref(), watch)?;
-            let finished = Finished { layer, base, edited };
+            let edited = operation.run(&mut base.labels.clone(), &rule, image.as_deref(), watch)?;
+            let traces = Traces::of(&base, &edited.delta, Some(&origin));
+            let segments = new_segments(&base, &edited, segments);
+            let finished = Finished { layer, base: base.labels, edited, traces, origin, segments };
             Ok(if apply { Ok(finished) } else { Err(preview(finished, name, free, revision, voxel_ml)) })
         };
         if quick {
@@ -179,8 +205,8 @@ impl Workspace {
                 let apply_now = document.masking.running.take().is_some_and(|r| r.apply) && !apply;
                 let next = document.masking.next.take();
                 // Another case may be looked at by now: what was asked for there is not done here.
-                if let Some((next, apply)) = next.filter(|_| w.active == Some(case)) {
-                    w.operate(next, apply || apply_now);
+                if let Some(next) = next.filter(|_| w.active == Some(case)) {
+                    w.operate_as(next.operation, next.apply || apply_now, next.origin, next.segments);
                     return;
                 }
                 if let Some(done) = done {
@@ -231,19 +257,20 @@ impl Workspace {
             self.notify(Notice::info(format!("{name}: there was nothing to change.")));
             return;
         }
-        if !edited.new_labels.is_empty() {
+        if !finished.segments.is_empty() {
             self.change_layers(case, name, |d| {
                 if let Some(layer) = d.case.layer_mut(layer) {
+                    finished.traces.leave(layer, &edited.delta, &finished.origin);
                     edited.delta.apply(&mut layer.labels);
-                    for &label in &edited.new_labels {
-                        layer.segments.push(Segment::new(label, format!("Segment {label}")));
-                    }
+                    unmark_slices(layer, &edited.delta, matches!(finished.origin, Origin::Model { .. }));
+                    layer.segments.extend(finished.segments.iter().cloned());
                 }
             });
         } else if let Some(target) = document.case.layer_mut(layer) {
             edited.delta.apply(&mut target.labels);
             document.mark_bricks(layer, edited.delta.bricks.iter().map(|b| b.index));
-            document.record_labels(name.to_owned(), layer, edited.delta.clone());
+            let traces = finished.traces.clone();
+            document.record_traced(name.to_owned(), layer, &edited.delta, traces, Some(&finished.origin));
         }
         self.status = format!("Done: {name}");
     }
@@ -308,6 +335,7 @@ impl Document {
     pub fn drawn_labels(&self, layer: LayerId) -> Option<&LabelMap> {
         match &self.masking.preview {
             Some(preview) if preview.layer == layer => Some(&preview.drawn),
+            _ if self.active_layer == Some(layer) && self.source_view().is_some() => self.source_view(),
             _ => self.case.layer(layer).map(|l| &l.labels),
         }
     }
@@ -360,14 +388,16 @@ fn target_in(document: &Document, rules: &EditRules) -> Result<Target, String> {
     Ok(Target { case: document.case.id, layer: layer.id, segment: segment.name.clone(), rule })
 }
 
-fn run(
-    operation: &Operation,
-    base: &LabelMap,
-    rule: &PaintRule,
-    image: Option<&Volume>,
-    watch: &dyn Watch,
-) -> Result<Edited, EditError> {
-    operation.run(&mut base.clone(), rule, image, watch)
+/// Segments for labels that came into use: those that the operation brings along, and new ones for parts split off.
+fn new_segments(layer: &crate::core::Layer, edited: &Edited, offered: Vec<Segment>) -> Vec<Segment> {
+    let mut segments: Vec<Segment> =
+        edited.new_labels.iter().map(|&label| Segment::new(label, format!("Segment {label}"))).collect();
+    let used = |s: &Segment| {
+        let bricks = edited.delta.bricks.iter().filter_map(|b| b.after.as_ref());
+        layer.segment(s.id).is_none() && bricks.into_iter().any(|b| b.contains(&s.id))
+    };
+    segments.extend(offered.into_iter().filter(used));
+    segments
 }
 
 /// Two labels that no segment has, for the marks of a preview.

@@ -15,11 +15,16 @@ mod notice;
 mod opening;
 mod question;
 mod reviewing;
+mod runs;
 mod saving;
+mod searching;
 mod settings;
+mod steps;
 mod task;
+mod training;
 mod viewing;
 mod volumes;
+mod working;
 
 #[cfg(test)]
 mod tests;
@@ -29,20 +34,26 @@ pub use cohort::{
     badness, compare_cohort,
 };
 pub use command::{
-    Command, EditCommand, FileCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer, ReviewCommand,
-    SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    Command, EditCommand, FileCommand, KeyCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer,
+    ReviewCommand, SearchCommand, SearchForm, SegmentCommand, SettingsCommand, TrainForm, TrainSource, ViewCommand,
+    WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
 pub use masking::{EditRules, HU_RANGES, Preview};
-pub use modelling::{ModelRoom, RunInfo, TrainingState, TrainingView};
+pub use modelling::ModelRoom;
 pub use notice::{Level, Notice};
 pub use question::ResampleQuestion;
 pub use reviewing::{Cause, Comparing, ReviewRoom};
+pub use runs::RunInfo;
 pub use saving::Recoverable;
+pub use searching::SearchView;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
 pub use task::TaskView;
+pub use training::{TrainingState, TrainingView};
+pub use working::{Progress, SourceKind};
 
 use crate::core::{CaseId, LayerId};
+use crate::edit::{Brush, BrushShape};
 use crate::io::Scan;
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
@@ -56,6 +67,24 @@ use task::Task;
 pub struct BrushSettings {
     pub radius_mm: f64,
     pub sphere: bool,
+    pub square: bool,
+    /// Paints only what differs by at most `tolerance` from where the stroke begins.
+    pub adaptive: bool,
+    /// In HU.
+    pub tolerance: i16,
+}
+
+impl BrushSettings {
+    /// The brush on a pane with `through_axis` through it.
+    pub fn brush(&self, through_axis: usize) -> Brush {
+        let shape = match (self.sphere, self.square) {
+            (true, true) => BrushShape::Cube,
+            (true, false) => BrushShape::Sphere,
+            (false, true) => BrushShape::Square2d { through_axis },
+            (false, false) => BrushShape::Round2d { through_axis },
+        };
+        Brush { shape, radius_mm: self.radius_mm }
+    }
 }
 
 /// How masks and helpers are drawn over the slices.
@@ -99,6 +128,8 @@ pub struct Workspace {
     /// Journals that jobs are bringing up.
     journals_starting: usize,
     settings_save: SettingsSave,
+    /// Case and layer that a prediction is to be held against.
+    awaited: Option<(CaseId, LayerId)>,
 }
 
 impl Workspace {
@@ -107,7 +138,7 @@ impl Workspace {
         let settings = Settings::load(&home);
         let mut workspace = Self {
             settings,
-            brush: BrushSettings { radius_mm: 5.0, sphere: false },
+            brush: BrushSettings { radius_mm: 5.0, sphere: false, square: false, adaptive: false, tolerance: 60 },
             rules: EditRules::default(),
             overlay: Overlay { visible: true, opacity: 0.4, fill: true, outline: true, crosshair: true, smooth: true },
             scan: None,
@@ -126,6 +157,7 @@ impl Workspace {
             last_id: 0,
             journals_starting: 0,
             settings_save: SettingsSave::default(),
+            awaited: None,
             home,
         };
         workspace.look_for_unsaved_work();
@@ -141,10 +173,12 @@ impl Workspace {
             Command::Edit(c) => self.apply_edit(c),
             Command::Layer(c) => self.apply_layer(c),
             Command::Segment(c) => self.apply_segment(c),
+            Command::Work(c) => self.apply_work(c),
             Command::File(c) => self.apply_file(c),
             Command::Model(c) => self.apply_model(c),
             Command::Review(c) => self.apply_review(c),
             Command::Settings(c) => self.apply_settings(c),
+            Command::Keys(c) => self.apply_keys(c),
             Command::CancelTask(id) => self.cancel_task(id),
         }
     }
@@ -157,8 +191,11 @@ impl Workspace {
                 self.tasks.push((id, task));
             }
         }
+        self.follow_search();
         self.drop_stale_previews();
         self.follow_painting();
+        self.documents.iter_mut().for_each(Document::follow_active_layer);
+        self.bound_histories(document::HISTORY_BYTES);
         self.watch_journals();
     }
 

@@ -1,69 +1,46 @@
 //! Training runs and predictions asked for from the window.
 
+use super::runs::{RunInfo, is_plain_name, list_runs};
+use super::searching::SearchView;
 use super::task::JobTask;
+use super::training::{TrainingState, TrainingView};
 use super::{GpuSharing, ModelCommand, Notice, TrainForm, TrainSource, Workspace};
 use crate::core::{Layer, LayerId, Origin, Segment};
 use crate::jobs::{self, JobContext, JobHandle};
 use crate::nn::{ComputeDevice, ComputeThread, DeviceChoice, DeviceError, DeviceMode, compute_device};
-use crate::predict::{self, ModelSource, PredictDevice, PredictEvent};
+use crate::predict::{self, ModelSource, PredictDevice, PredictEvent, PredictOptions};
 use crate::train::{
-    self, ClassConfig, ClassSource, EpochRow, Recipe, SplitConfig, TrainCase, TrainControl, TrainData, TrainError,
+    self, ClassConfig, ClassSource, Recipe, Sheet, SplitConfig, TrainCase, TrainControl, TrainData, TrainError,
     TrainEvent, TrainRequest, TrainSummary,
 };
 use std::path::{Path, PathBuf};
-
-/// A finished or running training run in the program's run folder.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunInfo {
-    pub name: String,
-    pub folder: PathBuf,
-    /// Whether a complete checkpoint can be used for prediction.
-    pub ready: bool,
-}
-
-/// Where a training stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TrainingState {
-    Running,
-    Paused,
-    Ended,
-}
-
-/// What the train panel shows of the current or last training.
-#[derive(Debug, Clone)]
-pub struct TrainingView {
-    pub run: String,
-    pub state: TrainingState,
-    /// What will be read and how long an epoch is, in words.
-    pub plan: String,
-    pub epoch: usize,
-    pub epochs: usize,
-    pub step: usize,
-    pub steps_per_epoch: usize,
-    /// Loss of each step, `(steps done, loss)`.
-    pub step_loss: Vec<[f64; 2]>,
-    pub curve: Vec<EpochRow>,
-    pub best: Option<(usize, f64)>,
-    pub seconds_per_step: f64,
-    pub result: String,
-}
 
 /// Models of the program.
 #[derive(Default)]
 pub struct ModelRoom {
     pub runs: Vec<RunInfo>,
     pub training: Option<TrainingView>,
-    control: Option<TrainControl>,
-    task: Option<u64>,
+    pub search: Option<SearchView>,
+    /// Augmented samples that were asked for, and whether new ones are being made.
+    pub preview: Option<Sheet>,
+    pub previewing: bool,
+    /// Of the training or the search at work.
+    pub(super) control: Option<TrainControl>,
+    pub(super) task: Option<u64>,
     predicting: bool,
     /// The thread that owns all GPU work, once something needed it.
     thread: Option<ComputeThread>,
 }
 
 impl ModelRoom {
-    /// Whether a training is running or paused.
+    /// Whether a training or a search is running or paused.
     pub fn is_training(&self) -> bool {
-        self.training.as_ref().is_some_and(|t| t.state != TrainingState::Ended)
+        self.training.as_ref().is_some_and(|t| t.state != TrainingState::Ended) || self.is_searching()
+    }
+
+    /// Whether a search is running or paused.
+    pub fn is_searching(&self) -> bool {
+        self.search.as_ref().is_some_and(|s| s.state != TrainingState::Ended)
     }
 
     /// Whether a prediction is being made.
@@ -79,7 +56,15 @@ impl Workspace {
             ModelCommand::Pause => self.pause_training(true),
             ModelCommand::Resume => self.pause_training(false),
             ModelCommand::Stop => self.stop_training(),
-            ModelCommand::Predict { run, device } => self.predict(run, device),
+            ModelCommand::Predict { run, device } => {
+                self.predict(ModelSource::Run(run), PredictOptions::default(), device);
+            }
+            ModelCommand::PredictWith { runs, options, device } => match <[PathBuf; 1]>::try_from(runs) {
+                Ok([run]) => self.predict(ModelSource::Run(run), options, device),
+                Err(runs) => self.predict(ModelSource::Ensemble(runs), options, device),
+            },
+            ModelCommand::Preview(form) => self.preview_augmentation(&form),
+            ModelCommand::Search(command) => self.apply_search(command),
             ModelCommand::RefreshRuns => self.refresh_runs(),
         }
     }
@@ -114,7 +99,27 @@ impl Workspace {
         if !is_plain_name(&form.run) {
             return Err("Give the run a name of letters, digits, dashes and dots.".into());
         }
-        let mut recipe = Recipe::load(&form.recipe).map_err(|e| e.to_string())?;
+        let (recipe, data) = self.recipe_and_data(form)?;
+        let thread = self.compute_thread(form.device).map_err(|e| e.to_string())?;
+        Ok(TrainRequest {
+            recipe,
+            data,
+            run: self.home.runs().join(&form.run),
+            device: if thread.is_some() { form.device } else { DeviceChoice::Cpu },
+            compute: thread,
+            resume: form.resume,
+            init: form.init.clone(),
+            cache_bytes: None,
+            test: true,
+        })
+    }
+
+    fn recipe_and_data(&self, form: &TrainForm) -> Result<(Recipe, TrainData), String> {
+        let mut recipe = match &form.text {
+            Some(text) => Recipe::parse(text, Path::new("as edited")),
+            None => Recipe::load(&form.recipe),
+        }
+        .map_err(|e| e.to_string())?;
         recipe.epochs = form.epochs;
         recipe.optimizer.lr = form.learning_rate;
         recipe.batch_size = form.batch_size;
@@ -127,18 +132,29 @@ impl Workspace {
                 TrainData::Memory(vec![case])
             }
         };
-        let thread = self.compute_thread(form.device).map_err(|e| e.to_string())?;
-        Ok(TrainRequest {
-            recipe,
-            data,
-            run: self.home.runs().join(&form.run),
-            device: if thread.is_some() { form.device } else { DeviceChoice::Cpu },
-            compute: thread,
-            resume: form.resume,
-            init: None,
-            cache_bytes: None,
-            test: true,
-        })
+        Ok((recipe, data))
+    }
+
+    fn preview_augmentation(&mut self, form: &TrainForm) {
+        if self.models.previewing {
+            return;
+        }
+        let (recipe, data) = match self.recipe_and_data(form) {
+            Ok(found) => found,
+            Err(text) => return self.notify(Notice::error(text)),
+        };
+        self.models.previewing = true;
+        let handle = jobs::spawn("Making samples", self.waker.clone(), move |ctx: &JobContext<TrainEvent>| {
+            train::preview_augmentation(&recipe, &data, ctx)
+        });
+        self.start(JobTask::new(
+            handle,
+            |_, _| {},
+            |w, sheet| {
+                w.models.previewing = false;
+                w.models.preview = sheet;
+            },
+        ));
     }
 
     /// The open case with its active layer as truth; label maps are snapshots, so painting goes on.
@@ -156,7 +172,7 @@ impl Workspace {
     }
 
     /// The thread that computes on the GPU; `None` when the CPU computes, which needs no thread of its own.
-    fn compute_thread(&mut self, choice: DeviceChoice) -> Result<Option<ComputeThread>, DeviceError> {
+    pub(super) fn compute_thread(&mut self, choice: DeviceChoice) -> Result<Option<ComputeThread>, DeviceError> {
         let device = self.compute_device(choice)?;
         if !device.needs_thread() {
             return Ok(None);
@@ -188,20 +204,7 @@ impl Workspace {
     fn run_training(&mut self, form: TrainForm, request: TrainRequest) {
         let control = TrainControl::default();
         self.models.control = Some(control.clone());
-        self.models.training = Some(TrainingView {
-            run: form.run.clone(),
-            state: TrainingState::Running,
-            plan: "Reading the data".into(),
-            epoch: 0,
-            epochs: request.recipe.epochs,
-            step: 0,
-            steps_per_epoch: 0,
-            step_loss: Vec::new(),
-            curve: Vec::new(),
-            best: None,
-            seconds_per_step: 0.0,
-            result: String::new(),
-        });
+        self.models.training = Some(TrainingView::new(&form.run, &request.recipe.name, request.recipe.epochs));
         let handle: JobHandle<TrainEvent, TrainSummary, TrainError> =
             jobs::spawn("Training", self.waker.clone(), move |ctx: &JobContext<TrainEvent>| {
                 train::train(&request, &control, ctx)
@@ -223,9 +226,9 @@ impl Workspace {
         self.models.control = None;
         self.models.task = None;
         if let Some(view) = &mut self.models.training {
-            view.state = TrainingState::Ended;
-            if let Some(summary) = summary {
-                view.result = in_words(&summary);
+            let done = summary.is_some();
+            view.end(summary);
+            if done {
                 let text = format!("Training of {} ended. {}", view.run, view.result);
                 self.notify(Notice::info(text));
             }
@@ -243,14 +246,14 @@ impl Workspace {
         }
     }
 
-    fn stop_training(&mut self) {
+    pub(super) fn stop_training(&mut self) {
         self.pause_training(false);
         if let Some(task) = self.models.task {
             self.cancel_task(task);
         }
     }
 
-    fn predict(&mut self, run: PathBuf, device: DeviceChoice) {
+    fn predict(&mut self, source: ModelSource, options: PredictOptions, device: DeviceChoice) {
         let Some(document) = self.active_document() else {
             self.notify(Notice::warning("Open a case first, then predict it."));
             return;
@@ -272,8 +275,9 @@ impl Workspace {
             }
         };
         self.models.predicting = true;
+        self.awaited = None;
         let handle = jobs::spawn("Predicting", self.waker.clone(), move |ctx: &JobContext<PredictEvent>| {
-            predict::predict_volume(&ModelSource::Run(run), &volume, &device, ctx)
+            predict::predict_with(&source, &options, &volume, &device, ctx)
         });
         self.start(JobTask::new(
             handle,
@@ -285,63 +289,19 @@ impl Workspace {
             move |w, prediction| {
                 w.models.predicting = false;
                 let Some(prediction) = prediction else { return };
-                let layer = Layer {
-                    id: LayerId(0),
-                    name: format!("Prediction of {}", prediction.run),
-                    labels: prediction.labels,
-                    segments: prediction.segments,
-                    origin: Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
-                    visible: true,
-                    reviewed: false,
-                };
+                let layer = Layer::new(
+                    LayerId(0),
+                    format!("Prediction of {}", prediction.run),
+                    prediction.labels,
+                    prediction.segments,
+                    Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
+                );
                 if w.insert_layer(id, "Predict", layer) {
+                    w.show_awaited(id);
                     w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
                 }
             },
         ));
-    }
-}
-
-impl TrainingView {
-    fn take(&mut self, event: TrainEvent) {
-        match event {
-            TrainEvent::Planned(plan) => {
-                self.steps_per_epoch = plan.steps_per_epoch;
-                self.epochs = plan.epochs;
-                self.plan = format!(
-                    "{} slices train, {} validate, {} test, of {} case(s); {:.1} % foreground; {}",
-                    plan.train_slices,
-                    plan.validation_slices,
-                    plan.test_slices,
-                    plan.cases,
-                    plan.foreground_share * 100.0,
-                    plan.device
-                );
-            }
-            TrainEvent::Step { epoch, step, steps_per_epoch, loss, seconds } => {
-                self.epoch = epoch;
-                self.step = step;
-                self.steps_per_epoch = steps_per_epoch;
-                self.seconds_per_step =
-                    if self.seconds_per_step > 0.0 { 0.9 * self.seconds_per_step + 0.1 * seconds } else { seconds };
-                let done = (epoch.saturating_sub(1) * steps_per_epoch + step) as f64;
-                self.step_loss.push([done, loss]);
-            }
-            TrainEvent::Epoch(row) => self.curve.push(row),
-            TrainEvent::Checkpoint { epoch, best: true } => {
-                let dice = self.curve.iter().rev().find(|p| p.epoch == epoch).and_then(|p| p.val_dice);
-                self.best = dice.map(|d| (epoch, d));
-            }
-            TrainEvent::Paused => self.state = TrainingState::Paused,
-            TrainEvent::Resumed => self.state = TrainingState::Running,
-            TrainEvent::Checkpoint { .. } | TrainEvent::Warning(_) => {}
-        }
-    }
-
-    /// Seconds until the last epoch, from the pace so far.
-    pub fn seconds_left(&self) -> f64 {
-        let done = self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step;
-        (self.epochs * self.steps_per_epoch).saturating_sub(done) as f64 * self.seconds_per_step
     }
 }
 
@@ -355,60 +315,5 @@ fn fit_to_one_case(recipe: &mut Recipe, segments: &[Segment], active: Option<&Se
     if let (false, 1, Some(active)) = (known, recipe.data.classes.len(), active) {
         recipe.data.classes =
             vec![ClassConfig { name: active.name.clone(), from: ClassSource::Names(vec![active.name.clone()]) }];
-    }
-}
-
-/// How a training ended, in one sentence.
-fn in_words(summary: &TrainSummary) -> String {
-    let mut text = format!("{} epochs in {:.0} s.", summary.epochs, summary.seconds);
-    if let Some(dice) = summary.best_val_dice {
-        text.push_str(&format!(" Best validation Dice {dice:.4} in epoch {}.", summary.best_epoch));
-    }
-    if let Some(dice) = summary.mean_test_dice {
-        text.push_str(&format!(" Mean test Dice {dice:.4}."));
-    }
-    text
-}
-
-/// Run folders by name; a folder that does not exist holds none.
-fn list_runs(folder: &Path) -> Vec<RunInfo> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut runs: Vec<RunInfo> = entries
-        .filter_map(Result::ok)
-        .filter(|e| e.path().is_dir())
-        .map(|e| RunInfo {
-            name: e.file_name().to_string_lossy().into_owned(),
-            ready: is_ready(&e.path()),
-            folder: e.path(),
-        })
-        .collect();
-    runs.sort_by(|a, b| a.name.cmp(&b.name));
-    runs
-}
-
-/// Whether a run has a complete checkpoint: the manifest is written last.
-fn is_ready(run: &Path) -> bool {
-    ["best", "last"].iter().any(|name| run.join("checkpoints").join(name).join("manifest.json").is_file())
-}
-
-/// A name that can be a folder and nothing else.
-fn is_plain_name(name: &str) -> bool {
-    let path = Path::new(name);
-    !name.is_empty()
-        && path.file_name() == Some(name.as_ref())
-        && !name.starts_with('.')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' '))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_plain_name;
-
-    #[test]
-    fn run_names_are_never_paths() {
-        assert!(is_plain_name("lung-2"));
-        for bad in ["", "..", "a/b", "/etc", ".hidden", "a\\b", "c:x"] {
-            assert!(!is_plain_name(bad), "{bad}");
-        }
     }
 }

@@ -170,15 +170,13 @@ impl Workspace {
                 document.source = Some(VolumeSource::Nrrd(path));
                 document.set_volume(made.volume);
                 w.add_document(document);
-                let layer = Layer {
-                    id: LayerId(0),
-                    name: "Truth of the phantom".into(),
-                    labels: made.labels,
-                    segments: made.segments,
-                    origin: Origin::Imported { file: "phantom".into() },
-                    visible: true,
-                    reviewed: false,
-                };
+                let layer = Layer::new(
+                    LayerId(0),
+                    "Truth of the phantom",
+                    made.labels,
+                    made.segments,
+                    Origin::Imported { file: "phantom".into() },
+                );
                 w.add_layer(id, layer);
             },
         ));
@@ -240,14 +238,14 @@ impl Workspace {
                     w.notify(Notice::warning(finding.text.clone()));
                 }
                 let first = MaskLayer { labels: mask.labels, segments: mask.segments };
-                let layers = std::iter::once(first).chain(mask.further).enumerate().map(|(n, layer)| Layer {
-                    id: LayerId(0),
-                    name: layer_name(&name, n, &layer.segments),
-                    labels: layer.labels,
-                    segments: layer.segments,
-                    origin: Origin::Imported { file: name.clone() },
-                    visible: true,
-                    reviewed: false,
+                let layers = std::iter::once(first).chain(mask.further).enumerate().map(|(n, layer)| {
+                    Layer::new(
+                        LayerId(0),
+                        layer_name(&name, n, &layer.segments),
+                        layer.labels,
+                        layer.segments,
+                        Origin::Imported { file: name.clone() },
+                    )
                 });
                 w.insert_layers(id, "Import mask", layers.collect());
             },

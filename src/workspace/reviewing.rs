@@ -329,15 +329,13 @@ mod tests {
 
     fn layer(names: &[(u8, &str)]) -> Layer {
         let geometry = Geometry::axis_aligned([2, 2, 2], DVec3::ONE, DVec3::ZERO).unwrap();
-        Layer {
-            id: LayerId(1),
-            name: String::new(),
-            labels: LabelMap::empty(geometry),
-            segments: names.iter().map(|(id, n)| Segment::new(*id, *n)).collect(),
-            origin: Origin::Human,
-            visible: true,
-            reviewed: false,
-        }
+        Layer::new(
+            LayerId(1),
+            String::new(),
+            LabelMap::empty(geometry),
+            names.iter().map(|(id, n)| Segment::new(*id, *n)).collect(),
+            Origin::Human,
+        )
     }
 
     #[test]

@@ -38,9 +38,12 @@ pub(super) enum Protection {
         /// The trouble that was told last.
         told: Option<String>,
     },
-    /// Could not be started; the user was told.
-    Failed,
+    /// Could not be started; the user was told, and it is tried again after a while.
+    Failed { reason: String, at: Instant },
 }
+
+/// Between two tries to start a journal that could not be started.
+const RETRY: Duration = Duration::from_secs(3);
 
 impl Workspace {
     pub(super) fn apply_file(&mut self, command: FileCommand) {
@@ -62,6 +65,15 @@ impl Workspace {
             self.notify(Notice::warning("Choose where to save the project."));
             return;
         };
+        if let Some(version) = document.newer_project
+            && document.project.as_ref() == Some(&dir)
+        {
+            self.notify(Notice::warning(format!(
+                "This project was saved by a newer Maskwright (format {version}) and is open for reading only: saving \
+                 into it would lose what this program does not know. Save it under another name."
+            )));
+            return;
+        }
         let Some(volume) = document.case.volume.clone() else {
             self.notify(Notice::warning("Wait until all slices are read, then save."));
             return;
@@ -89,7 +101,8 @@ impl Workspace {
         let handle = jobs::spawn("Saving the project", self.waker.clone(), move |_: &JobContext<()>| {
             let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
             let embed = source.is_none().then_some(&*volume);
-            let data = ProjectData { name, source, fingerprint: fingerprint.clone(), layers, view };
+            let fingerprint_too = fingerprint.clone();
+            let data = ProjectData { name, source, fingerprint: fingerprint_too, layers, view, newer: None };
             io::save_project(&target, &data, embed).map(|()| fingerprint)
         });
         self.start(JobTask::new(
@@ -99,11 +112,18 @@ impl Workspace {
                 if let Some(document) = w.document_mut(id) {
                     document.saving = false;
                 }
-                let Some(fingerprint) = saved else { return };
+                let Some(fingerprint) = saved else {
+                    if let Some(document) = w.document_mut(id) {
+                        document.save_failed = Some(file_label(&dir));
+                    }
+                    return;
+                };
                 w.remember(&dir);
                 if let Some(document) = w.document_mut(id) {
                     document.fingerprint = Some(fingerprint);
                     document.project = Some(dir.clone());
+                    document.newer_project = None;
+                    document.save_failed = None;
                     document.mark_saved(revision);
                     if !document.is_unsaved() {
                         document.end_protection();
@@ -121,15 +141,31 @@ impl Workspace {
             let data = io::load_project(&folder)?;
             let volume = load_source(data.source.as_ref(), &folder, ctx)?;
             data.check_volume(&folder, &volume)?;
-            Ok::<_, IoError>((data, volume))
+            let place = if folder.is_dir() { folder.as_path() } else { folder.parent().unwrap_or(Path::new("")) };
+            let writable = io::can_write_into(place);
+            Ok::<_, IoError>((data, volume, writable))
         });
         self.start(JobTask::new(
             handle,
             |_, _| {},
             move |w, opened| {
-                let Some((data, volume)) = opened else { return };
+                let Some((data, volume, writable)) = opened else { return };
                 w.remember(&dir);
+                if let Some(version) = data.newer {
+                    w.notify(Notice::warning(format!(
+                        "{} was saved by a newer Maskwright (format {version}): it is open for reading only, without \
+                         what this program does not know. Save it under another name to go on.",
+                        file_label(&dir)
+                    )));
+                } else if !writable {
+                    w.notify(Notice::warning(format!(
+                        "{} lies in a folder that cannot be written: what you change is kept safe, but must be saved \
+                         elsewhere.",
+                        file_label(&dir)
+                    )));
+                }
                 let mut document = Document::new(id, data.name, *volume.geometry(), volume.header_window);
+                document.newer_project = data.newer;
                 document.source = data.source;
                 document.fingerprint = Some(data.fingerprint);
                 document.project = Some(dir);
@@ -232,6 +268,9 @@ impl Workspace {
                 Protection::Idle if changed => {
                     to_start.push(document.case.id);
                 }
+                Protection::Failed { at, .. } if changed && at.elapsed() > RETRY => {
+                    to_start.push(document.case.id);
+                }
                 Protection::Running { journal, told } => {
                     let failing = journal.status().failing;
                     if failing != *told {
@@ -262,6 +301,7 @@ impl Workspace {
         let waker = self.waker.clone();
         let Some(document) = self.document_mut(id) else { return };
         let Some(volume) = document.case.volume.clone() else { return };
+        let again = matches!(document.protection, Protection::Failed { .. });
         document.protection = Protection::Starting;
         let dir = document.journal_dir.clone().unwrap_or(fresh);
         let (name, source, project) = (document.case.name.clone(), document.source.clone(), document.project.clone());
@@ -272,7 +312,8 @@ impl Workspace {
         let handle = jobs::spawn("Protecting your work", waker, move |_: &JobContext<()>| {
             let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
             let head = JournalHead { name, source, project, fingerprint: fingerprint.clone(), layers };
-            Journal::start(&dir, head).map(|journal| (journal, fingerprint))
+            let started = Journal::start(&dir, head).map(|journal| (journal, fingerprint));
+            Ok::<_, std::convert::Infallible>(started.map_err(|e| e.to_string()))
         });
         self.start(JobTask::new(
             handle,
@@ -281,8 +322,9 @@ impl Workspace {
                 w.journals_starting = w.journals_starting.saturating_sub(1);
                 // Closed or saved in the meantime: there is nothing left to protect.
                 let wanted = w.document_mut(id).filter(|d| matches!(d.protection, Protection::Starting));
+                let started = started.unwrap_or_else(|| Err("the program's own defect stopped it".into()));
                 match (started, wanted) {
-                    (Some((journal, fingerprint)), Some(document)) => {
+                    (Ok((journal, fingerprint)), Some(document)) => {
                         document.fingerprint = Some(fingerprint);
                         document.protection = Protection::Running { journal, told: None };
                         document.journaled = journaled;
@@ -290,10 +332,22 @@ impl Workspace {
                             // What changed in the meantime is not known: all layers go in once more.
                             document.journal_changes(&[]);
                         }
+                        if again {
+                            w.notify(Notice::info("Your work is protected against a crash again."));
+                        }
                     }
-                    (Some((journal, _)), None) => discard_aside(journal),
-                    (None, Some(document)) => document.protection = Protection::Failed,
-                    (None, None) => {}
+                    (Ok((journal, _)), None) => discard_aside(journal),
+                    (Err(reason), Some(document)) => {
+                        let told = format!(
+                            "Your work is NOT protected against a crash: {reason}. Work goes on in memory; save the \
+                             project soon."
+                        );
+                        document.protection = Protection::Failed { reason, at: Instant::now() };
+                        if !again {
+                            w.notify(Notice::error(told));
+                        }
+                    }
+                    (Err(_), None) => {}
                 }
             },
         ));
@@ -319,6 +373,28 @@ impl Workspace {
 }
 
 impl Document {
+    /// Why work on this case is not safe on any disk at the moment; `None` while it is, and when nothing was changed.
+    pub fn trouble(&self) -> Option<String> {
+        if !self.is_unsaved() {
+            return None;
+        }
+        match &self.protection {
+            Protection::Running { journal, .. } => journal.status().failing,
+            Protection::Failed { reason, .. } => Some(reason.clone()),
+            Protection::Idle | Protection::Starting => None,
+        }
+    }
+
+    /// What could not be saved last, if that is still so.
+    pub fn failed_save(&self) -> Option<&str> {
+        self.save_failed.as_deref().filter(|_| self.is_unsaved())
+    }
+
+    /// Number of the later format that the project is of: it can be looked at and saved under another name.
+    pub fn newer_project(&self) -> Option<u32> {
+        self.newer_project
+    }
+
     /// Writes an entry to the journal, where one runs.
     pub(super) fn journal(&self, entry: JournalEntry) {
         if let Protection::Running { journal, .. } = &self.protection {
@@ -330,7 +406,7 @@ impl Document {
     pub(super) fn journal_delta(&self, layer: LayerId, delta: &Delta) {
         if let (Protection::Running { journal, .. }, Some(target)) = (&self.protection, self.case.layer(layer)) {
             let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
-            journal.record(JournalEntry::edit(layer, &target.labels, &bricks));
+            journal.record(JournalEntry::edit(target, &bricks));
         }
     }
 
@@ -346,7 +422,7 @@ impl Document {
             match bricks.filter(|_| self.journaled.contains(&layer.id)) {
                 Some(bricks) => {
                     if !bricks.is_empty() {
-                        journal.record(JournalEntry::edit(layer.id, &layer.labels, bricks));
+                        journal.record(JournalEntry::edit(layer, bricks));
                     }
                     journal.record(JournalEntry::describe(layer));
                 }

@@ -1,11 +1,12 @@
 //! What the user chose for the program as a whole, and where the program keeps its own files.
 
 use super::task::JobTask;
-use super::{SettingsCommand, Workspace};
+use super::{KeyCommand, SettingsCommand, Workspace};
 use crate::io::atomic::write_atomic_bytes;
 use crate::jobs::{self, JobContext};
 use crate::nn::DeviceChoice;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Folders of the program's own files.
@@ -74,6 +75,8 @@ pub struct Settings {
     pub zoom: f32,
     /// Last opened paths, newest first.
     pub recent: Vec<PathBuf>,
+    /// Keys that were changed: line of the table of keys, and what it is bound to now.
+    pub keys: BTreeMap<String, String>,
 }
 
 const RECENT_LIMIT: usize = 10;
@@ -86,6 +89,7 @@ impl Default for Settings {
             gpu_sharing: GpuSharing::default(),
             zoom: 1.0,
             recent: Vec::new(),
+            keys: BTreeMap::new(),
         }
     }
 }
@@ -154,6 +158,16 @@ impl Workspace {
         if self.settings != before {
             self.save_settings();
         }
+    }
+
+    pub(super) fn apply_keys(&mut self, command: KeyCommand) {
+        match command {
+            KeyCommand::Bind { line, keys } => {
+                self.settings.keys.insert(line, keys);
+            }
+            KeyCommand::Reset => self.settings.keys.clear(),
+        }
+        self.save_settings();
     }
 
     /// Writes the settings in the background; a failure is told, nothing else changes.

@@ -79,15 +79,7 @@ mod tests {
 
     fn layer(dims: [usize; 3]) -> Layer {
         let grid = Geometry::axis_aligned(dims, DVec3::new(0.7, 0.7, 1.0), DVec3::ZERO).unwrap();
-        Layer {
-            id: LayerId(7),
-            name: "Manual".into(),
-            labels: LabelMap::empty(grid),
-            segments: vec![Segment::new(1, "Segment 1")],
-            origin: Origin::Human,
-            visible: true,
-            reviewed: false,
-        }
+        Layer::new(LayerId(7), "Manual", LabelMap::empty(grid), vec![Segment::new(1, "Segment 1")], Origin::Human)
     }
 
     proptest! {

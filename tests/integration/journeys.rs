@@ -2,6 +2,7 @@
 
 #[macro_use]
 pub mod program;
+mod annotator;
 mod convert;
 mod exporting;
 mod interrupted;

@@ -1,12 +1,15 @@
 //! The window under real pointer and key events, found by the names that screen readers get.
 
 mod editing;
+mod findings;
 mod layers;
 mod models;
 mod opening;
 mod operations;
 mod picture;
+mod progress;
 mod resample;
 mod review;
 mod screen;
+mod tools;
 mod window;

@@ -24,7 +24,13 @@ const MAX_FRAGMENTS: usize = 1 << 20;
 struct Fragment {
     offset: u64,
     length: u64,
+    /// It begins as a codestream of the JPEG family does.
+    starts_codestream: bool,
 }
+
+/// Start of a JPEG or JPEG-LS image, of a JPEG 2000 codestream, of a JP2 file, of JPEG XL.
+const CODESTREAM_STARTS: [&[u8]; 4] =
+    [&[0xFF, 0xD8, 0xFF], &[0xFF, 0x4F, 0xFF, 0x51], b"\0\0\0\x0CjP  ", &[0xFF, 0x0A]];
 
 /// What was noticed while a frame was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,7 +206,7 @@ impl FrameFile {
         }
         let mut data = Vec::with_capacity(total as usize);
         let read = File::open(&self.path).and_then(|mut file| {
-            for &Fragment { offset, length } in ranges {
+            for &Fragment { offset, length, .. } in ranges {
                 file.seek(SeekFrom::Start(offset))?;
                 if (&mut file).take(length).read_to_end(&mut data)? as u64 != length {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -237,8 +243,12 @@ fn list_fragments(path: &Path, offset: u64, frames: usize) -> Result<(Vec<u64>, 
             return Err(bad("its compressed image is cut into more than a million fragments"));
         }
         if table.is_some() {
-            fragments.push(Fragment { offset: at + 8, length });
-            reader.seek_relative(length as i64).map_err(io)?;
+            let mut start = [0; 8];
+            let shown = length.min(8);
+            reader.read_exact(&mut start[..shown as usize]).map_err(io)?;
+            let starts_codestream = CODESTREAM_STARTS.iter().any(|s| start.starts_with(s));
+            fragments.push(Fragment { offset: at + 8, length, starts_codestream });
+            reader.seek_relative((length - shown) as i64).map_err(io)?;
         } else if length > 4 * frames as u64 {
             return Err(bad("its table of frame offsets is longer than it has frames"));
         } else {
@@ -254,7 +264,8 @@ fn list_fragments(path: &Path, offset: u64, frames: usize) -> Result<(Vec<u64>, 
     Ok((table.unwrap_or_default(), fragments))
 }
 
-/// Fragments of each frame: all of them for a single frame, one each where the counts agree, else by offset table.
+/// Fragments of each frame: all of them for a single frame, one each where the counts agree, else by offset table, and
+/// where that is left out by what begins a codestream.
 fn frame_fragments(path: &Path, offset: u64, frames: usize) -> Result<Vec<Vec<Fragment>>, DicomError> {
     let (table, fragments) = list_fragments(path, offset, frames)?;
     if frames == 1 {
@@ -264,6 +275,17 @@ fn frame_fragments(path: &Path, offset: u64, frames: usize) -> Result<Vec<Vec<Fr
         return Ok(fragments.into_iter().map(|f| vec![f]).collect());
     }
     if table.len() != frames {
+        let starts = fragments.iter().filter(|f| f.starts_codestream).count();
+        if starts == frames && fragments.first().is_some_and(|f| f.starts_codestream) {
+            let mut by_frame: Vec<Vec<Fragment>> = Vec::with_capacity(frames);
+            for fragment in fragments {
+                match by_frame.last_mut() {
+                    Some(frame) if !fragment.starts_codestream => frame.push(fragment),
+                    _ => by_frame.push(vec![fragment]),
+                }
+            }
+            return Ok(by_frame);
+        }
         let reason = format!("its {} fragments cannot be told apart into {frames} frames", fragments.len());
         return Err(DicomError::decode(path, reason));
     }
@@ -288,8 +310,8 @@ mod tests {
     use super::*;
     use dicom_dictionary_std::{tags, uids};
 
-    #[test]
-    fn frames_of_several_fragments_are_told_apart_by_the_offset_table() {
+    /// Two frames of 2 x 2 pixels of 8 bits, up to where their fragments begin.
+    fn two_frames() -> Vec<u8> {
         let mut set = Vec::new();
         for (tag, value) in
             [(tags::SAMPLES_PER_PIXEL, 1u16), (tags::ROWS, 2), (tags::COLUMNS, 2), (tags::BITS_ALLOCATED, 8)]
@@ -298,7 +320,35 @@ mod tests {
         }
         set.extend(explicit(tags::NUMBER_OF_FRAMES, b"IS", b"2 "));
         set.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
-        let item = |bytes: &[u8]| [&[0xFE, 0xFF, 0, 0xE0][..], &(bytes.len() as u32).to_le_bytes(), bytes].concat();
+        set
+    }
+
+    fn item(bytes: &[u8]) -> Vec<u8> {
+        [&[0xFE, 0xFF, 0, 0xE0][..], &(bytes.len() as u32).to_le_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn frames_without_an_offset_table_begin_where_a_codestream_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.dcm");
+        let ranges = |parts: &[&[u8]]| {
+            let mut set = two_frames();
+            set.extend(item(&[]));
+            parts.iter().for_each(|part| set.extend(item(part)));
+            set.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+            std::fs::write(&path, part10(uids::JPEGLS_LOSSLESS, &set)).unwrap();
+            FrameFile::open(&path).map(|f| f.fragments.iter().map(Vec::len).collect::<Vec<_>>())
+        };
+        let start = [0xFF, 0xD8, 0xFF, 0xF7, 0, 0, 0, 0, 0, 0];
+        assert_eq!(ranges(&[&start, &[1, 2], &[3, 4], &start]).unwrap(), [3, 1]);
+        // One too many, or none at the beginning: nothing is guessed.
+        assert!(ranges(&[&start, &start, &start]).is_err());
+        assert!(ranges(&[&[1, 2], &start, &start]).is_err());
+    }
+
+    #[test]
+    fn frames_of_several_fragments_are_told_apart_by_the_offset_table() {
+        let mut set = two_frames();
         // One frame is a header of 64 bytes and a literal run, cut in two.
         let frame = |pixels: [u8; 4]| {
             let mut header = [0; 64];

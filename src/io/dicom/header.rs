@@ -77,6 +77,10 @@ pub(super) struct FileHeader {
     pub assumed_modality: bool,
     pub acquisition: i64,
     pub instance: i64,
+    /// Where the slice lies along some axis of the machine, mm.
+    pub slice_location: Option<f64>,
+    /// Distance of the slices' centres, mm; above zero.
+    pub spacing_between_slices: Option<f64>,
     pub window: Option<Window>,
     /// A table of grey values in place of, or beside, the window.
     pub has_grey_table: bool,
@@ -143,6 +147,8 @@ impl FileHeader {
             assumed_modality,
             acquisition: set.integer(tags::ACQUISITION_NUMBER).unwrap_or(0),
             instance: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
+            slice_location: set.number(tags::SLICE_LOCATION),
+            spacing_between_slices: set.number(tags::SPACING_BETWEEN_SLICES).filter(|s| *s > 0.0),
             window: window(set),
             has_grey_table: voi_lut(set).is_some(),
             padding: Padding::of(set),

@@ -1,7 +1,7 @@
 //! DICOM in and out: scan, volumes, segmentations, structure sets, and the CT and mask series we write.
 //!
 //! Only `io` calls this. The way in: `guard` opens a file within bounds and `parse` walks its elements; `header`
-//! takes what a scan needs, `group`, `spacing` and `stack` make series of it, `scan` lists them. `frames` finds the
+//! takes what a scan needs, `group`, `placed`, `phases`, `spacing` and `stack` make series of it, `scan` lists them. `frames` finds the
 //! pixels, `codec` and `lut` turn them into Hounsfield units, `series` into a volume. Masks come from `seg`,
 //! `rtstruct` and `mask_series`. The way out: `write` with `seg_write` and `ct_write`.
 //!
@@ -40,6 +40,10 @@ mod notes;
 mod notes_tests;
 mod padding;
 mod parse;
+mod phases;
+#[cfg(test)]
+mod phases_tests;
+mod placed;
 mod placement;
 mod raster;
 #[cfg(test)]

@@ -69,11 +69,13 @@ pub(super) fn trusted_runs(positions: &[f64]) -> Vec<Range<usize>> {
     runs.iter().enumerate().filter(|(n, run)| confirmed(*n, run)).map(|(_, run)| run.clone()).collect()
 }
 
-/// Number of slices missing at each gap, when every gap is a whole multiple of the usual one; else `None`.
+/// Number of slices missing at each gap, when every gap is a whole multiple of the usual one; else `None`. A part that
+/// goes on at a multiple was acquired so, and misses nothing.
 pub(super) fn missing(positions: &[f64]) -> Option<usize> {
     let gaps = gaps(positions);
     let usual = median(&gaps);
-    if usual <= 0.0 {
+    let goes_on = |w: &[f64]| w.iter().all(|gap| matches(*gap, w[0]) && !matches(*gap, usual));
+    if usual <= 0.0 || gaps.windows(3).any(goes_on) {
         return None;
     }
     let mut count = 0;
@@ -110,6 +112,8 @@ mod tests {
         assert!(trusted_runs(&[0.0, 1.0, 3.7, 5.1, 9.0]).is_empty());
         assert_eq!(missing(&[0.0, 5.0, 10.0, 20.0, 25.0, 45.0]), Some(4));
         assert_eq!(missing(&[0.0, 5.0, 10.0, 12.5]), None);
+        assert_eq!(missing(&[0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0]), None);
+        assert_eq!(missing(&[0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 45.0]), Some(2));
         assert_eq!(missing(&[-1e300, 0.0, 1.0, 2.0, 3.0, 1e300]), None);
     }
 

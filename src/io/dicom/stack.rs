@@ -6,6 +6,8 @@
 
 use super::group::{Group, Slice};
 use super::notes::notes;
+use super::phases::{Phases, split_phases, split_stacks};
+use super::placed::{Placed, placed_slices};
 use super::regular::{Slices, regular_grid};
 use super::spacing::{MAX_PARTS, SAME_POSITION_MM, even_runs, gaps, median, missing, trusted_runs};
 use crate::core::Geometry;
@@ -36,14 +38,6 @@ impl Listed {
 
 fn finding(severity: Severity, code: &'static str, text: impl Into<String>) -> Finding {
     Finding { severity, code, text: text.into(), file: None }
-}
-
-/// A frame whose place is known.
-#[derive(Clone, Copy)]
-struct Placed<'h> {
-    slice: Slice<'h>,
-    position: DVec3,
-    along: f64,
 }
 
 /// The series of a group: one, or several where spacing changes or acquisitions share positions.
@@ -91,11 +85,19 @@ pub(super) fn stacks(group: &Group<'_>) -> Vec<Listed> {
 
 /// The series of slices in ascending order that belong to one stack.
 fn series(mut placed: Vec<Placed<'_>>, mut findings: Vec<Finding>) -> Vec<Listed> {
-    if let Some(phases) = split_phases(&placed) {
-        let text =
-            format!("{} acquisitions share the same positions; each is listed as a series of its own.", phases.len());
-        findings.push(finding(Severity::Note, "acquisitions", text));
-        return phases.iter().flat_map(|phase| build(phase, findings.clone())).collect();
+    if let Some(Phases { slices, by_folder }) = split_phases(&placed) {
+        let n = slices.len();
+        findings.push(if by_folder {
+            let text = format!(
+                "{n} folders hold slices of one series identifier that do not belong together; each is listed as a \
+                 series of its own."
+            );
+            finding(Severity::Warning, "one-identifier-many-folders", text)
+        } else {
+            let text = format!("{n} acquisitions share the same positions; each is listed as a series of its own.");
+            finding(Severity::Note, "acquisitions", text)
+        });
+        return slices.iter().flat_map(|phase| build(phase, findings.clone())).collect();
     }
     let before = placed.len();
     placed.dedup_by(|b, a| (b.along - a.along).abs() < SAME_POSITION_MM);
@@ -149,68 +151,6 @@ fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slic
         findings.push(Finding { severity: Severity::Error, code: "unreadable-slices", text, file });
     }
     usable
-}
-
-/// Positions along the common normal, or `None` with a finding that says what is missing.
-fn placed_slices<'h>(usable: &[Slice<'h>], findings: &mut Vec<Finding>) -> Option<Vec<Placed<'h>>> {
-    let first = usable.first()?;
-    if first.place.spacing.is_none() {
-        let text = "The header gives no usable pixel spacing, so nothing could be measured; the series is not opened.";
-        findings.push(finding(Severity::Error, "no-spacing", text));
-        return None;
-    }
-    let complete = first.place.orientation.is_some() && usable.iter().all(|s| s.place.position.is_some());
-    if !complete && usable.len() > 1 {
-        let text = "The slices do not say where they lie in the patient, so their order and spacing are unknown; \
-                    the series is not opened.";
-        findings.push(finding(Severity::Error, "no-position", text));
-        return None;
-    }
-    if !complete {
-        let text = "The slice does not say where it lies in the patient; it is shown as axial, and its orientation \
-                    letters may be wrong.";
-        findings.push(finding(Severity::Warning, "no-position", text));
-    }
-    let [row, column] = first.place.orientation.unwrap_or([DVec3::X, DVec3::Y]);
-    let normal = row.cross(column);
-    Some(
-        usable
-            .iter()
-            .map(|&slice| {
-                let position = slice.place.position.unwrap_or(DVec3::ZERO);
-                Placed { slice, position, along: position.dot(normal) }
-            })
-            .collect(),
-    )
-}
-
-/// The stacks that frames of multi-frame files say they belong to, when there are several of more than one slice.
-fn split_stacks<'h>(placed: &[Placed<'h>]) -> Option<Vec<Vec<Placed<'h>>>> {
-    let mut stacks: BTreeMap<&str, Vec<Placed<'h>>> = BTreeMap::new();
-    for p in placed {
-        stacks.entry(&p.slice.place.stack_id).or_default().push(*p);
-    }
-    (stacks.len() > 1 && stacks.values().all(|s| s.len() > 1)).then(|| stacks.into_values().collect())
-}
-
-/// When positions repeat because several acquisitions or reconstructions share a series: the acquisitions.
-fn split_phases<'h>(placed: &[Placed<'h>]) -> Option<Vec<Vec<Placed<'h>>>> {
-    let repeats = |p: &[Placed<'_>]| p.windows(2).any(|w| w[1].along - w[0].along < SAME_POSITION_MM);
-    if !repeats(placed) {
-        return None;
-    }
-    let by = |key: &dyn Fn(&Placed<'h>) -> String| {
-        let mut phases: BTreeMap<String, Vec<Placed<'h>>> = BTreeMap::new();
-        for p in placed {
-            phases.entry(key(p)).or_default().push(*p);
-        }
-        let phases: Vec<_> = phases.into_values().collect();
-        let whole = phases.len() > 1 && phases.iter().all(|p| p.len() > 1 && !repeats(p));
-        whole.then_some(phases)
-    };
-    by(&|p| p.slice.place.phase.map(|n| format!("{n:020}")).join(" "))
-        .or_else(|| by(&|p| format!("{:020}", p.slice.header.acquisition)))
-        .or_else(|| by(&|p| p.slice.place.image_type.join("\\")))
 }
 
 /// Even parts of slices in ascending order, each a stack; and what all of them are when resampled.

@@ -7,7 +7,7 @@
 //! own, in safe Rust, stay in this process. Where the program did not say what its binary is (a test of the library),
 //! or no process can be started, all decoding happens here, with panics caught.
 
-use super::codec::{decode_frame, jpeg2000_codestream, own_decoder};
+use super::codec::{decode_frame, decode_jpeg2000_here, jpeg2000_codestream, own_decoder};
 use super::format::PixelFormat;
 use super::j2k_guard;
 use crate::jobs::{HelperError, Helpers, Limits, catch_panic, serve_helper};
@@ -47,6 +47,9 @@ pub(super) fn decode_guarded(syntax: &str, data: Vec<u8>, format: &PixelFormat) 
     let own = own_decoder(syntax, &data);
     if !own && let Some(stream) = jpeg2000_codestream(&data) {
         j2k_guard::check(stream)?;
+        if let Some(words) = decode_jpeg2000_here(&data, format) {
+            return Ok(words);
+        }
     }
     match WORKERS.get() {
         Some(workers) if !own => decode_with(workers, syntax, data, format),

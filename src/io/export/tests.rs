@@ -24,15 +24,8 @@ fn layer(names: &[(u8, &str)]) -> Layer {
     for (n, (id, _)) in names.iter().enumerate() {
         labels.set([n, 1, 2], *id);
     }
-    Layer {
-        id: LayerId(1),
-        name: "Manual".into(),
-        labels,
-        segments: names.iter().map(|(id, name)| Segment::new(*id, *name)).collect(),
-        origin: Origin::Human,
-        visible: true,
-        reviewed: true,
-    }
+    let segments = names.iter().map(|(id, name)| Segment::new(*id, *name)).collect();
+    Layer { reviewed: true, ..Layer::new(LayerId(1), "Manual", labels, segments, Origin::Human) }
 }
 
 fn case(place: &str, layer: Layer) -> ExportCase {
@@ -156,6 +149,7 @@ fn project(dir: &Path, layers: Vec<Layer>) -> PathBuf {
         fingerprint: Fingerprint::of(&volume),
         layers,
         view: ViewState::default(),
+        newer: None,
     };
     let path = dir.join("case.maskwright");
     save_project(&path, &data, None).unwrap();

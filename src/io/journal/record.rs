@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Start of the file; the digits are the format's version.
-pub const MAGIC: &[u8; 8] = b"MWJRNL01";
+pub const MAGIC: &[u8; 8] = b"MWJRNL02";
+/// The version before, without origins: it is read, too.
+pub const OLDER_MAGIC: &[u8; 8] = b"MWJRNL01";
 
 /// What happens to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,33 +39,46 @@ pub struct JournalEntry {
     pub meta: Option<LayerMeta>,
     /// New content of the bricks that changed; `None` is all background.
     pub bricks: Vec<(BrickIndex, Option<Arc<Brick>>)>,
+    /// Likewise where their voxels come from ([`crate::core::Sources`]).
+    pub sources: Vec<(BrickIndex, Option<Arc<Brick>>)>,
 }
 
 impl JournalEntry {
-    /// A stroke or other edit: the named bricks as they are in `labels` now.
-    pub fn edit(layer: LayerId, labels: &LabelMap, changed: &[BrickIndex]) -> Self {
-        let bricks = changed.iter().map(|&i| (i, labels.brick(i).cloned())).collect();
-        Self { layer, change: LayerChange::Edit, meta: None, bricks }
+    /// A stroke or other edit: the named bricks as they are now.
+    pub fn edit(layer: &Layer, changed: &[BrickIndex]) -> Self {
+        let bricks = changed.iter().map(|&i| (i, layer.labels.brick(i).cloned())).collect();
+        let sources = &layer.work.sources;
+        let numbered = changed.iter().filter(|_| sources.map().is_some());
+        let sources = numbered.map(|&i| (i, sources.brick(i).cloned())).collect();
+        Self { layer: layer.id, change: LayerChange::Edit, meta: None, bricks, sources }
     }
 
     /// A new name, segment list, visibility, …
     pub fn describe(layer: &Layer) -> Self {
-        Self { layer: layer.id, change: LayerChange::Edit, meta: Some(layer.into()), bricks: Vec::new() }
+        let meta = Some(layer.into());
+        Self { layer: layer.id, change: LayerChange::Edit, meta, bricks: Vec::new(), sources: Vec::new() }
     }
 
     /// A layer with everything in it.
     pub fn put(layer: &Layer) -> Self {
-        let bricks = filled(&layer.labels).map(|(i, b)| (i, Some(b.clone()))).collect();
-        Self { layer: layer.id, change: LayerChange::Put, meta: Some(layer.into()), bricks }
+        let all = |map: &LabelMap| filled(map).map(|(i, b)| (i, Some(b.clone()))).collect();
+        let sources = layer.work.sources.map().map_or_else(Vec::new, all);
+        Self {
+            layer: layer.id,
+            change: LayerChange::Put,
+            meta: Some(layer.into()),
+            bricks: all(&layer.labels),
+            sources,
+        }
     }
 
     /// A layer that was removed.
     pub fn remove(layer: LayerId) -> Self {
-        Self { layer, change: LayerChange::Remove, meta: None, bricks: Vec::new() }
+        Self { layer, change: LayerChange::Remove, meta: None, bricks: Vec::new(), sources: Vec::new() }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        256 + self.bricks.len() * size_of::<Brick>()
+        256 + (self.bricks.len() + self.sources.len()) * size_of::<Brick>()
     }
 }
 
@@ -73,9 +88,11 @@ pub fn merge(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
     for entry in entries {
         match merged.iter_mut().find(|m| m.layer == entry.layer) {
             Some(old) if entry.change == LayerChange::Edit => {
-                let mut bricks: BTreeMap<_, _> = std::mem::take(&mut old.bricks).into_iter().collect();
-                bricks.extend(entry.bricks);
-                old.bricks = bricks.into_iter().collect();
+                for (old, new) in [(&mut old.bricks, entry.bricks), (&mut old.sources, entry.sources)] {
+                    let mut bricks: BTreeMap<_, _> = std::mem::take(old).into_iter().collect();
+                    bricks.extend(new);
+                    *old = bricks.into_iter().collect();
+                }
                 old.meta = entry.meta.or(old.meta.take());
             }
             Some(old) => *old = entry,
@@ -98,6 +115,7 @@ pub fn apply(layers: &mut Vec<Layer>, empty: &LabelMap, entry: &JournalEntry) {
         (Some(at), LayerChange::Edit, _) => at,
         (Some(at), _, _) => {
             layers[at].labels = empty.clone();
+            layers[at].work.sources.set_map(None);
             at
         }
         (None, LayerChange::Put, Some(meta)) => {
@@ -107,12 +125,20 @@ pub fn apply(layers: &mut Vec<Layer>, empty: &LabelMap, entry: &JournalEntry) {
         (None, _, _) => return,
     };
     if let Some(meta) = &entry.meta {
-        let labels = layers.remove(at).labels;
-        layers.insert(at, meta.clone().with_labels(labels));
+        let Layer { labels, work, .. } = layers.remove(at);
+        let mut layer = meta.clone().with_labels(labels);
+        layer.work.sources.set_map(work.sources.map().cloned());
+        layers.insert(at, layer);
     }
     let layer = &mut layers[at];
     for (index, brick) in &entry.bricks {
         layer.labels.set_brick(*index, brick.clone());
+    }
+    if !entry.sources.is_empty() {
+        let sources = layer.work.sources.map_mut(empty);
+        for (index, brick) in &entry.sources {
+            sources.set_brick(*index, brick.clone());
+        }
     }
 }
 
@@ -133,6 +159,9 @@ struct EntryHead {
     change: LayerChange,
     meta: Option<LayerMeta>,
     bricks: u32,
+    /// Bricks of sources, which follow those of labels; none in the version before.
+    #[serde(default)]
+    sources: u32,
 }
 
 fn ron_error(error: impl std::fmt::Display) -> io::Error {
@@ -162,13 +191,14 @@ pub fn entry_bytes(entry: &JournalEntry) -> io::Result<Vec<u8>> {
         change: entry.change,
         meta: entry.meta.clone(),
         bricks: entry.bricks.len() as u32,
+        sources: entry.sources.len() as u32,
     };
     let head = ron::to_string(&head).map_err(ron_error)?;
     let mut payload = (head.len() as u32).to_le_bytes().to_vec();
     payload.extend_from_slice(head.as_bytes());
     // Level 1: a stroke must be on disk soon, and labels pack well at any level.
     let mut zlib = ZlibEncoder::new(payload, Compression::fast());
-    for (index, brick) in &entry.bricks {
+    for (index, brick) in entry.bricks.iter().chain(&entry.sources) {
         write_entry(&mut zlib, *index, brick.as_deref())?;
     }
     frame(&zlib.finish()?)
@@ -198,10 +228,11 @@ pub fn parse_entry(payload: &[u8], empty: &LabelMap, reader: &mut BrickReader) -
     if head.meta.as_ref().is_some_and(|m| !m.is_sound() || m.id != head.layer) {
         return None;
     }
-    if head.bricks as usize > empty.brick_count() {
+    if head.bricks.max(head.sources) as usize > empty.brick_count() {
         return None;
     }
     let mut source = ZlibDecoder::new(bricks);
-    let bricks = (0..head.bricks).map(|_| reader.entry(&mut source, empty)).collect::<io::Result<_>>().ok()?;
-    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks })
+    let mut read = |count| (0..count).map(|_| reader.entry(&mut source, empty)).collect::<io::Result<_>>().ok();
+    let (bricks, sources) = (read(head.bricks)?, read(head.sources)?);
+    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks, sources })
 }

@@ -1,6 +1,6 @@
 //! Reading a journal back.
 
-use super::record::{HeadRecord, MAGIC, apply, checksum, parse_entry};
+use super::record::{HeadRecord, MAGIC, OLDER_MAGIC, apply, checksum, parse_entry};
 use super::{FILE, JournalError, LOCK, LayerChange, lock};
 use crate::core::{LabelMap, Layer};
 use crate::io::bounds::open_regular;
@@ -119,7 +119,7 @@ impl Records {
         let mut magic = [0; 8];
         self.source.read_exact(&mut magic).map_err(|_| false)?;
         self.left = self.left.saturating_sub(8);
-        if &magic == MAGIC { Ok(()) } else { Err(magic[..6] == MAGIC[..6]) }
+        if &magic == MAGIC || &magic == OLDER_MAGIC { Ok(()) } else { Err(magic[..6] == MAGIC[..6]) }
     }
 
     /// The next complete, unharmed payload; `None` at the end or where the file is torn.

@@ -23,19 +23,20 @@ fn layer(g: Geometry, id: u64) -> Layer {
     let mut labels = LabelMap::empty(g);
     labels.set([id as usize, 1, 1], 7);
     let segments = vec![Segment::new(7, "liver")];
-    Layer {
-        id: LayerId(id),
-        name: format!("L{id}"),
-        labels,
-        segments,
-        origin: Origin::Human,
-        visible: true,
-        reviewed: false,
-    }
+    let mut layer = Layer::new(LayerId(id), format!("L{id}"), labels, segments, Origin::Human);
+    layer.work.slices.set_note(3, "look at this");
+    let number = layer.work.sources.number(&Origin::Human);
+    let like = layer.labels.clone();
+    layer.work.sources.map_mut(&like).set([id as usize, 1, 1], number);
+    layer
 }
 
 fn same(a: &[Layer], b: &[Layer]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| LayerMeta::from(x) == LayerMeta::from(y) && x.labels == y.labels)
+    let sources = |l: &Layer| l.work.sources.map().map(LabelMap::to_dense).filter(|d| d.iter().any(|&v| v != 0));
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .all(|(x, y)| LayerMeta::from(x) == LayerMeta::from(y) && x.labels == y.labels && sources(x) == sources(y))
 }
 
 /// A session: each step is an entry and the layers as they are after it.
@@ -45,7 +46,9 @@ fn session(head: &JournalHead) -> Vec<(JournalEntry, Vec<Layer>)> {
     let edit = |layer: &mut Layer, voxel: [usize; 3], label: u8| {
         let index = layer.labels.brick_of(voxel);
         layer.labels.set(voxel, label);
-        JournalEntry::edit(layer.id, &layer.labels, &[index])
+        let like = layer.labels.clone();
+        layer.work.sources.map_mut(&like).set(voxel, 1);
+        JournalEntry::edit(layer, &[index])
     };
     let entry = edit(&mut layers[0], [19, 17, 16], 7);
     steps.push((entry, layers.clone()));

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub const PROJECT_ENDING: &str = "maskwright";
 const MANIFEST: &str = "project.ron";
 /// Number of the format that is written; older ones are read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const MAX_MANIFEST: u64 = 32 << 20;
 const MAGIC: &[u8; 8] = b"MWBRICK1";
 
@@ -58,6 +58,9 @@ pub struct ProjectData {
     /// Layers on the image's grid.
     pub layers: Vec<Layer>,
     pub view: ViewState,
+    /// The number of a later format that the project was read from as far as this program knows it: saving into it
+    /// would lose the rest.
+    pub newer: Option<u32>,
 }
 
 /// How the case was being looked at.
@@ -101,6 +104,17 @@ enum SavedVolume {
 #[derive(Serialize, Deserialize)]
 struct SavedLayer {
     layer: LayerMeta,
+    bricks: String,
+    count: u32,
+    sha256: String,
+    /// Where voxels come from; absent in the first format.
+    #[serde(default)]
+    sources: Option<SavedBricks>,
+}
+
+/// A file of bricks of the project's own folder.
+#[derive(Serialize, Deserialize)]
+struct SavedBricks {
     bricks: String,
     count: u32,
     sha256: String,
@@ -165,9 +179,15 @@ fn short(hash: &str) -> &str {
 
 /// Writes a layer's bricks under a name made from their content, so that a new state never overwrites an old one.
 fn save_layer(dir: &Path, layer: &Layer) -> io::Result<SavedLayer> {
+    let SavedBricks { bricks, count, sha256 } = save_bricks(dir, &layer.labels)?;
+    let sources = layer.work.sources.map().map(|map| save_bricks(dir, map)).transpose()?;
+    Ok(SavedLayer { layer: LayerMeta::from(layer), bricks, count, sha256, sources })
+}
+
+fn save_bricks(dir: &Path, map: &LabelMap) -> io::Result<SavedBricks> {
     let mut hash = Sha256::new();
     let mut count = 0u32;
-    for (index, brick) in filled(&layer.labels) {
+    for (index, brick) in filled(map) {
         write_entry(&mut hash, index, Some(brick))?;
         count += 1;
     }
@@ -176,12 +196,12 @@ fn save_layer(dir: &Path, layer: &Layer) -> io::Result<SavedLayer> {
     write_atomic(&dir.join(&bricks), |file| {
         file.write_all(MAGIC)?;
         let mut zlib = ZlibEncoder::new(file, Compression::new(4));
-        for (index, brick) in filled(&layer.labels) {
+        for (index, brick) in filled(map) {
             write_entry(&mut zlib, index, Some(brick))?;
         }
         zlib.finish().map(drop)
     })?;
-    Ok(SavedLayer { layer: LayerMeta::from(layer), bricks, count, sha256 })
+    Ok(SavedBricks { bricks, count, sha256 })
 }
 
 /// Removes brick and volume files that the manifest no longer names. What cannot be removed does no harm.
@@ -192,7 +212,8 @@ fn remove_unused(dir: &Path, manifest: &Manifest) {
         let Some(name) = name.to_str() else { continue };
         let ours = (name.starts_with("bricks-") && name.ends_with(".bin"))
             || (name.starts_with("volume-") && name.ends_with(".nrrd"));
-        let used = manifest.layers.iter().any(|l| l.bricks == name)
+        let in_layer = |l: &SavedLayer| l.bricks == name || l.sources.as_ref().is_some_and(|s| s.bricks == name);
+        let used = manifest.layers.iter().any(in_layer)
             || matches!(&manifest.source, SavedVolume::Embedded(v) if v == name)
             || matches!(&manifest.source, SavedVolume::File(s) if names_file(s, dir, name));
         if ours && !used {
@@ -217,10 +238,12 @@ pub fn load_project(dir: &Path) -> Result<ProjectData, ProjectError> {
     let damaged = |what: &str| ProjectError::Damaged { path: dir.to_owned(), what: what.to_owned() };
     let text = read_manifest(dir)?;
     let version = ron::from_str::<VersionOnly>(&text).map_err(|e| damaged(&place(&e)))?.version;
-    if version > VERSION {
-        return Err(ProjectError::Newer { path: dir.to_owned(), version });
-    }
-    let manifest: Manifest = ron::from_str(&text).map_err(|e| damaged(&place(&e)))?;
+    let newer = (version > VERSION).then_some(version);
+    // What a later program added is passed over; where it changed what is known here, the project is not opened.
+    let manifest: Manifest = ron::from_str(&text).map_err(|e| match newer {
+        Some(version) => ProjectError::Newer { path: dir.to_owned(), version },
+        None => damaged(&place(&e)),
+    })?;
     let geometry = checked_geometry(&manifest.fingerprint.geometry).ok_or_else(|| damaged("its grid is impossible"))?;
     let source = match &manifest.source {
         SavedVolume::Embedded(name) => VolumeSource::Nrrd(inside(dir, name).ok_or_else(|| damaged("a file name"))?),
@@ -239,11 +262,16 @@ pub fn load_project(dir: &Path) -> Result<ProjectData, ProjectError> {
                 return Err(damaged("two segments share a label"));
             }
             let labels = load_bricks(&path, saved.count, &saved.sha256, empty.clone())?;
-            Ok(saved.layer.with_labels(labels))
+            let mut layer = saved.layer.with_labels(labels);
+            if let Some(SavedBricks { bricks, count, sha256 }) = &saved.sources {
+                let path = inside(dir, bricks).ok_or_else(|| damaged("a file name"))?;
+                layer.work.sources.set_map(Some(load_bricks(&path, *count, sha256, empty.clone())?));
+            }
+            Ok(layer)
         })
         .collect::<Result<Vec<_>, ProjectError>>()?;
     let fingerprint = Fingerprint { geometry, ..manifest.fingerprint };
-    Ok(ProjectData { name: manifest.name, source: Some(source), fingerprint, layers, view: manifest.view })
+    Ok(ProjectData { name: manifest.name, source: Some(source), fingerprint, layers, view: manifest.view, newer })
 }
 
 fn read_manifest(dir: &Path) -> Result<String, ProjectError> {

@@ -1,7 +1,7 @@
 //! Projects through disk and back, moved, damaged and half there.
 
 use super::*;
-use crate::core::{Geometry, Origin, Segment, VoiFunction};
+use crate::core::{Geometry, Origin, Segment, SliceStatus, VoiFunction, Work};
 use crate::io::types::{DicomStack, SliceFile};
 use crate::jobs::JobContext;
 use glam::{DAffine3, DMat3, DQuat, DVec3};
@@ -23,6 +23,21 @@ fn noise(n: usize, seed: u64) -> Vec<u8> {
         .collect()
 }
 
+/// Nothing for the first layer, everything for the others.
+fn work(g: Geometry, seed: u64, n: usize) -> Work {
+    let mut work = Work::default();
+    if n > 0 {
+        work.reader = 2;
+        work.slices.set_status(0, SliceStatus::Approved);
+        work.slices.set_note(0, "a note: \"ä\"");
+        work.sources.number(&Origin::Human);
+        work.sources.number(&Origin::Imported { file: "x.nii".into() });
+        let numbers: Vec<u8> = noise(g.voxel_count(), seed).iter().map(|v| v % 3).collect();
+        work.sources.set_map(LabelMap::from_dense(g, &numbers));
+    }
+    work
+}
+
 fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
     let hu: Vec<i16> = noise(g.voxel_count(), seed ^ 99).iter().map(|&v| i16::from(v) * 7 - 1000).collect();
     let volume = Volume::new(g, hu).unwrap();
@@ -38,6 +53,7 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
             origin: [Origin::Human, Origin::Model { run: "a".into(), checkpoint: "b".into() }][n % 2].clone(),
             visible: n == 0,
             reviewed: n == 1,
+            work: work(g, seed + 50 + n as u64, n),
         })
         .collect();
     let view = ViewState {
@@ -47,7 +63,8 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
         active_layer: Some(LayerId(3)),
         active_segment: Some(2),
     };
-    let data = ProjectData { name: "Case 1".into(), source: None, fingerprint: Fingerprint::of(&volume), layers, view };
+    let fingerprint = Fingerprint::of(&volume);
+    let data = ProjectData { name: "Case 1".into(), source: None, fingerprint, layers, view, newer: None };
     (data, volume)
 }
 
@@ -57,6 +74,7 @@ fn assert_same(a: &ProjectData, b: &ProjectData) {
     for (x, y) in a.layers.iter().zip(&b.layers) {
         assert_eq!(LayerMeta::from(x), LayerMeta::from(y));
         assert_eq!(x.labels, y.labels);
+        assert_eq!(x.work, y.work);
     }
 }
 
@@ -80,7 +98,8 @@ proptest! {
         saved.source = back.source;
         save_project(&path, &saved, None).unwrap();
         assert_same(&saved, &load_project(&path).unwrap());
-        let distinct: std::collections::HashSet<_> = saved.layers.iter().map(|l| l.labels.to_dense()).collect();
+        let maps = saved.layers.iter().flat_map(|l| [Some(&l.labels), l.work.sources.map()]).flatten();
+        let distinct: std::collections::HashSet<_> = maps.map(LabelMap::to_dense).collect();
         prop_assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2 + distinct.len());
     }
 }
@@ -140,6 +159,34 @@ fn an_interrupted_save_leaves_the_old_project() {
     assert!(matches!(save_project(&other, &saved, Some(&volume)), Err(ProjectError::Write { .. })));
 }
 
+/// A project of the first format: it knew neither slices nor sources.
+#[test]
+fn older_projects_open_and_later_ones_as_far_as_they_are_known() {
+    let (mut saved, volume) = data(geometry([20, 20, 20], 0.2), 5, 1);
+    saved.layers[0].work = Work::default();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("case.maskwright");
+    save_project(&path, &saved, Some(&volume)).unwrap();
+    let manifest = path.join(MANIFEST);
+    let now = std::fs::read_to_string(&manifest).unwrap();
+    let from = now.find("work: (").unwrap();
+    let to = from + now[from..].find("count:").unwrap();
+    let older: String = now[..from].lines().chain(["),", "bricks: \"NAME\","]).collect::<Vec<_>>().join("\n");
+    let name = now[from..to].split('"').find(|t| t.starts_with("bricks-")).unwrap();
+    let older = older.replace("NAME", name) + &now[to..].replace("sources: None,", "");
+    let older = older.replace("version: 2", "version: 1");
+    assert!(!older.contains("work") && !older.contains("sources"), "{older}");
+    std::fs::write(&manifest, older).unwrap();
+    let back = load_project(&path).unwrap();
+    assert_same(&saved, &back);
+    assert_eq!(back.newer, None);
+    let later = now.replace("version: 2", "version: 7, palette: [Red, (1, \"x\")]");
+    std::fs::write(&manifest, later).unwrap();
+    let back = load_project(&path).unwrap();
+    assert_same(&saved, &back);
+    assert_eq!(back.newer, Some(7));
+}
+
 #[test]
 fn damage_and_newer_versions_are_refused_by_name() {
     let (saved, volume) = data(geometry([20, 20, 20], 0.2), 5, 1);
@@ -154,7 +201,8 @@ fn damage_and_newer_versions_are_refused_by_name() {
         let error = load_project(&path).unwrap_err().to_string();
         assert!(error.contains(want), "{error}");
     };
-    says(&good.replace("version: 1", "version: 9"), "newer Maskwright (format 9");
+    assert!(good.contains("version: 2"));
+    says(&good.replace("version: 2", "version: 9").replace("name: ", "title: "), "newer Maskwright (format 9");
     says("Project(version: 9, new_things: [(1, 2)], name: 4)", "newer Maskwright");
     says(&good[..good.len() / 2], "damaged");
     says("", "damaged");

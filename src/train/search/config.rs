@@ -19,6 +19,9 @@ pub struct SearchConfig {
     pub recipes: Vec<String>,
     pub method: SearchMethod,
     pub fields: Vec<SearchField>,
+    /// What is changed in all recipes before the fields are, written as in `--set`: `epochs=20`, for example.
+    #[serde(default)]
+    pub set: Vec<String>,
 }
 
 /// In which order values are tried.
@@ -63,6 +66,11 @@ pub struct Trial {
 const FIXED: [&str; 5] = ["name", "split", "seed", "data", "description"];
 
 impl SearchConfig {
+    /// Names of the searches built into the program.
+    pub fn built_in() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
     /// Reads and checks a search.
     ///
     /// # Errors
@@ -168,6 +176,9 @@ impl SearchConfig {
         let beside = folder.join(&base);
         let mut recipe = if beside.is_file() { Recipe::load(&beside.to_string_lossy())? } else { Recipe::load(&base)? };
         recipe.seed = seed;
+        for assignment in &self.set {
+            apply_override(&mut recipe, assignment)?;
+        }
         for (path, value) in &values[1..] {
             apply_override(&mut recipe, &format!("{path}={value}"))?;
         }
@@ -200,7 +211,14 @@ mod tests {
     }
 
     fn config(method: SearchMethod, fields: Vec<SearchField>) -> SearchConfig {
-        SearchConfig { name: "t".into(), description: String::new(), recipes: vec!["demo".into()], method, fields }
+        SearchConfig {
+            name: "t".into(),
+            description: String::new(),
+            recipes: vec!["demo".into()],
+            method,
+            fields,
+            set: vec!["epochs=3".into()],
+        }
     }
 
     #[test]
@@ -213,7 +231,8 @@ mod tests {
         let seen: std::collections::BTreeSet<String> =
             (1..=6).map(|n| format!("{:?}", grid.trial(n, 1, Path::new("")).unwrap().settings)).collect();
         assert_eq!(seen.len(), 6);
-        assert_eq!(grid.trial(2, 1, Path::new("")).unwrap().recipe.batch_size, 4);
+        let second = grid.trial(2, 1, Path::new("")).unwrap().recipe;
+        assert_eq!((second.batch_size, second.epochs), (4, 3));
     }
 
     #[test]

@@ -2,20 +2,25 @@
 //! reach on the validation part. The test part is looked at once, at the end, by the best trial.
 //!
 //! The folder holds `search.ron`, a run folder and a result for each trial (`trials/0001/`, `trials/0001.json`),
-//! `ranking.csv` and `test.json`. A trial is claimed by a lock on `trials/0001.claim`, which the system releases
+//! `ranking.csv`, `search.html` and `test.json`. A trial is claimed by a lock on `trials/0001.claim`, which the system releases
 //! when its process ends, however it ends; the next process then resumes the trial from its last checkpoint.
 
 mod config;
+mod page;
+mod place;
+mod plot;
+
+pub use page::rank_color;
+pub use plot::{ParallelPlot, PlotAxis, PlotLine};
 
 pub use config::{SearchConfig, SearchField, SearchMethod, SearchValues, Trial};
 
-use super::checkpoint::Checkpoints;
 use super::folder::write;
-use super::{TrainControl, TrainData, TrainError, TrainEvent, TrainRequest, TrainSummary, train};
-use crate::jobs::{JobContext, Waker};
-use crate::nn::DeviceChoice;
+use super::{TrainControl, TrainData, TrainError};
+use crate::jobs::JobContext;
+use crate::nn::{ComputeThread, DeviceChoice};
+use place::Place;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// What to search and where.
@@ -30,11 +35,18 @@ pub struct SearchRequest {
     pub trials: usize,
     pub seed: u64,
     pub device: DeviceChoice,
+    /// The window's compute thread, as in a training.
+    pub compute: Option<ComputeThread>,
 }
 
 /// What a search tells.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SearchEvent {
+    /// Once: trials in all, and those that are done already.
+    Planned {
+        total: usize,
+        done: Vec<TrialResult>,
+    },
     /// A trial begins, or goes on from its checkpoint.
     Started {
         trial: usize,
@@ -89,16 +101,21 @@ struct Agreed {
     search: SearchConfig,
 }
 
-/// Runs the trials that nobody else runs. Call inside a job.
+/// Runs the trials that nobody else runs; `control` pauses the one at work. Call inside a job.
 ///
 /// # Errors
 /// [`TrainError`] when the folder or the data cannot be used, or [`TrainError::Cancelled`]; what is done stays done. A
 /// trial that fails by itself is a result.
-pub fn search(request: &SearchRequest, ctx: &JobContext<SearchEvent>) -> Result<SearchSummary, TrainError> {
-    let place = Place { trials: request.folder.join("trials"), root: request.folder.clone() };
+pub fn search(
+    request: &SearchRequest,
+    control: &TrainControl,
+    ctx: &JobContext<SearchEvent>,
+) -> Result<SearchSummary, TrainError> {
+    let place = Place::new(&request.folder);
     std::fs::create_dir_all(&place.trials).map_err(|e| TrainError::io("created", &place.trials, &e))?;
     place.agree(request)?;
     let total = request.search.combinations().map_or(request.trials, |n| n.min(request.trials));
+    ctx.send(SearchEvent::Planned { total, done: place.stand(total)?.ranking });
     for number in 1..=total {
         if ctx.is_cancelled() {
             return Err(TrainError::Cancelled);
@@ -114,32 +131,37 @@ pub fn search(request: &SearchRequest, ctx: &JobContext<SearchEvent>) -> Result<
         };
         // Another process may have finished it between the look and the claim.
         if place.result(number)?.is_none() {
-            let result = one(request, &place, number, ctx)?;
+            let result = one(request, control, &place, number, ctx)?;
             let text = serde_json::to_vec_pretty(&result).map_err(|e| TrainError::Data(e.to_string()))?;
             write(&place.trials.join(format!("{number:04}.json")), &text)?;
             ctx.send(SearchEvent::Finished(result));
+            place.publish(&request.search.name, &place.stand(total)?)?;
         }
     }
-    let mut ranking = Vec::new();
-    let mut elsewhere = Vec::new();
-    for number in 1..=total {
-        match place.result(number)? {
-            Some(result) => ranking.push(result),
-            None => elsewhere.push(number),
-        }
+    let mut summary = place.stand(total)?;
+    if summary.elsewhere.is_empty() {
+        summary.test = place.test(request, control, &summary.ranking, ctx)?;
     }
-    ranking.sort_by(|a, b| {
-        let score = |r: &TrialResult| r.dice.unwrap_or(f64::NEG_INFINITY);
-        score(b).total_cmp(&score(a)).then(a.trial.cmp(&b.trial))
-    });
-    write(&place.root.join("ranking.csv"), table(&ranking).as_bytes())?;
-    let test = if elsewhere.is_empty() { place.test(request, &ranking, ctx)? } else { None };
-    Ok(SearchSummary { ranking, elsewhere, test })
+    place.publish(&request.search.name, &summary)?;
+    Ok(summary)
+}
+
+/// How the search in `folder` stands, and its name.
+///
+/// # Errors
+/// [`TrainError::Io`] and others when the folder holds no search or a damaged one.
+pub fn read_search(folder: &Path) -> Result<(String, SearchSummary), TrainError> {
+    let place = Place::new(folder);
+    let agreed = place.agreed()?;
+    let mut summary = place.stand(place.highest())?;
+    summary.test = place.known_test()?;
+    Ok((agreed.search.name, summary))
 }
 
 /// Trains one trial, or goes on with it.
 fn one(
     request: &SearchRequest,
+    control: &TrainControl,
     place: &Place,
     number: usize,
     ctx: &JobContext<SearchEvent>,
@@ -156,7 +178,7 @@ fn one(
     let outcome = request.search.trial(number, request.seed, &request.beside).and_then(|trial| {
         result.settings.clone_from(&trial.settings);
         ctx.send(SearchEvent::Started { trial: number, settings: trial.settings.clone() });
-        place.train(request, number, trial, false, ctx)
+        place.train(request, control, number, trial, false, ctx)
     });
     match outcome {
         Ok(summary) => {
@@ -174,159 +196,10 @@ fn one(
     Ok(result)
 }
 
-/// The folder of a search.
-struct Place {
-    root: PathBuf,
-    trials: PathBuf,
-}
-
-impl Place {
-    /// Writes what is searched, or makes sure that it is what was searched here before.
-    fn agree(&self, request: &SearchRequest) -> Result<(), TrainError> {
-        let path = self.root.join("search.ron");
-        let mine = Agreed { seed: request.seed, search: request.search.clone() };
-        if path.is_file() {
-            let text = std::fs::read_to_string(&path).map_err(|e| TrainError::io("read", &path, &e))?;
-            let theirs: Agreed = super::recipe::from_ron(&text, &path)?;
-            if theirs != mine {
-                return Err(TrainError::Recipe(format!(
-                    "the folder {} holds another search or another seed: choose another folder",
-                    self.root.display()
-                )));
-            }
-            return Ok(());
-        }
-        write(&path, super::recipe::to_ron(&mine)?.as_bytes())
-    }
-
-    /// The lock on a file, or `None` when another process has it. The system releases it with the process.
-    fn claim(&self, path: &Path) -> Result<Option<File>, TrainError> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .map_err(|e| TrainError::io("created", path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(TrainError::io("locked", path, &e)),
-        }
-    }
-
-    fn result(&self, number: usize) -> Result<Option<TrialResult>, TrainError> {
-        let path = self.trials.join(format!("{number:04}.json"));
-        match std::fs::read(&path) {
-            Ok(bytes) => {
-                let damaged = |e: serde_json::Error| TrainError::Checkpoint { path, reason: e.to_string() };
-                serde_json::from_slice(&bytes).map(Some).map_err(damaged)
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(TrainError::io("read", &path, &e)),
-        }
-    }
-
-    fn train(
-        &self,
-        request: &SearchRequest,
-        number: usize,
-        trial: Trial,
-        test: bool,
-        ctx: &JobContext<SearchEvent>,
-    ) -> Result<TrainSummary, TrainError> {
-        let run = self.trials.join(format!("{number:04}"));
-        let request = TrainRequest {
-            recipe: trial.recipe,
-            data: request.data.clone(),
-            resume: Checkpoints::new(&run).exists("last"),
-            run,
-            device: request.device,
-            compute: None,
-            init: None,
-            cache_bytes: None,
-            test,
-        };
-        let (inner, events) =
-            JobContext::<TrainEvent>::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
-        let summary = train(&request, &TrainControl::new(), &inner);
-        drop(inner);
-        for event in events.try_iter() {
-            if let TrainEvent::Warning(text) = event {
-                ctx.send(SearchEvent::Warning(format!("trial {number}: {text}")));
-            }
-        }
-        summary
-    }
-
-    /// The best trial on the test part: by one process, once.
-    fn test(
-        &self,
-        request: &SearchRequest,
-        ranking: &[TrialResult],
-        ctx: &JobContext<SearchEvent>,
-    ) -> Result<Option<TestResult>, TrainError> {
-        let path = self.root.join("test.json");
-        let known = || -> Result<Option<TestResult>, TrainError> {
-            match std::fs::read(&path) {
-                Ok(bytes) => serde_json::from_slice(&bytes)
-                    .map(Some)
-                    .map_err(|e| TrainError::Checkpoint { path: path.clone(), reason: e.to_string() }),
-                Err(_) => Ok(None),
-            }
-        };
-        let Some(best) = ranking.first().filter(|r| r.dice.is_some()) else { return Ok(None) };
-        if let Some(known) = known()? {
-            if known.trial != best.trial {
-                ctx.send(SearchEvent::Warning(format!(
-                    "the test part was looked at with trial {} before; it stays with that, or it would be chosen by the test part",
-                    known.trial
-                )));
-            }
-            return Ok(Some(known));
-        }
-        let Some(_claim) = self.claim(&self.root.join("test.claim"))? else { return Ok(None) };
-        if let Some(known) = known()? {
-            return Ok(Some(known));
-        }
-        let trial = request.search.trial(best.trial, request.seed, &request.beside)?;
-        let summary = self.train(request, best.trial, trial, true, ctx)?;
-        let result = TestResult { trial: best.trial, mean_dice: summary.mean_test_dice, cases: summary.test.len() };
-        let text = serde_json::to_vec_pretty(&result).map_err(|e| TrainError::Data(e.to_string()))?;
-        write(&path, &text)?;
-        Ok(Some(result))
-    }
-}
-
-/// `ranking.csv`: one line a trial, one column a field.
-fn table(ranking: &[TrialResult]) -> String {
-    let mut paths: Vec<&str> = Vec::new();
-    for (path, _) in ranking.iter().flat_map(|r| &r.settings) {
-        if !paths.contains(&path.as_str()) {
-            paths.push(path);
-        }
-    }
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let mut out = String::from("rank,trial,validation_dice,best_epoch,epochs,seconds");
-    for path in &paths {
-        out.push_str(&format!(",{}", quoted(path)));
-    }
-    out.push_str(",error\n");
-    for (rank, r) in ranking.iter().enumerate() {
-        let dice = r.dice.map_or(String::new(), |d| d.to_string());
-        out.push_str(&format!("{},{},{dice},{},{},{:.1}", rank + 1, r.trial, r.best_epoch, r.epochs, r.seconds));
-        for path in &paths {
-            let value = r.settings.iter().find(|(p, _)| p == path).map_or("", |(_, v)| v.as_str());
-            out.push_str(&format!(",{}", quoted(value)));
-        }
-        out.push_str(&format!(",{}\n", quoted(r.error.as_deref().unwrap_or(""))));
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::CancelToken;
+    use crate::jobs::{CancelToken, Waker};
     use crate::train::tests::{disc_case, recipe};
 
     fn request(folder: &Path, trials: usize) -> SearchRequest {
@@ -345,6 +218,7 @@ mod tests {
                 method: SearchMethod::Grid,
                 // The last rate overflows single precision.
                 fields: vec![field("optimizer.lr", &["0.01", "0.001", "1e30"]), field("loss", &["BceDice", "Dice"])],
+                set: Vec::new(),
             },
             beside: folder.into(),
             data: TrainData::Memory((0..4).map(disc_case).collect()),
@@ -352,6 +226,7 @@ mod tests {
             trials,
             seed: 5,
             device: DeviceChoice::Cpu,
+            compute: None,
         }
     }
 
@@ -365,14 +240,14 @@ mod tests {
         let request = request(folder.path(), 6);
         // Another process has trial 2, and leaves it.
         std::fs::create_dir_all(request.folder.join("trials")).unwrap();
-        let place = Place { trials: request.folder.join("trials"), root: request.folder.clone() };
+        let place = Place::new(&request.folder);
         let other = place.claim(&place.trials.join("0002.claim")).unwrap();
         assert!(other.is_some());
-        let first = search(&request, &context().0).unwrap();
+        let first = search(&request, &TrainControl::new(), &context().0).unwrap();
         assert_eq!((first.elsewhere.as_slice(), first.ranking.len(), &first.test), (&[2][..], 5, &None));
         drop(other);
         let (ctx, events) = context();
-        let second = search(&request, &ctx).unwrap();
+        let second = search(&request, &TrainControl::new(), &ctx).unwrap();
         let started = |e: &SearchEvent| matches!(e, SearchEvent::Started { trial: 2, .. });
         let events: Vec<SearchEvent> = events.try_iter().collect();
         assert_eq!(events.iter().filter(|e| started(e)).count(), 1);
@@ -391,10 +266,13 @@ mod tests {
             let result: serde_json::Value = serde_json::from_slice(&text).unwrap();
             assert!(result["test"].as_array().unwrap().is_empty());
         }
-        assert_eq!(search(&request, &context().0).unwrap(), second);
+        assert_eq!(search(&request, &TrainControl::new(), &context().0).unwrap(), second);
         let table = std::fs::read_to_string(request.folder.join("ranking.csv")).unwrap();
         assert!(table.lines().count() == 7 && table.contains("\"optimizer.lr\""), "{table}");
+        let page = std::fs::read_to_string(request.folder.join("search.html")).unwrap();
+        assert!(page.contains("<path") && page.contains("looked at once"));
+        assert_eq!(read_search(&request.folder).unwrap(), ("tiny".to_owned(), second.clone()));
         let other = SearchRequest { seed: 6, ..request };
-        assert!(search(&other, &context().0).unwrap_err().to_string().contains("another seed"));
+        assert!(search(&other, &TrainControl::new(), &context().0).unwrap_err().to_string().contains("another seed"));
     }
 }

@@ -1,9 +1,11 @@
 //! The Edit tab: paint rules for every tool, and operations on the active segment with preview.
 
-use crate::core::{LabelId, Layer, LayerId, Plane, PlaneAxes};
-use crate::edit::{Connectivity, Extent, Islands, Logic, Operation, Over, Smoothing};
-use crate::workspace::{Command, Document, EditCommand, EditRules, HU_RANGES, SegmentCommand, Workspace};
-use egui::{CollapsingHeader, ComboBox, DragValue, Response, RichText, ScrollArea, Slider, Ui};
+use super::edit_joint::Joint;
+use super::edit_rules::{hu_range, length, rules, segment_list};
+use crate::core::{LabelId, LayerId, Plane, PlaneAxes};
+use crate::edit::{Connectivity, Extent, Islands, Logic, Operation, Smoothing};
+use crate::workspace::{Command, Document, EditCommand, HU_RANGES, OpenCommand, Workspace};
+use egui::{CollapsingHeader, DragValue, RichText, ScrollArea, Ui};
 
 /// What can be chosen in the panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,12 +17,25 @@ pub enum OperationKind {
     Smooth,
     Margin,
     Logic,
+    /// All segments spread until they meet.
+    Seeds,
+    /// Takes over another layer where nobody touched this one.
+    Adopt,
 }
 
 impl OperationKind {
     /// In the order of the panel.
-    pub const ALL: [Self; 7] =
-        [Self::Threshold, Self::Islands, Self::Holes, Self::Between, Self::Smooth, Self::Margin, Self::Logic];
+    pub const ALL: [Self; 9] = [
+        Self::Threshold,
+        Self::Islands,
+        Self::Holes,
+        Self::Between,
+        Self::Smooth,
+        Self::Margin,
+        Self::Logic,
+        Self::Seeds,
+        Self::Adopt,
+    ];
 
     /// Name for buttons and screen readers.
     pub fn name(self) -> &'static str {
@@ -32,6 +47,8 @@ impl OperationKind {
             Self::Smooth => "Smooth",
             Self::Margin => "Margin",
             Self::Logic => "Combine",
+            Self::Seeds => "Grow from seeds",
+            Self::Adopt => "Fill from a layer",
         }
     }
 }
@@ -65,6 +82,7 @@ pub struct EditPanel {
     logic: Logic,
     other: Option<(LayerId, LabelId)>,
     live: bool,
+    pub(super) joint: Joint,
 }
 
 impl Default for EditPanel {
@@ -82,6 +100,7 @@ impl Default for EditPanel {
             logic: Logic::Union,
             other: None,
             live: true,
+            joint: Joint::default(),
         }
     }
 }
@@ -93,9 +112,19 @@ impl EditPanel {
     }
 
     /// Asks for a preview of what is set, as its key does.
-    pub fn preview(&self, workspace: &Workspace, plane: Plane) -> Option<Command> {
-        let operation = self.operation(workspace.active_document()?, plane)?;
-        Some(EditCommand::Preview(operation).into())
+    pub fn preview(&mut self, workspace: &Workspace, plane: Plane) -> Option<Command> {
+        let document = workspace.active_document()?;
+        self.joint.shown(document);
+        self.command(document, plane, false)
+    }
+
+    /// What is set, to be shown or (with `apply`) done; `None` while something is still to be chosen.
+    fn command(&self, document: &Document, plane: Plane, apply: bool) -> Option<Command> {
+        if self.chosen == OperationKind::Adopt {
+            return self.joint.fill(document, apply);
+        }
+        let operation = self.operation(document, plane)?;
+        Some(if apply { EditCommand::Apply(operation) } else { EditCommand::Preview(operation) }.into())
     }
 
     /// The panel; `plane` is the pane that slices are meant of.
@@ -118,6 +147,7 @@ impl EditPanel {
                     let keys = crate::ui::shortcuts::keys_of(crate::ui::shortcuts::Action::Operation(kind));
                     if ui.selectable_label(self.chosen == kind, kind.name()).on_hover_text(keys).clicked() {
                         self.chosen = kind;
+                        self.joint.rest();
                         out.push(EditCommand::CancelPreview.into());
                     }
                 }
@@ -125,29 +155,42 @@ impl EditPanel {
             ui.add_space(6.0);
             let changed = self.parameters(ui, document, plane);
             ui.add_space(6.0);
-            let operation = self.operation(document, plane);
-            if changed && self.live {
-                out.extend(operation.clone().map(|o| EditCommand::Preview(o).into()));
+            let again = self.chosen == OperationKind::Seeds && self.joint.seeds_changed(document);
+            if (changed || again) && self.live {
+                self.show_preview(document, plane, out);
             }
-            self.buttons(ui, document, operation, out);
+            self.buttons(ui, document, plane, out);
             ui.add_space(4.0);
             ui.separator();
-            CollapsingHeader::new(RichText::new("History").strong()).show(ui, |ui| history(ui, document, out));
+            CollapsingHeader::new(RichText::new("History").strong()).show(ui, |ui| {
+                history(ui, document, true, out);
+                for other in workspace.documents().iter().filter(|d| d.case.id != document.case.id) {
+                    ui.label(RichText::new(&other.case.name).weak());
+                    history(ui, other, false, out);
+                }
+            });
         });
     }
 
-    fn buttons(&mut self, ui: &mut Ui, document: &Document, operation: Option<Operation>, out: &mut Vec<Command>) {
+    fn show_preview(&mut self, document: &Document, plane: Plane, out: &mut Vec<Command>) {
+        self.joint.shown(document);
+        out.extend(self.command(document, plane, false));
+    }
+
+    fn buttons(&mut self, ui: &mut Ui, document: &Document, plane: Plane, out: &mut Vec<Command>) {
         ui.horizontal(|ui| {
             if ui.button("Preview").on_hover_text("Shift+Enter").clicked() {
-                out.extend(operation.clone().map(|o| EditCommand::Preview(o).into()));
+                self.show_preview(document, plane, out);
             }
             if ui.button(RichText::new("Apply").strong()).on_hover_text("Enter, while a preview is shown").clicked() {
                 let shown = document.preview().is_some();
-                let apply = operation.map(|o| EditCommand::Apply(o).into());
+                let apply = self.command(document, plane, true);
                 out.extend(if shown { Some(EditCommand::ApplyPreview.into()) } else { apply });
+                self.joint.rest();
             }
             if document.preview().is_some() && ui.button("Drop").on_hover_text("Escape").clicked() {
                 out.push(EditCommand::CancelPreview.into());
+                self.joint.rest();
             }
             ui.checkbox(&mut self.live, "Live").on_hover_text("Preview while values change");
         });
@@ -202,6 +245,7 @@ impl EditPanel {
                     (Smoothing::Median, "Median: even out the outline"),
                     (Smoothing::Closing, "Closing: fill dents and gaps"),
                     (Smoothing::Opening, "Opening: take off spikes"),
+                    (Smoothing::Joint, "Joint: all segments at once, no gaps"),
                 ] {
                     changed |= ui.radio_value(&mut self.smoothing, how, text).changed();
                 }
@@ -223,6 +267,8 @@ impl EditPanel {
                 }
                 changed | segment_list(ui, document, "Other segment", "Choose…", false, &mut self.other)
             }
+            OperationKind::Seeds => self.joint.seed_choices(ui, document),
+            OperationKind::Adopt => self.joint.fill_choices(ui, document),
         }
     }
 
@@ -268,6 +314,8 @@ impl EditPanel {
             OperationKind::Between => Operation::Interpolate { axis },
             OperationKind::Smooth => Operation::Smooth { how: self.smoothing, radius_mm: self.radius_mm },
             OperationKind::Margin => Operation::Margin { mm: self.margin_mm },
+            OperationKind::Seeds => Operation::Seeds { background: self.joint.background(document) },
+            OperationKind::Adopt => return None,
             OperationKind::Logic => {
                 let (layer, label) = self.other?;
                 Operation::Combine { how: self.logic, other: document.case.layer(layer)?.labels.clone(), label }
@@ -276,15 +324,19 @@ impl EditPanel {
     }
 }
 
-/// All steps; a click goes back or forward to just after one.
-fn history(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
+/// All steps; a click goes back or forward to just after one, in its own case.
+fn history(ui: &mut Ui, document: &Document, active: bool, out: &mut Vec<Command>) {
     let (steps, position) = document.steps();
     let lines = std::iter::once("Start").chain(steps.iter().copied());
     for (n, name) in lines.enumerate() {
         let text = if n > position { RichText::new(name).weak() } else { RichText::new(name) };
         let line = ui.selectable_label(n == position, text);
-        line.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Step {n}: {name}")));
+        let case = if active { String::new() } else { format!(" of {}", document.case.name) };
+        line.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Step {n}{case}: {name}")));
         if line.clicked() {
+            if !active {
+                out.push(OpenCommand::Activate(document.case.id).into());
+            }
             out.push(EditCommand::JumpTo(n).into());
         }
     }
@@ -296,127 +348,4 @@ fn history(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
 fn free_labels(document: &Document) -> Vec<LabelId> {
     let used = |id: &LabelId| document.layer().is_some_and(|l| l.segment(*id).is_some());
     (1..=LabelId::MAX).filter(|id| !used(id)).collect()
-}
-
-/// What may be painted over, in which range of values, and inside of what.
-fn rules(ui: &mut Ui, document: &Document, now: EditRules, out: &mut Vec<Command>) {
-    let mut rules = now;
-    let name = |label: LabelId| {
-        document.layer().and_then(|l| l.segment(label)).map_or_else(|| format!("Segment {label}"), |s| s.name.clone())
-    };
-    ui.horizontal(|ui| {
-        ui.label("Paint over");
-        let text = match now.over {
-            Over::All => "Everything".into(),
-            Over::Background => "Background".into(),
-            Over::Segment(label) => format!("Only {}", name(label)),
-        };
-        let list = ComboBox::from_id_salt("paint over").selected_text(text).width(150.0).show_ui(ui, |ui| {
-            ui.selectable_value(&mut rules.over, Over::All, "Everything");
-            ui.selectable_value(&mut rules.over, Over::Background, "Background");
-            for segment in document.layer().map_or(&[][..], |l| &l.segments) {
-                let text = format!("Only {}", segment.name);
-                ui.selectable_value(&mut rules.over, Over::Segment(segment.id), text);
-            }
-        });
-        named(&list.response, "Paint over");
-    });
-    segment_list(ui, document, "Only inside", "Anywhere", true, &mut rules.inside);
-    ui.checkbox(&mut rules.hu_only, "Only values in this range").on_hover_text("Shift+U");
-    if rules.hu_only {
-        hu_range(ui, &mut rules.hu, "Paint");
-    }
-    if rules != now {
-        out.push(EditCommand::Rules(rules).into());
-    }
-}
-
-/// Two typed values and the presets; `what` tells the fields of several such rows apart. Whether something changed.
-fn hu_range(ui: &mut Ui, range: &mut [i16; 2], what: &str) -> bool {
-    let before = *range;
-    ui.horizontal(|ui| {
-        for (n, (word, name)) in [("from", "from"), ("to", "to")].into_iter().enumerate() {
-            ui.label(word);
-            let bounds = if n == 0 { i16::MIN..=range[1] } else { range[0]..=i16::MAX };
-            let field = ui.add(DragValue::new(&mut range[n]).speed(1.0).range(bounds));
-            field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, format!("{what} {name}")));
-        }
-        ui.label("HU");
-    });
-    ui.horizontal(|ui| {
-        for (name, preset) in HU_RANGES {
-            let text = format!("{} to {} HU", preset[0], preset[1]);
-            let button = ui.selectable_label(*range == preset, RichText::new(name).small()).on_hover_text(text);
-            button.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{what} range {}", name.to_lowercase()))
-            });
-            if button.clicked() {
-                *range = preset;
-            }
-        }
-    });
-    *range != before
-}
-
-fn length(ui: &mut Ui, name: &str, mm: &mut f64, range: std::ops::RangeInclusive<f64>) -> bool {
-    ui.horizontal(|ui| {
-        let label = ui.label(name);
-        ui.spacing_mut().slider_width = 110.0;
-        let slider = Slider::new(mm, range).suffix(" mm").max_decimals(1);
-        ui.add(slider).labelled_by(label.id).changed()
-    })
-    .inner
-}
-
-/// A list of all segments of all layers; whether another one was chosen.
-fn segment_list(
-    ui: &mut Ui,
-    document: &Document,
-    name: &str,
-    none: &str,
-    can_be_none: bool,
-    chosen: &mut Option<(LayerId, LabelId)>,
-) -> bool {
-    let before = *chosen;
-    let title = |layer: &Layer, label: LabelId| {
-        let segment = layer.segment(label).map_or_else(|| "?".to_owned(), |s| s.name.clone());
-        format!("{segment} of {}", layer.name)
-    };
-    ui.horizontal(|ui| {
-        ui.label(name);
-        let text = chosen
-            .and_then(|(id, label)| Some(title(document.case.layer(id)?, label)))
-            .unwrap_or_else(|| none.to_owned());
-        let list = ComboBox::from_id_salt(name).selected_text(text).width(150.0).truncate().show_ui(ui, |ui| {
-            if can_be_none {
-                ui.selectable_value(chosen, None, none);
-            }
-            for layer in &document.case.layers {
-                for segment in &layer.segments {
-                    ui.selectable_value(chosen, Some((layer.id, segment.id)), title(layer, segment.id));
-                }
-            }
-        });
-        named(&list.response, name);
-    });
-    *chosen != before
-}
-
-fn named(list: &Response, name: &str) {
-    list.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name.to_owned()));
-}
-
-/// The other way to reach what has a key: copying slices, exchanging lungs, merging.
-pub fn menu_entries(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
-    let (Some(layer), Some(active)) = (document.layer(), document.segment()) else { return };
-    if layer.segments.len() > 1 {
-        ui.menu_button(format!("Merge {} into", active.name), |ui| {
-            for other in layer.segments.iter().filter(|s| s.id != active.id) {
-                if ui.button(&other.name).clicked() {
-                    out.push(SegmentCommand::Merge { from: active.id, into: other.id }.into());
-                    ui.close();
-                }
-            }
-        });
-    }
 }

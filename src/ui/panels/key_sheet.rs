@@ -1,50 +1,147 @@
-//! The key sheet: made from the table that binds the keys, so it cannot be wrong.
+//! The key sheet: made from the table that binds the keys, so it cannot be wrong. A click on keys changes them.
 
-use crate::ui::shortcuts::{BINDINGS, POINTER_HABITS};
-use egui::{Align2, Context, Grid, RichText, ScrollArea, Window};
+use crate::ui::keys;
+use crate::ui::shortcuts::{BINDINGS, Binding, POINTER_HABITS};
+use crate::workspace::{Command, KeyCommand};
+use egui::{Align2, Context, Event, Grid, Key, RichText, ScrollArea, Ui, Window};
 
-/// Draws the sheet while `open`.
-pub fn show(ctx: &Context, open: &mut bool) {
-    let height = ctx.content_rect().height() - 140.0;
-    Window::new("Keys and pointer")
-        .open(open)
-        .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
-        .collapsible(false)
-        .resizable(false)
-        .default_size([700.0, height])
-        .show(ctx, |ui| {
-            ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
-                ui.columns(2, |columns| {
-                    let mut groups: Vec<&str> = Vec::new();
-                    for binding in BINDINGS {
-                        if !groups.contains(&binding.group) {
-                            groups.push(binding.group);
-                        }
+/// Whether the sheet is open, and which keys wait for new ones.
+#[derive(Default)]
+pub struct KeySheet {
+    pub open: bool,
+    /// Line of the table whose keys are being pressed.
+    waiting: Option<usize>,
+    /// What the last change did.
+    told: String,
+}
+
+impl KeySheet {
+    /// Whether the keyboard belongs to the sheet in this frame.
+    pub fn is_listening(&self) -> bool {
+        self.open && self.waiting.is_some()
+    }
+
+    /// Draws the sheet while it is open.
+    pub fn show(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        self.listen(ctx, out);
+        let mut open = self.open;
+        let height = ctx.content_rect().height() - 180.0;
+        Window::new("Keys and pointer")
+            .open(&mut open)
+            .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
+            .collapsible(false)
+            .resizable(false)
+            .default_size([760.0, height])
+            .show(ctx, |ui| self.content(ui, height, out));
+        self.open = open;
+        if !open {
+            *self = Self::default();
+        }
+    }
+
+    fn content(&mut self, ui: &mut Ui, height: f32, out: &mut Vec<Command>) {
+        ui.horizontal(|ui| {
+            let hint = match self.waiting {
+                Some(n) => format!(
+                    "Press keys for \"{}\". Escape keeps the old ones, Backspace takes them away.",
+                    BINDINGS[n].text
+                ),
+                None if self.told.is_empty() => "Click on keys to change them.".to_owned(),
+                None => self.told.clone(),
+            };
+            ui.label(hint);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                if ui.button("All keys as they came").clicked() {
+                    out.push(KeyCommand::Reset.into());
+                    self.told = "All keys are as they came.".into();
+                    self.waiting = None;
+                }
+            });
+        });
+        ui.separator();
+        ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
+            let table = keys::table();
+            ui.columns(2, |columns| {
+                let mut groups: Vec<&str> = Vec::new();
+                for binding in table.iter() {
+                    if !groups.contains(&binding.group) {
+                        groups.push(binding.group);
                     }
-                    let half = groups.len().div_ceil(2);
-                    for (n, group) in groups.iter().enumerate() {
-                        let ui = &mut columns[usize::from(n >= half)];
-                        ui.add_space(4.0);
-                        ui.label(RichText::new(*group).strong());
-                        Grid::new(("keys", *group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
-                            for b in BINDINGS.iter().filter(|b| b.group == *group) {
-                                ui.monospace(b.keys());
-                                ui.label(b.text);
-                                ui.end_row();
-                            }
-                        });
-                    }
-                    let ui = &mut columns[0];
+                }
+                let lines = |g: &str| 2 + table.iter().filter(|b| b.group == g).count();
+                let all: usize = groups.iter().copied().map(&lines).sum::<usize>() + POINTER_HABITS.len() + 2;
+                let mut used = POINTER_HABITS.len() + 2;
+                for &group in &groups {
+                    let left = used < all.div_ceil(2);
+                    used += lines(group);
+                    let ui = &mut columns[usize::from(!left)];
                     ui.add_space(4.0);
-                    ui.label(RichText::new("Pointer").strong());
-                    Grid::new("pointer habits").num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
-                        for (what, does) in POINTER_HABITS {
-                            ui.monospace(*what);
-                            ui.label(*does);
-                            ui.end_row();
+                    ui.label(RichText::new(group).strong());
+                    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+                        for (n, b) in table.iter().enumerate().filter(|(_, b)| b.group == group) {
+                            self.line(ui, n, b);
                         }
                     });
+                }
+                let ui = &mut columns[0];
+                ui.add_space(4.0);
+                ui.label(RichText::new("Pointer").strong());
+                Grid::new("pointer habits").num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+                    for (what, does) in POINTER_HABITS {
+                        ui.monospace(*what);
+                        ui.label(*does);
+                        ui.end_row();
+                    }
                 });
             });
         });
+    }
+
+    fn line(&mut self, ui: &mut Ui, n: usize, binding: &Binding) {
+        let text = if self.waiting == Some(n) { "…".to_owned() } else { binding.keys() };
+        let shown = RichText::new(if text.is_empty() { "none" } else { &text }).monospace();
+        let button = ui.selectable_label(self.waiting == Some(n), shown).on_hover_text("Click to change");
+        button.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Keys of {}: {text}", keys::id(n)))
+        });
+        if button.clicked() {
+            self.waiting = Some(n);
+        }
+        ui.label(binding.text);
+        ui.end_row();
+    }
+
+    /// Takes the next key for the line that waits.
+    fn listen(&mut self, ctx: &Context, out: &mut Vec<Command>) {
+        let Some(n) = self.waiting.filter(|_| self.open) else { return };
+        let pressed = ctx.input_mut(|input| {
+            let found = input.events.iter().find_map(|event| match event {
+                Event::Key { key, modifiers, pressed: true, .. } => Some((*modifiers, *key)),
+                _ => None,
+            });
+            if found.is_some() {
+                input.events.retain(|e| !matches!(e, Event::Key { .. } | Event::Text(_)));
+            }
+            found
+        });
+        let Some((modifiers, key)) = pressed else { return };
+        self.waiting = None;
+        let none = !(modifiers.command || modifiers.ctrl || modifiers.alt || modifiers.shift);
+        let mut bind = |n: usize, keys: String| out.push(KeyCommand::Bind { line: keys::id(n), keys }.into());
+        if none && key == Key::Escape {
+            return;
+        }
+        if none && key == Key::Backspace {
+            bind(n, String::new());
+            self.told = format!("\"{}\" has no keys now.", BINDINGS[n].text);
+            return;
+        }
+        let text = Binding { modifiers, key: Some(key), ..BINDINGS[n] }.keys();
+        self.told = format!("{text} is \"{}\" now.", BINDINGS[n].text);
+        if let Some(other) = keys::bound_to(modifiers, key).filter(|o| *o != n) {
+            bind(other, String::new());
+            self.told = format!("{text} is \"{}\" now and no longer \"{}\".", BINDINGS[n].text, BINDINGS[other].text);
+        }
+        bind(n, text);
+    }
 }

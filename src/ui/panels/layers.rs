@@ -1,15 +1,17 @@
 //! Layers of the case and segments of the active layer.
 
 use super::path_dialog::{PathDialog, Purpose};
+use super::slices::SlicesPanel;
 use crate::core::{Flips, Layer, Origin, Segment};
 use crate::ui::actions::suggestion;
-use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, Workspace};
+use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, WorkCommand, Workspace};
 use egui::{RichText, ScrollArea, TextEdit, Ui};
 
 /// A name being typed; the document gets it once, when the field is left.
 #[derive(Default)]
 pub struct LayersPanel {
     renaming: Option<(Renamed, String)>,
+    pub slices: SlicesPanel,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,7 @@ impl LayersPanel {
                     self.segment(ui, document, segment, counts[usize::from(segment.id)], dialog, out);
                 }
             }
+            self.slices.show(ui, workspace, document, out);
         });
     }
 
@@ -91,6 +94,10 @@ impl LayersPanel {
                     dialog.ask(Purpose::ExportMask, suggestion(&layer.name, "nii.gz"));
                     ui.close();
                 }
+                if ui.button("Second reader's layer").clicked() {
+                    out.push(WorkCommand::SecondReader(layer.id).into());
+                    ui.close();
+                }
                 if ui.button("Duplicate").clicked() {
                     out.push(LayerCommand::Duplicate(layer.id).into());
                     ui.close();
@@ -116,6 +123,7 @@ impl LayersPanel {
             Origin::Model { run, checkpoint } => format!("predicted by {run}, {checkpoint} checkpoint"),
             Origin::Imported { file } => format!("from {file}"),
         };
+        let origin = if layer.work.reader > 0 { format!("reader {}, {origin}", layer.work.reader) } else { origin };
         let origin = if layer.reviewed { format!("reviewed, {origin}") } else { origin };
         ui.indent(("origin", layer.id.0), |ui| ui.label(RichText::new(origin).small().weak()));
     }

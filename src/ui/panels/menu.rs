@@ -97,7 +97,7 @@ pub fn show(
                     ui.separator();
                     entry(ui, "Copy to the slice above", Action::CopySlice(1), actions);
                     entry(ui, "Copy to the slice below", Action::CopySlice(-1), actions);
-                    super::edit_mask::menu_entries(ui, document, out);
+                    super::edit_rules::menu_entries(ui, document, out);
                     entry(ui, "Exchange left and right lung", Action::SwapLungs, actions);
                 });
             });

@@ -1,7 +1,9 @@
 //! The panels around the slices. Each draws from `&Workspace` and pushes commands; none keeps a copy of the document.
 
 pub mod about;
+pub mod edit_joint;
 pub mod edit_mask;
+pub mod edit_rules;
 pub mod key_sheet;
 pub mod layers;
 pub mod menu;
@@ -11,6 +13,7 @@ pub mod patients;
 pub mod resample;
 pub mod review;
 pub mod settings;
+pub mod slices;
 pub mod start;
 pub mod status;
 pub mod toolbar;

@@ -1,6 +1,7 @@
 //! Command palette: every bound action, found by typing a part of its name.
 
-use crate::ui::shortcuts::{Action, BINDINGS, Binding};
+use crate::ui::keys;
+use crate::ui::shortcuts::{Action, Binding};
 use egui::{Align2, Context, Key, ScrollArea, TextEdit, Window};
 
 /// What is typed and which line is chosen.
@@ -80,13 +81,13 @@ impl Palette {
 }
 
 /// Bindings whose group and text hold every typed word; one line per action.
-fn matches(query: &str) -> Vec<&'static Binding> {
+fn matches(query: &str) -> Vec<Binding> {
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-    let mut hits: Vec<&Binding> = Vec::new();
-    for b in BINDINGS.iter().filter(|b| !matches!(b.action, Action::Digit(_) | Action::Palette)) {
+    let mut hits: Vec<Binding> = Vec::new();
+    for b in keys::table().iter().filter(|b| !matches!(b.action, Action::Digit(_) | Action::Palette)) {
         let text = format!("{} {}", b.group, b.text).to_lowercase();
         if words.iter().all(|w| text.contains(w)) && !hits.iter().any(|h| h.action == b.action) {
-            hits.push(b);
+            hits.push(*b);
         }
     }
     hits

@@ -23,6 +23,7 @@ pub enum Purpose {
     CohortJudged(usize),
     CohortImages,
     ExportCohort,
+    Weights,
 }
 
 impl Purpose {
@@ -43,6 +44,7 @@ impl Purpose {
             Self::CohortJudged(_) => "Masks to judge",
             Self::CohortImages => "Images of the cohort",
             Self::ExportCohort => "Export cohort report",
+            Self::Weights => "Weights to start from",
         }
     }
 
@@ -66,6 +68,9 @@ impl Purpose {
             Self::CohortImages => "An image, or a folder of images with the names of the masks",
             Self::TrainingData => "A data set folder with images and masks",
             Self::Recipe => "A recipe in RON",
+            Self::Weights => {
+                "Ends in .safetensors, .pth or .pt; names of torchvision and segmentation_models_pytorch are known"
+            }
         }
     }
 

@@ -2,11 +2,12 @@
 
 use crate::ui::viewer::Hover;
 use crate::workspace::{Command, Workspace};
-use egui::{ProgressBar, RichText, Ui};
+use egui::{Color32, ProgressBar, RichText, Ui};
 
 /// Draws the bar.
 pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut Vec<Command>) {
     ui.horizontal(|ui| {
+        alarms(ui, workspace);
         match hover {
             Some(h) => {
                 let hu = h.hu.map_or_else(|| "reading…".to_owned(), |v| format!("{v} HU"));
@@ -44,4 +45,25 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
             }
         });
     });
+}
+
+/// What must not be overlooked: work that is on no disk, a save that failed, a project that cannot be saved into.
+fn alarms(ui: &mut Ui, workspace: &Workspace) {
+    let loud = |ui: &mut Ui, text: String, hint: &str, fill: Color32| {
+        let text = RichText::new(format!(" {text} ")).strong().color(Color32::WHITE).background_color(fill);
+        ui.label(text).on_hover_text(hint);
+    };
+    let red = Color32::from_rgb(190, 30, 30);
+    for document in workspace.documents() {
+        if let Some(reason) = document.trouble() {
+            loud(ui, format!("NOT PROTECTED: {}", document.case.name), &reason, red);
+        }
+        if let Some(project) = document.failed_save() {
+            loud(ui, format!("NOT SAVED: {project}"), "The last save failed: save elsewhere.", red);
+        }
+    }
+    if workspace.active_document().is_some_and(|d| d.newer_project().is_some()) {
+        let hint = "Saved by a newer Maskwright: save it under another name to keep changes.";
+        loud(ui, "READ ONLY".into(), hint, Color32::from_rgb(150, 95, 0));
+    }
 }

@@ -27,6 +27,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         ui.horizontal_wrapped(|ui| {
             options(ui, workspace, belt, out);
             rules_in_force(ui, workspace);
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.weak(hint(belt.current())));
         });
     }
 }
@@ -57,19 +58,39 @@ fn rules_in_force(ui: &mut Ui, workspace: &Workspace) {
     }
 }
 
+/// How the tool in hand is used, in one line.
+fn hint(tool: ToolKind) -> &'static str {
+    match tool {
+        ToolKind::Brush => "Drag paints, Ctrl erases, Shift + wheel resizes",
+        ToolKind::Eraser => "Drag erases, Ctrl paints, Shift + wheel resizes",
+        ToolKind::Lasso => "Drag freehand or click corners; Enter or a click on the first closes",
+        ToolKind::Wire => "Click along the edge; Enter, a double click or a click on the first closes",
+        ToolKind::Region => "Click a seed, drag for the tolerance, release to keep",
+        ToolKind::Island => "Click a part of the segment",
+        ToolKind::Fill => "Click inside a closed outline; Ctrl empties",
+        ToolKind::Push => "Drag from inside to push out, from outside to push in",
+        ToolKind::Crosshair | ToolKind::WindowLevel => "",
+    }
+}
+
 /// What the tool in hand can be told.
 fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
     match belt.current() {
-        ToolKind::Brush | ToolKind::Eraser => brush(ui, workspace, out),
-        ToolKind::Lasso => {
+        ToolKind::Brush | ToolKind::Eraser => brush(ui, workspace, true, out),
+        ToolKind::Push => brush(ui, workspace, false, out),
+        ToolKind::Fill => {}
+        ToolKind::Lasso | ToolKind::Wire => {
             let mode = &mut belt.lasso.mode;
             for (value, text, hint) in [
                 (LassoMode::Add, "Add", "What the contour encloses joins the segment; with Ctrl it leaves it"),
                 (LassoMode::Remove, "Remove", "What the contour encloses leaves the segment"),
                 (LassoMode::KeepInside, "Keep inside", "What lies outside the contour leaves the segment"),
+                (LassoMode::Split { label: 0 }, "Split off", "What it encloses of the segment becomes a new segment"),
             ] {
                 ui.selectable_value(mode, value, text).on_hover_text(hint);
             }
+            let through = &mut belt.lasso.through;
+            ui.checkbox(through, "All slices").on_hover_text("Through all slices of this plane, as with scissors");
         }
         ToolKind::Region => {
             let label = ui.label("Tolerance");
@@ -87,16 +108,47 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
     }
 }
 
-fn brush(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+fn brush(ui: &mut Ui, workspace: &Workspace, shapes: bool, out: &mut Vec<Command>) {
     let mut diameter = workspace.brush.radius_mm * 2.0;
     let label = ui.label("Brush");
     let slider = Slider::new(&mut diameter, 0.5..=120.0).logarithmic(true).suffix(" mm").max_decimals(1);
     if ui.add(slider).labelled_by(label.id).on_hover_text("Diameter (- and =, Shift + wheel)").changed() {
         out.push(EditCommand::BrushRadius(diameter / 2.0).into());
     }
-    let mut sphere = workspace.brush.sphere;
-    if ui.checkbox(&mut sphere, "3-D").on_hover_text("Paint a sphere instead of a disc (N)").changed() {
-        out.push(EditCommand::BrushSphere(sphere).into());
+    if !shapes {
+        return;
+    }
+    let now = workspace.brush;
+    let hint = |text: &str, action| format!("{text} ({})", keys_of(action));
+    for (on, text, hint, command) in [
+        (
+            now.sphere,
+            "3-D",
+            hint("Paint through the slices too", Action::ToggleSphere),
+            EditCommand::BrushSphere as fn(bool) -> _,
+        ),
+        (now.square, "Square", hint("Square instead of round", Action::ToggleSquare), EditCommand::BrushSquare),
+        (
+            now.adaptive,
+            "Adaptive",
+            hint("Only what looks like where the stroke begins", Action::ToggleAdaptive),
+            EditCommand::BrushAdaptive,
+        ),
+    ] {
+        let mut value = on;
+        if ui.checkbox(&mut value, text).on_hover_text(hint).changed() {
+            out.push(command(value).into());
+        }
+    }
+    if now.adaptive {
+        let mut tolerance = now.tolerance;
+        let label = ui.label("±");
+        let field = DragValue::new(&mut tolerance).range(0..=2000).suffix(" HU");
+        let field = ui.add(field).on_hover_text("Difference from where the stroke begins").labelled_by(label.id);
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::SpinButton, true, "Tolerance of the brush"));
+        if field.changed() {
+            out.push(EditCommand::BrushTolerance(tolerance).into());
+        }
     }
 }
 

@@ -85,20 +85,28 @@ pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geom
 }
 
 /// Outline of the brush under the pointer.
-pub fn brush(painter: &Painter, at: Pos2, radius_points: f32, erase: bool) {
+pub fn brush(painter: &Painter, at: Pos2, radius_points: f32, erase: bool, square: bool) {
     let color = if erase { Color32::from_rgb(255, 120, 110) } else { Color32::from_rgb(250, 250, 250) };
     let radius = radius_points.max(1.5);
-    painter.circle_stroke(at, radius, Stroke::new(2.5, Color32::from_black_alpha(140)));
-    painter.circle_stroke(at, radius, Stroke::new(1.0, color));
+    for stroke in [Stroke::new(2.5, Color32::from_black_alpha(140)), Stroke::new(1.0, color)] {
+        if square {
+            let rect = Rect::from_center_size(at, Vec2::splat(2.0 * radius));
+            painter.rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Middle);
+        } else {
+            painter.circle_stroke(at, radius, stroke);
+        }
+    }
 }
 
-/// The contour being drawn, to the pointer and back to its first corner.
+/// The contour being drawn, along `way` to the pointer and back to its first corner.
+#[expect(clippy::too_many_arguments, reason = "what a contour looks like depends on all of them")]
 pub fn contour(
     painter: &Painter,
     rect: Rect,
     view: &PaneView,
     geometry: &Geometry,
     contour: &Contour,
+    way: &[DVec3],
     pointer: Option<Pos2>,
     scale: f32,
 ) {
@@ -106,7 +114,7 @@ pub fn contour(
         let at = view.screen_from_voxel(geometry, voxel);
         rect.min + Vec2::new(at.x as f32, at.y as f32) / scale
     };
-    let mut points: Vec<Pos2> = contour.corners.iter().map(|&c| place(c)).collect();
+    let mut points: Vec<Pos2> = contour.corners.iter().chain(way).map(|&c| place(c)).collect();
     let Some(&first) = points.first() else { return };
     points.extend(pointer);
     let color = Color32::from_rgb(250, 250, 250);

@@ -1,10 +1,12 @@
 //! Pointer and wheel over a pane: tools get voxel positions, the pane gets pan and zoom.
 
 use super::annotations::pixel;
-use crate::core::{Geometry, PlaneAxes, Window};
+use super::wire::WireHand;
+use crate::core::{Geometry, PlaneAxes, Volume, Window};
 use crate::render::PaneView;
 use crate::tools::{
-    BrushTool, CrosshairTool, IslandTool, LassoTool, Phase, PointerEvent, RegionTool, Tool, ToolKind, WindowLevelTool,
+    BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, Phase, PointerEvent, PushTool, RegionTool, Tool,
+    ToolKind, WindowLevelTool,
 };
 use crate::workspace::{Command, EditCommand};
 use egui::{Event, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2};
@@ -26,6 +28,9 @@ pub struct ToolBelt {
     pub lasso: LassoTool,
     pub region: RegionTool,
     pub island: IslandTool,
+    fill: FillTool,
+    push: PushTool,
+    pub wire: WireHand,
     /// The secondary button's own window/level.
     side: WindowLevelTool,
     /// Pane in which a drag began, with its button.
@@ -41,7 +46,7 @@ impl ToolBelt {
     /// Takes another tool.
     pub fn choose(&mut self, tool: ToolKind) {
         if tool != self.current {
-            self.lasso.drop_contour();
+            self.drop_contour();
             self.previous = self.current;
             self.current = tool;
         }
@@ -49,8 +54,20 @@ impl ToolBelt {
 
     /// Swaps with the tool before.
     pub fn swap(&mut self) {
-        self.lasso.drop_contour();
+        self.drop_contour();
         std::mem::swap(&mut self.current, &mut self.previous);
+    }
+
+    /// Forgets the contour that is being drawn.
+    pub fn drop_contour(&mut self) {
+        self.lasso.drop_contour();
+        self.wire.forget();
+    }
+
+    /// Ends the contour that is being drawn and applies it.
+    pub fn close_contour(&mut self) -> Vec<Command> {
+        self.wire.forget();
+        self.lasso.close()
     }
 
     /// Whether a drag is going on.
@@ -65,7 +82,10 @@ impl ToolBelt {
         match self.current {
             ToolKind::Crosshair => &mut self.crosshair,
             ToolKind::WindowLevel => &mut self.window_level,
-            ToolKind::Lasso => &mut self.lasso,
+            // The edge lasso's clicks are taken before: what is left for the lasso is to give up.
+            ToolKind::Lasso | ToolKind::Wire => &mut self.lasso,
+            ToolKind::Fill => &mut self.fill,
+            ToolKind::Push => &mut self.push,
             ToolKind::Region => &mut self.region,
             ToolKind::Island => &mut self.island,
             ToolKind::Brush | ToolKind::Eraser => {
@@ -123,6 +143,8 @@ pub struct PaneInput<'a> {
     pub scale: f32,
     /// Whether the pointer is over this pane and nothing lies above it.
     pub hovered: bool,
+    /// What the edge lasso follows; `None` while slices are still being read.
+    pub image: Option<&'a Volume>,
 }
 
 /// Feeds this frame's pointer events to the tool in hand; pans with the middle button.
@@ -138,10 +160,16 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                 if *button != PointerButton::Middle {
                     let inverse = modifiers.ctrl || modifiers.command;
                     if *button == PointerButton::Primary && closes_contour(pane, view, belt, *pos) {
-                        out.extend(belt.lasso.close());
+                        out.extend(belt.close_contour());
                         continue;
                     }
                     let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
+                    if *button == PointerButton::Primary && belt.current == ToolKind::Wire {
+                        if belt.wire.press(&mut belt.lasso, pane.image, &e) {
+                            out.extend(belt.close_contour());
+                        }
+                        continue;
+                    }
                     out.extend(belt.tool(*button).pointer(&e));
                 }
             }
@@ -156,8 +184,14 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                         view.pan(pane.geometry, DVec2::new(f64::from(pixels.x), f64::from(pixels.y)));
                     } else {
                         let e = make(pane, view, Phase::Drag, *pos, delta, false);
-                        out.extend(belt.tool(button).pointer(&e));
+                        if button == PointerButton::Secondary || belt.current != ToolKind::Wire {
+                            out.extend(belt.tool(button).pointer(&e));
+                        }
                     }
+                }
+                if pane.hovered && belt.current == ToolKind::Wire {
+                    let e = make(pane, view, Phase::Drag, *pos, Vec2::ZERO, false);
+                    belt.wire.follow(&belt.lasso, &e);
                 }
             }
             Event::PointerButton { pos, button, pressed: false, .. } => {
@@ -169,7 +203,7 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
             }
             Event::Key { key: egui::Key::Escape, pressed: true, .. } => {
                 if belt.grab.is_none() && !ui.ctx().egui_wants_keyboard_input() {
-                    belt.lasso.drop_contour();
+                    belt.drop_contour();
                     out.push(EditCommand::CancelPreview.into());
                 }
                 end(pane, view, belt, Phase::Cancel, None, &mut out);
@@ -182,7 +216,7 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
 
 /// Whether a press lies on the first corner of the polygon that is being drawn in this pane.
 fn closes_contour(pane: &PaneInput<'_>, view: &PaneView, belt: &ToolBelt, pos: Pos2) -> bool {
-    let Some(contour) = belt.lasso.contour().filter(|_| belt.current == ToolKind::Lasso) else { return false };
+    let Some(contour) = belt.lasso.contour().filter(|_| belt.current.draws()) else { return false };
     let through = PlaneAxes::of(pane.geometry, view.plane).through;
     if contour.axis != through || contour.index != view.slice_index(pane.geometry) || contour.corners.len() < 3 {
         return false;
@@ -205,7 +239,8 @@ fn end(
         return;
     }
     belt.grab = None;
-    if held != PointerButton::Middle {
+    let clicked = held == PointerButton::Primary && belt.current == ToolKind::Wire && phase == Phase::Release;
+    if held != PointerButton::Middle && !clicked {
         let pos = at.map_or(last, |(_, pos)| pos);
         let e = make(pane, view, phase, pos, pos - last, false);
         out.extend(belt.tool(held).pointer(&e));

@@ -4,6 +4,8 @@ mod annotations;
 mod comparing;
 mod gpu;
 mod input;
+mod marks;
+mod wire;
 
 pub use input::ToolBelt;
 /// The texture format of the surface that slices are drawn to.
@@ -12,8 +14,8 @@ pub use wgpu::TextureFormat as TargetFormat;
 use crate::core::{CaseId, LabelId, Layer, LayerId, PRESETS, Plane, PlaneAxes};
 use crate::render::{Interpolation, LabelColors, Overlay, PaneId, PaneView, SliceView};
 use crate::tools::ToolKind;
-use crate::ui::theme::{PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS, PREVIEW_COLORS};
-use crate::workspace::{Command, Dirty, Document, EditCommand, ViewCommand, Workspace};
+use crate::ui::theme::{PANE_BACKGROUND, PANE_TEXT, PLANE_COLORS, PREVIEW_COLORS, SOURCE_COLORS};
+use crate::workspace::{Command, Dirty, Document, EditCommand, SourceKind, ViewCommand, Workspace};
 use annotations::pixel;
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Sense, Slider, Stroke, StrokeKind, Ui, Vec2};
 use glam::{DVec2, DVec3};
@@ -227,7 +229,9 @@ impl Viewer {
                 out.push(ViewCommand::Scroll { plane, slices: notches as i64 * upwards(document, plane) }.into());
             }
         }
-        let pane = input::PaneInput { id, rect, geometry: &geometry, window: document.view.window, scale, hovered };
+        let image = document.case.volume.as_deref();
+        let window = document.view.window;
+        let pane = input::PaneInput { id, rect, geometry: &geometry, window, scale, hovered, image };
         out.extend(input::pointer(ui, &pane, view, belt));
         if response.double_clicked() && !belt.current().edits() {
             *maximise = true;
@@ -305,6 +309,13 @@ impl Viewer {
 /// Colours of a layer's segments, and of what a preview would change in it.
 fn colors(document: &Document, layer: &Layer) -> LabelColors {
     let colors = LabelColors::from_segments(&layer.segments);
+    if document.preview().is_none() && document.active_layer == Some(layer.id) && document.source_view().is_some() {
+        let mut table = [[0; 4]; 256];
+        for (kind, [r, g, b]) in SourceKind::ALL.into_iter().zip(SOURCE_COLORS) {
+            table[usize::from(kind.number())] = [r, g, b, 255];
+        }
+        return LabelColors::new(table);
+    }
     let Some(preview) = document.preview().filter(|p| p.layer == layer.id) else { return colors };
     let mut table = *colors.table();
     for (mark, [r, g, b]) in preview.marks.iter().zip(PREVIEW_COLORS) {
@@ -335,6 +346,7 @@ fn slice_slider(ui: &mut Ui, document: &Document, plane: Plane, rect: Rect, out:
     if last == 0 || rect.height() < 60.0 {
         return;
     }
+    marks::ticks(ui.painter(), rect, document, plane);
     ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().slider_width = rect.height() - 8.0;
         ui.spacing_mut().interact_size.y = SLIDER_WIDTH - 4.0;
@@ -401,6 +413,7 @@ fn annotate(
     let place =
         format!("{} / {}   {letter} {:.1} mm", view.slice_index(geometry) + 1, view.slice_count(geometry), mm.abs());
     annotations::text(&painter, corner + Vec2::Y * 18.0, Align2::LEFT_TOP, &place, 11.5, PANE_TEXT);
+    marks::status(&painter, corner + Vec2::Y * 34.0, document, view.plane);
     let window = document.view.window;
     let preset = PRESETS.iter().find(|p| p.window == window).map_or("", |p| p.name);
     // The preset's name where there is room beside the position.
@@ -422,19 +435,22 @@ fn annotate(
     }
     if let Some(contour) = belt.lasso.contour().filter(|c| c.axis == axis && c.index == view.slice_index(geometry)) {
         let pointer = ui.input(|i| i.pointer.hover_pos()).filter(|_| hovered);
-        annotations::contour(&painter, rect, view, geometry, contour, pointer, scale);
+        let way = if belt.current() == ToolKind::Wire { belt.wire.way() } else { &[] };
+        annotations::contour(&painter, rect, view, geometry, contour, way, pointer, scale);
     }
     if document.preview().is_some() {
         let text = "Preview: Enter applies, Esc drops it";
         let place = rect.center_bottom() - Vec2::new(0.0, 30.0);
         annotations::text(&painter, place, Align2::CENTER_BOTTOM, text, 12.5, Color32::from_rgb(190, 255, 60));
     }
-    if hovered && belt.current().paints() {
+    if hovered && (belt.current().paints() || belt.current() == ToolKind::Push) {
         if let Some(pos) = ui.input(|i| i.pointer.hover_pos()) {
             let ctrl = ui.input(|i| i.modifiers.command);
             let erase = (belt.current() == ToolKind::Eraser) != ctrl;
-            let radius = (workspace.brush.radius_mm * points_per_mm) as f32;
-            annotations::brush(&painter, pos, radius, erase);
+            let mm = document.stroke_radius().unwrap_or(workspace.brush.radius_mm);
+            let radius = (mm * points_per_mm) as f32;
+            let square = workspace.brush.square && belt.current() != ToolKind::Push;
+            annotations::brush(&painter, pos, radius, erase, square);
             ui.ctx().set_cursor_icon(if radius > 6.0 { CursorIcon::None } else { CursorIcon::Crosshair });
             paint_dot(&painter, pos);
         }

@@ -1,15 +1,25 @@
 //! Undo and redo through commands: bits, names, and what must not be part of the history.
 
 use super::*;
-use crate::core::{LabelId, Segment};
-use crate::edit::{Connectivity, Extent, Islands, Operation, Over, Smoothing};
+use crate::core::{LabelId, Origin, Segment, SliceStatus};
+use crate::edit::{Connectivity, Extent, Islands, LassoMode, Operation, Over, Smoothing};
 use proptest::prelude::*;
 
-/// What undo has to bring back: everything but what is shown.
-fn content(desk: &Desk) -> Vec<(LayerId, String, Vec<LabelId>, Vec<Segment>)> {
+/// What undo has to bring back: everything but what is shown, and marks that an edit took away.
+type Content = Vec<(LayerId, String, Vec<LabelId>, Vec<Segment>, Vec<Origin>, Vec<String>)>;
+
+fn content(desk: &Desk) -> Content {
     let plain = |s: &Segment| Segment { visible: true, ..s.clone() };
+    let [nx, ny, nz] = DIMS.map(|d| d as i64);
     let layers = desk.document().case.layers.iter();
-    layers.map(|l| (l.id, l.name.clone(), l.labels.to_dense(), l.segments.iter().map(plain).collect())).collect()
+    layers
+        .map(|l| {
+            let origins = (0..nx * ny * nz).map(|n| l.origin_at([n % nx, n / nx % ny, n / (nx * ny)]).clone());
+            let notes = l.work.slices.notes().map(|(k, n)| format!("{k} {n}")).collect();
+            let segments = l.segments.iter().map(plain).collect();
+            (l.id, l.name.clone(), l.labels.to_dense(), segments, origins.collect(), notes)
+        })
+        .collect()
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +44,13 @@ enum Step {
     Merge(LabelId, LabelId),
     SwapLungs,
     JumpTo(usize),
+    Push { from: [f64; 3], to: [f64; 3] },
+    Square(bool),
+    Adaptive(bool),
+    Mark(usize, SliceStatus),
+    Note(usize),
+    FillFrom(usize, bool),
+    SecondReader,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,11 +72,18 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..4).prop_map(Step::SelectSegment),
         1 => (1u8..4, any::<bool>()).prop_map(|(s, on)| Step::Lock(s, on)),
         1 => (1u8..4, any::<u8>()).prop_map(|(s, c)| Step::Color(s, c)),
-        6 => (0usize..12, -3.0..6.0).prop_map(|(n, mm)| Step::Operate(n, mm)),
+        8 => (0usize..17, -3.0..6.0).prop_map(|(n, mm)| Step::Operate(n, mm)),
         2 => (0usize..6).prop_map(Step::Rules),
         1 => (0u8..4, 0u8..4).prop_map(|(a, b)| Step::Merge(a, b)),
         1 => Just(Step::SwapLungs),
         2 => (0usize..20).prop_map(Step::JumpTo),
+        2 => (at(), at()).prop_map(|(from, to)| Step::Push { from, to }),
+        1 => any::<bool>().prop_map(Step::Square),
+        1 => any::<bool>().prop_map(Step::Adaptive),
+        2 => (0usize..22, 0usize..3).prop_map(|(k, s)| Step::Mark(k, SliceStatus::ALL[s])),
+        1 => (0usize..20).prop_map(Step::Note),
+        2 => (0usize..4, any::<bool>()).prop_map(|(n, all)| Step::FillFrom(n, all)),
+        1 => Just(Step::SecondReader),
     ]
 }
 
@@ -87,6 +111,14 @@ impl Desk {
             7 => Operation::CopySlice { axis: n % 3, from: 5, to: 6 },
             8 => Operation::Smooth { how: Smoothing::Median, radius_mm: mm.abs() },
             9 => Operation::Smooth { how: Smoothing::Closing, radius_mm: mm.abs() },
+            12 => Operation::Fill { seed: [20, 18, 7], axis: n % 3 },
+            13 | 14 => {
+                let corners = vec![DVec3::new(3.0, 3.0, 7.0), DVec3::new(30.0, 5.0, 7.0), DVec3::new(18.0, 30.0, 7.0)];
+                let mode = if n == 13 { LassoMode::Split { label: 0 } } else { LassoMode::KeepInside };
+                Operation::Lasso { corners, axis: 2, index: 7, mode, through: mm > 1.0 }
+            }
+            15 => Operation::Seeds { background: (mm < 0.0).then_some(2) },
+            16 => Operation::Smooth { how: Smoothing::Joint, radius_mm: mm.abs() },
             10 => Operation::Grow { seed: [20, 18, 7], tolerance: 50, extent },
             _ => Operation::Margin { mm },
         }
@@ -105,6 +137,22 @@ impl Desk {
                 self.w.dispatch(EditCommand::ExtendStroke { from: to, to });
                 self.w.dispatch(EditCommand::AbortStroke);
             }
+            Step::Push { from, to } => {
+                let [from, to] = [from, to].map(DVec3::from_array);
+                self.w.dispatch(EditCommand::BeginPush { at: from, through_axis: 2 });
+                self.w.dispatch(EditCommand::ExtendStroke { from, to });
+                self.w.dispatch(EditCommand::CommitStroke);
+            }
+            Step::Square(on) => self.w.dispatch(EditCommand::BrushSquare(on)),
+            Step::Adaptive(on) => self.w.dispatch(EditCommand::BrushAdaptive(on)),
+            Step::Mark(slice, status) => self.w.dispatch(WorkCommand::Status { slice, status }),
+            Step::Note(slice) => self.w.dispatch(WorkCommand::Note { slice, text: format!("note {slice}") }),
+            Step::FillFrom(n, everything) => {
+                let source = self.nth_layer(n);
+                self.w.dispatch(WorkCommand::FillFrom { source, everything, apply: true });
+                self.settle();
+            }
+            Step::SecondReader => self.w.dispatch(WorkCommand::SecondReader(layer)),
             Step::Undo => self.w.dispatch(EditCommand::Undo),
             Step::Redo => self.w.dispatch(EditCommand::Redo),
             Step::NewLayer => self.w.dispatch(LayerCommand::New),
@@ -243,4 +291,32 @@ fn numbers_that_are_none_change_nothing() {
     assert_eq!((desk.document().view.window, desk.w.brush.radius_mm), (window, radius));
     assert!(desk.document().view.crosshair.is_finite() && desk.w.overlay.opacity.is_finite());
     assert_eq!(desk.labels().counts()[1], 0);
+}
+
+#[test]
+fn all_histories_together_are_bounded_by_bytes() {
+    let mut desk = Desk::with_case();
+    let paint = |desk: &mut Desk| {
+        for n in 0..6 {
+            desk.stroke(n % 2 == 1, [5.0, 5.0 + f64::from(n), 3.0], [30.0, 20.0, 9.0]);
+        }
+    };
+    paint(&mut desk);
+    let first = desk.document().case.id;
+    desk.open_file("second.nrrd");
+    paint(&mut desk);
+    let held = |desk: &Desk| -> Vec<usize> { desk.w.documents().iter().map(Document::history_bytes).collect() };
+    let before = held(&desk);
+    desk.w.bound_histories(before.iter().sum::<usize>() - before[0] / 2);
+    let after = held(&desk);
+    assert!(after[0] <= before[0] / 2 + 1 && after[1] == before[1], "the case that is not looked at gives first");
+    desk.w.bound_histories(0);
+    assert!(desk.w.documents().iter().all(|d| d.steps().0.len() == 1), "the newest step of each stays");
+    // Steps of a case that was left are still there when it is looked at again.
+    desk.w.dispatch(OpenCommand::Activate(first));
+    let painted = desk.labels();
+    desk.w.dispatch(EditCommand::Undo);
+    assert_ne!(desk.labels(), painted);
+    desk.w.dispatch(EditCommand::Redo);
+    assert_eq!(desk.labels(), painted);
 }

@@ -5,6 +5,7 @@ mod history;
 mod journal;
 mod masks;
 mod models;
+mod progress;
 mod reviewed;
 
 use super::*;
@@ -117,6 +118,8 @@ impl Desk {
             batch_size: 8,
             device: DeviceChoice::Cpu,
             resume: false,
+            text: None,
+            init: None,
         }
     }
 }

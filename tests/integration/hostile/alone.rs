@@ -23,6 +23,7 @@ pub fn alone(test: &str, body: impl FnOnce()) {
 #[track_caller]
 pub fn alone_on(test: &str, prepare: impl FnOnce(&Path), body: impl FnOnce(&Path)) {
     if std::env::var_os(ALONE).is_some_and(|name| name == test) {
+        end_when_it_hangs();
         let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
         memory::count();
         body(&folder);
@@ -42,6 +43,18 @@ pub fn alone_on(test: &str, prepare: impl FnOnce(&Path), body: impl FnOnce(&Path
     assert!(output.status.success(), "{test} ended with {}\n{err}", output.status);
     // Without this a wrong name would be a test that cannot fail.
     assert!(out.contains("1 passed"), "{test} is no test of this binary");
+}
+
+/// Ends this process, and so fails its test, once it has worked for hours: what never ends must not keep everything
+/// waiting. No test is near to it on any machine.
+fn end_when_it_hangs() {
+    #[cfg(unix)]
+    {
+        let limit = libc::rlimit { rlim_cur: 3 * 3600, rlim_max: 3 * 3600 };
+        // SAFETY: the pointer leads to a place that outlives the call.
+        let done = unsafe { libc::setrlimit(libc::RLIMIT_CPU, &limit) };
+        assert_eq!(done, 0);
+    }
 }
 
 /// Time that the processor spent in this process: unlike a clock's it does not pass while others work.

@@ -1,7 +1,7 @@
 //! The mutation fuzzer: thousands of damaged files, read in every way the program reads them.
 //!
-//! Nothing may panic, end the process, take long, or take more memory than 512 MB or four times the file. Inputs follow
-//! from a seed and their number, so that any of them can be made again:
+//! Nothing may panic, end the process, or take more memory than 512 MB or four times the file; the longest time is
+//! printed. Inputs follow from a seed and their number, so that any of them can be made again:
 //!
 //! - `MASKWRIGHT_FUZZ=20000` reads so many instead of the usual number;
 //! - `MASKWRIGHT_FUZZ_SEED=7` draws others;
@@ -29,8 +29,6 @@ use std::time::{Duration, Instant};
 const USUAL: u64 = 6000;
 /// Most memory of one input, unless its file is larger than a quarter of this.
 const MEMORY: usize = 512 << 20;
-/// Most time of the processor for one input; tests are not optimised.
-const TIME: Duration = Duration::from_secs(10);
 
 /// Where panics happened, caught or not.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -111,9 +109,6 @@ fn run(inputs: u64, seed: u64) -> Report {
         }
         if peak > MEMORY.max(4 * size) {
             fail(format!("took {} MiB for {size} bytes", peak >> 20));
-        }
-        if took > TIME {
-            fail(format!("took {} s", took.as_secs()));
         }
         report.memory = report.memory.max((peak, input));
         report.longest = report.longest.max((took, input));

@@ -269,15 +269,7 @@ fn volumes(dir: &Path, seeds: &mut Vec<Seed>) {
 
 /// Files of the program's own.
 fn own(dir: &Path, seeds: &mut Vec<Seed>) {
-    let layer = Layer {
-        id: LayerId(3),
-        name: "Layer".into(),
-        labels: labels(),
-        segments: segments(),
-        origin: Origin::Human,
-        visible: true,
-        reviewed: false,
-    };
+    let layer = Layer::new(LayerId(3), "Layer", labels(), segments(), Origin::Human);
     let fingerprint = Fingerprint::of(&volume());
     let project = dir.join("case.maskwright");
     let data = ProjectData {
@@ -286,6 +278,7 @@ fn own(dir: &Path, seeds: &mut Vec<Seed>) {
         fingerprint: fingerprint.clone(),
         layers: vec![layer.clone()],
         view: ViewState::default(),
+        newer: None,
     };
     io::save_project(&project, &data, Some(&volume())).unwrap();
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(&project)
@@ -306,7 +299,7 @@ fn own(dir: &Path, seeds: &mut Vec<Seed>) {
         layers: vec![layer.clone()],
     };
     let journal = Journal::start(&dir.join("journal"), head).unwrap();
-    journal.record(JournalEntry::edit(layer.id, &layer.labels, &[0, 1]));
+    journal.record(JournalEntry::edit(&layer, &[0, 1]));
     journal.record(JournalEntry::describe(&layer));
     journal.record(JournalEntry::put(&Layer { id: LayerId(4), ..layer }));
     journal.record(JournalEntry::remove(LayerId(3)));

@@ -21,21 +21,14 @@ pub fn project(data: &Path, n: usize, names: [&str; 2], reviewed: bool) -> PathB
     let (image, series) = io::open_volume(&ct, None, &JobContext::detached()).unwrap();
     let labels = mask(&lungs, Some(&image));
     let segments = vec![Segment::new(1, names[0]), Segment::new(2, names[1])];
-    let layer = Layer {
-        id: LayerId(1),
-        name: "Manual".into(),
-        labels,
-        segments,
-        origin: Origin::Human,
-        visible: true,
-        reviewed,
-    };
+    let layer = Layer { reviewed, ..Layer::new(LayerId(1), "Manual", labels, segments, Origin::Human) };
     let project = ProjectData {
         name: "Case".into(),
         source: series.source,
         fingerprint: Fingerprint::of(&image),
         layers: vec![layer],
         view: ViewState::default(),
+        newer: None,
     };
     let path = data.join(format!("case{n}.maskwright"));
     io::save_project(&path, &project, None).unwrap();

@@ -32,6 +32,70 @@ fn study(recipe: &str, kind: &str, layout: &str, patients: usize, sets: &[&str])
     let out = folder.path().join("mask.nii.gz");
     maskwright!("predict", "--run", run, "--input", case, "--output", out, "--device", "cpu").done();
     assert!(out.is_file());
+    for file in [
+        "data.json",
+        "environment.json",
+        "split.json",
+        "curves.csv",
+        "curves.jsonl",
+        "pictures/best.png",
+        "result.json",
+    ] {
+        assert!(run.join(file).is_file(), "{recipe}: {file}");
+    }
+    let events = std::fs::read_dir(run.join("tensorboard")).unwrap().count();
+    assert_eq!(events, 1, "{recipe}: one file of events after a resume");
+}
+
+/// Several runs together, options other than the recipe's, and the network for Python.
+#[test]
+fn a_run_is_asked_in_other_ways_and_exported_for_python() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    phantoms("l3", "slices", 4, &data);
+    let runs: Vec<_> = ["1", "2"].map(|seed| (folder.path().join(format!("run {seed}")), seed)).to_vec();
+    for (run, seed) in &runs {
+        let mut command = super::program::program();
+        command.args(["train", "--recipe", "l3-muscle-unet", "--device", "cpu", "--json", "--epochs", "1"]);
+        command.arg("--data").arg(&data).arg("--run").arg(run);
+        for set in UNET.iter().chain(&[format!("seed={seed}").as_str()]) {
+            command.args(["--set", set]);
+        }
+        super::program::Ended::of(&command.output().unwrap()).json();
+    }
+    let (case, out) = (image(&data), folder.path().join("mask.nii.gz"));
+    let text = maskwright!(
+        "predict",
+        "--run",
+        runs[0].0,
+        "--run",
+        runs[1].0,
+        "--input",
+        case,
+        "--output",
+        out,
+        "--device",
+        "cpu",
+        "--flips",
+        "lr",
+        "--window",
+        "16:0.25",
+        "--keep-largest",
+        "2",
+        "--fill-holes",
+        "--threshold",
+        "0.4"
+    )
+    .done();
+    assert!(text.contains("run 1, run 2"), "{text}");
+    maskwright!("predict", "--run", runs[0].0, "--input", case, "--output", out, "--device", "cpu", "--window", "17")
+        .refused(&["multiple of 4"]);
+    let python = folder.path().join("python");
+    maskwright!("export", runs[0].0, "--to", "pytorch", "--out", python).done();
+    for file in ["weights.safetensors", "model.json", "model.py"] {
+        assert!(python.join(file).is_file(), "{file}");
+    }
+    maskwright!("export", data, "--to", "pytorch", "--out", folder.path().join("none")).refused(&["checkpoint"]);
 }
 
 /// An image of a data set: a patient's folder, or a slice where all patients share one.

@@ -14,6 +14,11 @@ const SLICES: usize = 9;
 
 /// A series whose slices step by `step`; of the slices in `without` the files are gone.
 fn write_series(dir: &Path, step: DVec3, without: &[usize]) -> PathBuf {
+    write_series_of(5, dir, step, without)
+}
+
+/// [`write_series`] with identifiers that follow from `seed`.
+pub fn write_series_of(seed: u64, dir: &Path, step: DVec3, without: &[usize]) -> PathBuf {
     let affine = DAffine3::from_cols(DVec3::X * 0.8, DVec3::Y * 0.8, step, DVec3::new(-20.0, -20.0, 5.0));
     let geometry = Geometry::new([48, 40, SLICES], affine).unwrap();
     let hu: Vec<i16> = (0..geometry.voxel_count()).map(|n| (n % 300) as i16).collect();
@@ -24,7 +29,7 @@ fn write_series(dir: &Path, step: DVec3, without: &[usize]) -> PathBuf {
         series_description: "test".into(),
         series_number: 1,
         body_part: "ABDOMEN".into(),
-        seed: 5,
+        seed,
         window: None,
     };
     let files = write_ct_series(&folder, &Volume::new(geometry, hu).unwrap(), &info).unwrap();

@@ -1,9 +1,9 @@
-//! JPEG 2000 and High-Throughput JPEG 2000 of one component, by the decoder of dicom-rs. Called by `io::dicom::codec`.
+//! JPEG 2000 and High-Throughput JPEG 2000 of one component. Called by `io::dicom::codec`.
 //!
-//! The decoder sets memory aside by what the codestream says and shows what it can of an incomplete one, so the header
+//! What archives write is decoded by `j2k`, everything else by the decoder of dicom-rs. That one sets memory aside by what the codestream says and shows what it can of an incomplete one, so the header
 //! and the lengths of all tile-parts are checked here first (ITU-T T.800 annexes A and I).
 
-use super::{Decoded, StreamError, check_size};
+use super::{Decoded, StreamError, check_size, j2k};
 use crate::io::dicom::format::PixelFormat;
 use crate::jobs::catch_panic;
 use dicom_dictionary_std::uids;
@@ -18,15 +18,30 @@ const SOT: u16 = 0xFF90;
 /// Most tiles of an image.
 const MAX_TILES: u64 = 4096;
 
+/// The codestream and its header, compared with `format`.
+fn checked<'d>(data: &'d [u8], format: &PixelFormat) -> Result<(&'d [u8], Header), StreamError> {
+    let stream = codestream(data).ok_or(StreamError::Damaged("it has no readable header"))?;
+    let header = Header::of(stream).ok_or(StreamError::Damaged("it has no readable header"))?;
+    check_size(header.size, header.components, header.bits, [format.columns, format.rows])?;
+    check_tile_parts(stream, header.tiles)?;
+    Ok((stream, header))
+}
+
+/// Decodes one frame, a codestream or a JP2 file, by code of our own; `None` for what that cannot do, and for what is
+/// damaged.
+pub(super) fn decode_here(data: &[u8], format: &PixelFormat) -> Option<Decoded> {
+    let (stream, header) = checked(data, format).ok()?;
+    let samples = catch_panic(|| j2k::decode(stream)).ok()?.ok()??;
+    let samples = samples.into_iter().map(|sample| sample as u16).collect();
+    Some(Decoded { samples, bits: header.bits, signed: header.signed })
+}
+
 /// Decodes one frame, a codestream or a JP2 file.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn decode(data: &[u8], format: &PixelFormat) -> Result<Decoded, StreamError> {
-    let stream = codestream(data).ok_or(StreamError::Damaged("it has no readable header"))?;
-    let header = Header::of(stream).ok_or(StreamError::Damaged("it has no readable header"))?;
-    check_size(header.size, header.components, header.bits, [format.columns, format.rows])?;
-    check_tile_parts(stream, header.tiles)?;
+    let (_, header) = checked(data, format)?;
     // All transfer syntaxes of JPEG 2000 have the same decoder.
     let codec = TransferSyntaxRegistry.get(uids::JPEG2000).map(|s| s.codec());
     let Some(Codec::EncapsulatedPixelData(Some(reader), _)) = codec else {

@@ -1,12 +1,13 @@
 //! Compressed frames: which decoder they need, and their samples as if they had never been compressed.
 //!
 //! Private to `io::dicom`. A codestream says itself what it is, and that is believed rather than the transfer syntax; its
-//! own size is compared with the header before anything is set aside for it. JPEG, JPEG-LS and RLE are decoded here
-//! without dependencies; JPEG 2000 by dicom-rs and JPEG XL by `jxl-oxide`, with panics caught. Frames come with their
-//! fragments already joined (PS3.5 annex A.4).
+//! own size is compared with the header before anything is set aside for it. JPEG, JPEG-LS, RLE and what is usual of
+//! JPEG 2000 are decoded here without dependencies; the rest of JPEG 2000 by dicom-rs and JPEG XL by `jxl-oxide`, with
+//! panics caught. Frames come with their fragments already joined (PS3.5 annex A.4).
 
 mod bits;
 mod error;
+mod j2k;
 mod jpeg;
 mod jpeg2000;
 mod jpegls;
@@ -117,6 +118,12 @@ fn kind(data: &[u8]) -> Kind {
 /// Whether a frame is decoded by code of our own, in safe Rust: nothing else decodes in the process that asks.
 pub(super) fn own_decoder(syntax: &str, data: &[u8]) -> bool {
     storage(syntax) != Some(Storage::Stream) || kind(data) == Kind::Jpeg
+}
+
+/// Decodes a JPEG 2000 codestream by code of our own. `None` where another decoder must be asked, or is to say what is
+/// wrong.
+pub(super) fn decode_jpeg2000_here(data: &[u8], format: &PixelFormat) -> Option<Vec<u16>> {
+    in_place(jpeg2000::decode_here(data, format)?, format).ok()
 }
 
 /// Decodes a codestream by what it is.

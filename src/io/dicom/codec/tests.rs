@@ -35,13 +35,17 @@ fn pixels() -> Vec<i32> {
 /// Name, transfer syntax, bits, sign, bytes, and what becomes of a 12-bit value of [`pixels`].
 type Lossless = (&'static str, &'static str, u16, bool, &'static [u8], fn(i32) -> i32);
 
-const LOSSLESS: [Lossless; 11] = [
+const LOSSLESS: [Lossless; 15] = [
     ("lossless-6-16", uids::JPEG_LOSSLESS, 16, true, sample!("lossless-6-16.jpg"), |v| 20 * v - 32768),
     ("lossless-4-12", uids::JPEG_LOSSLESS, 12, false, sample!("lossless-4-12-shift-2.jpg"), |v| v & !3),
     ("lossless-12.jls", uids::JPEGLS_LOSSLESS, 12, false, sample!("lossless-12.jls"), |v| v),
     ("preset-8.jls", uids::JPEGLS_LOSSLESS, 8, false, sample!("preset-8.jls"), |v| v >> 4),
     ("signed.j2k", uids::JPEG2000_LOSSLESS, 16, true, sample!("lossless-16-signed.j2k"), |v| 20 * v - 32768),
     ("lossless-12.jp2", uids::JPEG2000_LOSSLESS, 12, false, sample!("lossless-12.jp2"), |v| v),
+    ("styles-12.j2k", uids::JPEG2000_LOSSLESS, 12, false, sample!("styles-12.j2k"), |v| v),
+    ("tiles-12.j2k", uids::JPEG2000_LOSSLESS, 12, false, sample!("tiles-12.j2k"), |v| v),
+    ("layers-12.j2k", uids::JPEG2000_LOSSLESS, 12, false, sample!("layers-12.j2k"), |v| v),
+    ("causal-12.j2k", uids::JPEG2000_LOSSLESS, 12, false, sample!("causal-12.j2k"), |v| v),
     ("signed.jhc", uids::HTJ2K_LOSSLESS, 16, true, sample!("lossless-16-signed.jhc"), |v| 20 * v - 32768),
     ("lossless-12.jhc", uids::HTJ2K_LOSSLESS_RPCL, 12, false, sample!("lossless-12.jhc"), |v| v),
     ("lossless-12.jxl", uids::JPEGXL_LOSSLESS, 12, false, sample!("lossless-12.jxl"), |v| v),
@@ -53,13 +57,14 @@ const LOSSLESS: [Lossless; 11] = [
 /// Name, transfer syntax, bits, bytes, what another program decodes, and how far off it rounding may be.
 type Lossy = (&'static str, &'static str, u16, &'static [u8], &'static [u8], u16);
 
-const LOSSY: [Lossy; 8] = [
+const LOSSY: [Lossy; 9] = [
     ("baseline", uids::JPEG_BASELINE8_BIT, 8, sample!("baseline-8.jpg"), sample!("baseline-8.jpg.raw"), 1),
     ("extended", uids::JPEG_EXTENDED12_BIT, 12, sample!("extended-12.jpg"), sample!("extended-12.jpg.raw"), 1),
     ("progressive", uids::JPEG_EXTENDED12_BIT, 12, sample!("progressive-12.jpg"), sample!("progressive-12.jpg.raw"), 1),
     ("spectral", uids::JPEG_EXTENDED12_BIT, 8, sample!("spectral-8.jpg"), sample!("spectral-8.jpg.raw"), 1),
     ("near.jls", uids::JPEGLS_NEAR_LOSSLESS, 12, sample!("near-3-12.jls"), sample!("near-3-12.jls.raw"), 0),
     ("lossy.j2k", uids::JPEG2000, 12, sample!("lossy-12.j2k"), sample!("lossy-12.j2k.raw"), 0),
+    ("tiles.j2k", uids::JPEG2000, 12, sample!("lossy-tiles-12.j2k"), sample!("lossy-tiles-12.j2k.raw"), 0),
     ("lossy.jhc", uids::HTJ2K, 8, sample!("lossy-8.jhc"), sample!("lossy-8.jhc.raw"), 1),
     ("lossy.jxl", uids::JPEGXL, 8, sample!("lossy-8.jxl"), sample!("lossy-8.jxl.raw"), 1),
 ];

@@ -1,0 +1,101 @@
+//! What a run folder says of where and on what a run was made: `environment.json` and `data.json`. No names of machines,
+//! accounts or people.
+
+use super::data::Prepared;
+use super::folder::write;
+use super::{TrainError, TrainEvent};
+use crate::io::bounds::read_bounded;
+use crate::jobs::JobContext;
+use crate::nn::ComputeDevice;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Longest `data.json`: a hundred thousand cases.
+const MAX_FILE: u64 = 64 << 20;
+
+/// One session of a run.
+#[derive(Serialize, Deserialize)]
+struct Session {
+    program: String,
+    version: String,
+    system: String,
+    architecture: String,
+    processors: usize,
+    device: String,
+    /// Seconds since 1970-01-01 UTC.
+    started: u64,
+    /// Epochs done before.
+    first_epoch: usize,
+}
+
+/// Adds this session to `environment.json`.
+///
+/// # Errors
+/// [`TrainError::Io`].
+pub(super) fn note_environment(run: &Path, device: &ComputeDevice, first_epoch: usize) -> Result<(), TrainError> {
+    let path = run.join("environment.json");
+    // What an unreadable file of earlier sessions said is lost; it is no reason not to train.
+    let mut sessions: Vec<Session> =
+        read_bounded(&path, MAX_FILE).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    sessions.push(Session {
+        program: env!("CARGO_PKG_NAME").into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        system: std::env::consts::OS.into(),
+        architecture: std::env::consts::ARCH.into(),
+        processors: std::thread::available_parallelism().map_or(1, |n| n.get()),
+        device: device.description.clone(),
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        first_epoch,
+    });
+    let text = serde_json::to_vec_pretty(&sessions).map_err(|e| TrainError::Data(e.to_string()))?;
+    write(&path, &text)
+}
+
+/// `data.json`: what was learned from, so that two runs can be known to have had the same data.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Fingerprint {
+    /// SHA-256 of a case's preprocessed slices: values as little-endian 16-bit HU, then one byte a pixel for its class.
+    cases: Vec<CaseFingerprint>,
+    pixels_of_each_class: Vec<u64>,
+    slices: usize,
+    slices_without_any_class: usize,
+}
+
+#[derive(PartialEq, Serialize, Deserialize)]
+struct CaseFingerprint {
+    case: String,
+    slices: usize,
+    sha256: String,
+}
+
+/// Writes `data.json`; for a resumed run says which cases have changed since.
+///
+/// # Errors
+/// [`TrainError::Io`].
+pub(super) fn note_data(run: &Path, prepared: &Prepared, ctx: &JobContext<TrainEvent>) -> Result<(), TrainError> {
+    let path = run.join("data.json");
+    let cases = prepared.cases.iter().zip(&prepared.sums);
+    let now = Fingerprint {
+        cases: cases
+            .map(|(case, sum)| CaseFingerprint { case: case.name.clone(), slices: case.slices, sha256: sum.clone() })
+            .collect(),
+        pixels_of_each_class: prepared.pixels.clone(),
+        slices: prepared.store.len(),
+        slices_without_any_class: prepared.empty_slices,
+    };
+    let before: Option<Fingerprint> =
+        read_bounded(&path, MAX_FILE).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(before) = before {
+        let changed: Vec<&str> =
+            now.cases.iter().filter(|case| !before.cases.contains(case)).map(|case| case.case.as_str()).collect();
+        if let [first, rest @ ..] = changed.as_slice() {
+            let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            ctx.send(TrainEvent::Warning(format!(
+                "the image or mask of case {first}{others} has changed since the run was started; it goes on with what is there now"
+            )));
+        }
+    }
+    let text = serde_json::to_vec_pretty(&now).map_err(|e| TrainError::Data(e.to_string()))?;
+    write(&path, &text)
+}

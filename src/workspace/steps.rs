@@ -1,0 +1,126 @@
+//! What a step of the history holds, and what it leaves in a layer.
+
+use super::Document;
+use crate::core::{LabelId, LabelMap, Layer, LayerId, Origin};
+use crate::edit::{Delta, HistoryEntry, PackedDelta, mark_sources};
+
+/// One step of the history.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) name: String,
+    pub(super) change: Change,
+}
+
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Labels, and the numbers of where they come from.
+    Labels {
+        layer: LayerId,
+        labels: PackedDelta,
+        sources: PackedDelta,
+        origin: Option<Origin>,
+    },
+    Layers {
+        before: LayerState,
+        after: LayerState,
+    },
+}
+
+/// What a change of labels leaves in the history and in the layer's sources; worked out by a job where it may be much.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traces {
+    pub labels: PackedDelta,
+    pub sources: Delta,
+    /// Number of the origin in the layer's list.
+    pub number: LabelId,
+}
+
+impl Traces {
+    /// Of a change by `origin` to `layer` (as it was before, or is after it: its sources have not followed yet). A change
+    /// without origin only renames labels: where they come from stays as it is.
+    pub fn of(layer: &Layer, delta: &Delta, origin: Option<&Origin>) -> Self {
+        let labels = PackedDelta::of(delta);
+        let Some(origin) = origin else { return Self { labels, ..Self::default() } };
+        let number = layer.work.sources.clone().number(origin);
+        let mut map = layer.work.sources.map().cloned();
+        let map = map.get_or_insert_with(|| LabelMap::empty(*layer.labels.geometry()));
+        Self { labels, sources: mark_sources(map, delta, number), number }
+    }
+
+    /// Leaves them in the layer's sources, where the change is part of a step of its own.
+    pub fn leave(&self, layer: &mut Layer, delta: &Delta, origin: &Origin) {
+        let again = (layer.work.sources.number(origin) != self.number).then(|| Self::of(layer, delta, Some(origin)));
+        let like = layer.labels.clone();
+        again.as_ref().unwrap_or(self).sources.apply(layer.work.sources.map_mut(&like));
+    }
+}
+
+/// All layers of a case and what is selected; label maps share their bricks with the case.
+#[derive(Debug, Clone)]
+pub(super) struct LayerState {
+    pub layers: Vec<Layer>,
+    pub active_layer: Option<LayerId>,
+    pub active_segment: LabelId,
+}
+
+impl LayerState {
+    pub fn of(document: &Document) -> Self {
+        Self {
+            layers: document.case.layers.clone(),
+            active_layer: document.active_layer,
+            active_segment: document.active_segment,
+        }
+    }
+
+    /// Bytes of brick pointers and of bricks that `other` does not share.
+    fn bytes_against(&self, other: &Self) -> usize {
+        self.layers
+            .iter()
+            .map(|layer| {
+                let twin = other.layers.iter().find(|l| l.id == layer.id);
+                let sources =
+                    layer.work.sources.map().map_or(0, |m| m.bytes_beside(twin.and_then(|t| t.work.sources.map())));
+                layer.labels.bytes_beside(twin.map(|t| &t.labels)) + sources
+            })
+            .sum()
+    }
+}
+
+impl HistoryEntry for Entry {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.change {
+            Change::Labels { labels, sources, .. } => labels.bytes() + sources.bytes(),
+            Change::Layers { before, after } => before.bytes_against(after) + after.bytes_against(before),
+        }
+    }
+}
+
+/// Bricks in which two states of a layer differ, in labels or in where they come from.
+pub(super) fn changed_bricks(layer: &Layer, old: &Layer) -> Vec<u32> {
+    let mut changed = layer.labels.changed_bricks(&old.labels);
+    let [new, old] = [layer, old].map(|l| l.work.sources.map());
+    if new.is_some() || old.is_some() {
+        let empty = LabelMap::empty(*layer.labels.geometry());
+        changed.extend(new.unwrap_or(&empty).changed_bricks(old.unwrap_or(&empty)));
+        changed.sort_unstable();
+        changed.dedup();
+    }
+    changed
+}
+
+/// What is shown is no work and so no part of the history: it stays as it is when a step is taken back.
+pub(super) fn keep_visibility(layers: &mut [Layer], shown: &[Layer]) {
+    for layer in layers {
+        let Some(old) = shown.iter().find(|l| l.id == layer.id) else { continue };
+        layer.visible = old.visible;
+        for segment in &mut layer.segments {
+            if let Some(old) = old.segment(segment.id) {
+                segment.visible = old.visible;
+            }
+        }
+    }
+}
