@@ -158,13 +158,8 @@ fn compared(
 ) -> Result<Reached, TrainError> {
     let classes = (1..=u8::MAX).zip(&recipe.data.classes);
     let pairs: Vec<Pair> = classes.map(|(label, class)| Pair::labels(class.name.clone(), label, label)).collect();
-    let options = CompareOptions {
-        name_a: "truth".into(),
-        name_b: "prediction".into(),
-        distances: true,
-        // Rows of slices are those along k.
-        slices: view.is_along_k(),
-    };
+    // Rows of slices are those along k.
+    let options = CompareOptions { slices: view.is_along_k(), ..CompareOptions::full("truth", "prediction") };
     let (ctx, _) = JobContext::attached(cancel.clone(), Arc::default(), Waker::none());
     let report = compare(truth, found, &pairs, &options, &ctx).map_err(|e| match e {
         MetricError::Cancelled => TrainError::Cancelled,
@@ -177,7 +172,7 @@ fn compared(
         ClassDistances {
             class: row.name.clone(),
             hausdorff_mm: volume.and_then(|d| finite(d.hd)),
-            hausdorff95_mm: volume.and_then(|d| finite(d.hd95)),
+            hausdorff95_mm: volume.and_then(|d| d.hd95).and_then(finite),
             slice_hausdorff_px: mean(in_both),
             missed_slices: row.slices.iter().filter(|s| s.agreement.is_miss()).count(),
         }

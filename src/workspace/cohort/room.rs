@@ -330,15 +330,7 @@ fn mask_of(layer: &Layer) -> CaseMask {
 }
 
 fn layer(name: String, mask: CaseMask) -> Layer {
-    Layer {
-        id: LayerId(0),
-        origin: Origin::Imported { file: mask.name },
-        name,
-        labels: mask.labels,
-        segments: mask.segments,
-        visible: true,
-        reviewed: false,
-    }
+    Layer::new(LayerId(0), name, mask.labels, mask.segments, Origin::Imported { file: mask.name })
 }
 
 /// How well a comparison went, for the order of a table: misses first, then by Dice.
