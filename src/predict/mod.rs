@@ -26,7 +26,7 @@ pub enum ModelSource {
     /// probabilities counts, and the first one's threshold and tidying.
     Ensemble(Vec<PathBuf>),
     /// A weight file with the description it lacks; weights of our own runs carry theirs, and it must be the same.
-    Weights { file: PathBuf, spec: ModelSpec },
+    Weights { file: PathBuf, spec: Box<ModelSpec> },
 }
 
 /// Departures from what the recipe of the weights says; `None` leaves it as it is.
@@ -183,10 +183,9 @@ pub fn predict_with(
         ctx.wake();
         let (keep, fill) = (first.spec.inference.keep_largest, first.spec.inference.fill_holes);
         let watch = Until(ctx.cancel.clone());
-        match tidy(&mut labels, segments.iter().map(|s| s.id), keep, fill, &watch) {
-            Err(EditError::Cancelled) => return Err(PredictError::Cancelled),
-            // It looks at no image and starts nowhere: nothing else can be wrong.
-            Err(_) | Ok(()) => {}
+        // It looks at no image and starts nowhere: only a cancelled job ends it early.
+        if let Err(EditError::Cancelled) = tidy(&mut labels, segments.iter().map(|s| s.id), keep, fill, &watch) {
+            return Err(PredictError::Cancelled);
         }
     }
     let joined = |text: fn(&Model) -> &str| models.iter().map(text).collect::<Vec<_>>().join(", ");
