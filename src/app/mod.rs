@@ -2,6 +2,10 @@
 //!
 //! Floor 6. Everything a frame shows is drawn by [`crate::ui::MainWindow`]; this module only brings it up.
 
+mod probe;
+
+pub use probe::{PointerButtonKind, Probe};
+
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;

@@ -11,6 +11,7 @@ mod metrics;
 mod redraw;
 mod sampling;
 mod stroke;
+mod view;
 
 use super::CliError;
 use super::run::{foreground, print, print_json};
@@ -29,6 +30,8 @@ enum Group {
     Load,
     /// Slices drawn offscreen by the graphics adapter.
     Redraw,
+    /// The whole window, from an input event to the submitted frame.
+    View,
     /// Brush strokes and their undo.
     Stroke,
     /// Pointer events of strokes in an open case, and operations on a whole mask.
@@ -119,6 +122,10 @@ fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<
             Group::Redraw => match &gpu {
                 Ok(gpu) => redraw::measure(&mut sampler, gpu)?,
                 Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
+            },
+            Group::View => match &gpu {
+                Ok(gpu) => view::measure(&mut sampler, gpu)?,
+                Err(error) => skipped.push(Skipped { name: "view", reason: error.to_string() }),
             },
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler)?,

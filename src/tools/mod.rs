@@ -7,6 +7,7 @@ mod crosshair;
 mod fill;
 mod island;
 mod lasso;
+mod measure;
 mod push;
 mod region;
 mod window_level;
@@ -16,6 +17,7 @@ pub use crosshair::CrosshairTool;
 pub use fill::FillTool;
 pub use island::IslandTool;
 pub use lasso::{Contour, LassoTool};
+pub use measure::{Draft, MeasureKind, MeasureTool};
 pub use push::PushTool;
 pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
@@ -46,11 +48,13 @@ pub enum ToolKind {
     Push,
     /// A contour that snaps to edges.
     Wire,
+    /// Distances, angles, regions; a window or a plane from points.
+    Measure,
 }
 
 impl ToolKind {
     /// In the order of the tool bar and of the digit keys.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Crosshair,
         Self::Brush,
         Self::Eraser,
@@ -61,6 +65,7 @@ impl ToolKind {
         Self::Fill,
         Self::Push,
         Self::Wire,
+        Self::Measure,
     ];
 
     /// Name for buttons and screen readers.
@@ -76,6 +81,7 @@ impl ToolKind {
             Self::Fill => "Fill",
             Self::Push => "Push",
             Self::Wire => "Edge lasso",
+            Self::Measure => "Measure",
         }
     }
 

@@ -11,7 +11,7 @@ pub mod shortcuts;
 pub mod theme;
 pub mod viewer;
 
-pub use layout::Pane;
+pub use layout::{Arrangement, Pane};
 
 use crate::core::{CaseId, Plane};
 use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
@@ -111,7 +111,7 @@ impl MainWindow {
         // The status bar is laid out before the panes and so shows what the last frame found.
         let hover = self.viewer.hover().cloned();
         let shown = self.review.shown(workspace);
-        self.viewer.feed(&ctx, workspace, shown);
+        self.viewer.feed(&ctx, workspace, shown, self.layout.arrangement().cells());
         out.extend(self.viewer.play(&ctx, workspace));
 
         Panel::top("menu").show(ui, |ui| {
@@ -129,6 +129,7 @@ impl MainWindow {
         });
         self.center(ui, workspace, shown, &mut out);
         self.viewer.end_frame();
+        out.extend(self.layout.take_text().map(|text| SettingsCommand::Layout(text).into()));
         self.windows(&ctx, workspace, &mut actions, &mut out);
 
         for action in actions {
@@ -185,10 +186,11 @@ impl MainWindow {
                 dialog: &mut self.dialog,
                 out,
                 maximise: &mut maximise,
+                edited: false,
             };
             self.layout.show(ui, &mut behavior);
-            if let Some(plane) = maximise {
-                self.layout.toggle_maximised(plane);
+            if let Some(pane) = maximise {
+                self.layout.toggle_maximised(pane);
             }
         });
     }
@@ -210,6 +212,7 @@ impl MainWindow {
                 Purpose::ImportMask => out.push(FileCommand::ImportMask(path).into()),
                 Purpose::ExportMask => out.push(FileCommand::ExportMask(path).into()),
                 Purpose::ExportVolume => out.push(FileCommand::ExportVolume(path).into()),
+                Purpose::ExportStack => out.extend(self.stack_export(path, workspace)),
                 Purpose::ExportSurface => out.push(FileCommand::ExportSurface(path).into()),
                 Purpose::ExportReviewed => out.push(FileCommand::ExportReviewed(path).into()),
                 Purpose::ExportDeidentified => out.push(FileCommand::ExportDeidentified(path).into()),
@@ -281,6 +284,9 @@ impl MainWindow {
             workspace.dispatch(SettingsCommand::Scale(scale));
         }
         let now = &workspace.settings;
+        if before.is_none() {
+            self.layout = Layout::restore(&now.layout);
+        }
         if before.as_ref().is_none_or(|b| b.theme != now.theme) {
             theme::apply(ctx, now.theme);
         }
@@ -309,7 +315,7 @@ impl MainWindow {
             MenuRequest::About => self.about = true,
             MenuRequest::Settings => self.settings = true,
             MenuRequest::Messages => self.message_list = true,
-            MenuRequest::ResetLayout => self.layout = Layout::new(),
+            MenuRequest::ResetLayout => self.layout.reset(),
             MenuRequest::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }

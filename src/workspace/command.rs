@@ -1,7 +1,10 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
 use super::masking::EditRules;
+use super::measuring::MeasureCommand;
+use super::picture::PictureCommand;
 use super::settings::{GpuSharing, ThemeChoice};
+use super::stack_export::StackExport;
 use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, SliceStatus, Window};
 use crate::edit::Operation;
 use crate::nn::DeviceChoice;
@@ -14,6 +17,8 @@ use std::path::PathBuf;
 pub enum Command {
     Open(OpenCommand),
     View(ViewCommand),
+    Picture(PictureCommand),
+    Measure(MeasureCommand),
     Edit(EditCommand),
     Layer(LayerCommand),
     Segment(SegmentCommand),
@@ -87,7 +92,10 @@ pub enum ViewCommand {
     ToggleFill,
     ToggleOutline,
     ToggleCrosshair,
+    /// Goes to the next way of interpolation.
     ToggleInterpolation,
+    /// Only outlines of the mask while a stroke is painted, or as at other times.
+    ToggleOutlineWhilePainting,
 }
 
 /// Painting and going back.
@@ -234,6 +242,8 @@ pub enum FileCommand {
     /// Writes the active layer; the kind follows the extension.
     ExportMask(PathBuf),
     ExportVolume(PathBuf),
+    /// Writes slices as pictures or as an animation.
+    ExportStack(Box<StackExport>),
     /// Writes the surface of the active segment as .stl or .obj.
     ExportSurface(PathBuf),
     /// Writes all open cases with a reviewed layer as a data set for nnU-Net.
@@ -334,7 +344,7 @@ pub enum ReviewCommand {
 }
 
 /// What the user chooses for the program as a whole; kept on disk at once.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SettingsCommand {
     Theme(ThemeChoice),
     /// Interface scale: 1 is 100 %, clamped to [`super::Settings::SCALES`].
@@ -343,11 +353,23 @@ pub enum SettingsCommand {
     Device(DeviceChoice),
     /// Takes effect with the next training or prediction.
     GpuSharing(GpuSharing),
+    /// Where the window's panes are, in the window's own words.
+    Layout(String),
 }
 
 impl From<SettingsCommand> for Command {
     fn from(c: SettingsCommand) -> Self {
         Self::Settings(c)
+    }
+}
+impl From<PictureCommand> for Command {
+    fn from(c: PictureCommand) -> Self {
+        Self::Picture(c)
+    }
+}
+impl From<MeasureCommand> for Command {
+    fn from(c: MeasureCommand) -> Self {
+        Self::Measure(c)
     }
 }
 impl From<ViewCommand> for Command {

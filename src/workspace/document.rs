@@ -2,12 +2,15 @@
 
 use super::editing::{OngoingStroke, Recoloured};
 use super::masking::Masking;
+use super::measuring::Statistics;
+use super::picture::{FusionChoice, SlabChoice};
 use super::saving::Protection;
 use super::steps::Entry;
 use super::volumes::LabelCounts;
 use super::working::SourceView;
 use crate::core::{
-    BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, VoiLut, Volume, Window,
+    BrickIndex, Case, CaseId, ColorMap, Geometry, LabelId, Layer, LayerId, Measurement, Plane, PlaneAxes,
+    PlaneDirections, Segment, VoiLut, Volume, Window,
 };
 use crate::edit::History;
 use crate::io::{Fingerprint, MaskSource, VolumeSource};
@@ -29,6 +32,12 @@ pub struct ViewState {
     pub invert: bool,
     /// Continuous voxel position that all planes share.
     pub crosshair: DVec3,
+    pub color_map: ColorMap,
+    pub slab: SlabChoice,
+    /// How axial, coronal and sagittal lie when they were turned; `None` along the grid.
+    pub oblique: Option<[PlaneDirections; 3]>,
+    /// What is laid over the image.
+    pub fusion: Option<FusionChoice>,
 }
 
 /// What of a layer changed since the renderer last asked.
@@ -48,6 +57,9 @@ pub struct Document {
     pub found_masks: Vec<MaskSource>,
     pub active_layer: Option<LayerId>,
     pub active_segment: LabelId,
+    /// In the order in which they were drawn.
+    pub measurements: Vec<Measurement>,
+    pub(super) statistics: Statistics,
     pub project: Option<PathBuf>,
     pub(super) history: History<Entry>,
     pub(super) stroke: Option<OngoingStroke>,
@@ -90,11 +102,17 @@ impl Document {
                 table: false,
                 invert: false,
                 crosshair: middle,
+                color_map: ColorMap::Grey,
+                slab: SlabChoice::default(),
+                oblique: None,
+                fusion: None,
             },
             source: None,
             found_masks: Vec::new(),
             active_layer: None,
             active_segment: 1,
+            measurements: Vec::new(),
+            statistics: Statistics::default(),
             project: None,
             history: History::new(HISTORY_BYTES),
             stroke: None,

@@ -3,11 +3,11 @@
 use super::data::volume;
 use super::sampling::Sampler;
 use crate::cli::CliError;
-use crate::core::{Geometry, LabelMap, Plane, Segment, Window};
+use crate::core::{ColorMap, Geometry, Interpolation, LabelMap, Plane, Segment, Window};
 use crate::edit::{Brush, BrushShape, PaintRule, Stroke};
 use crate::nn::SharedGpu;
 use crate::render::{
-    Interpolation, LabelColors, LabelTexture, Offscreen, Overlay, PaneView, RenderError, SliceView, VolumeTexture,
+    LabelColors, LabelTexture, Offscreen, Overlay, PaneView, RenderError, SliceTextures, SliceView, VolumeTexture,
 };
 use glam::{DVec2, DVec3};
 use std::time::Instant;
@@ -50,7 +50,8 @@ struct Stage {
 
 impl Stage {
     fn draw(&mut self, view: &SliceView) -> Result<(), RenderError> {
-        self.pane.draw(&self.volume, [Some(&self.labels), None], view)
+        let textures = SliceTextures { volume: &self.volume, layers: [Some(&self.labels), None], fused: None };
+        self.pane.draw(textures, view)
     }
 }
 
@@ -86,6 +87,9 @@ fn view(pane: &PaneView, geometry: &Geometry, window: Window) -> SliceView {
         lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
+        slab: None,
+        color_map: ColorMap::Grey,
+        fusion: None,
         overlay: Overlay::Labels { colors: LabelColors::from_segments(&[Segment::new(1, "Ball")]) },
         fill_opacity: 0.4,
         outline_opacity: 1.0,

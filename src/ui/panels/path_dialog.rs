@@ -11,6 +11,7 @@ pub enum Purpose {
     ImportMask,
     ExportMask,
     ExportVolume,
+    ExportStack,
     ExportSurface,
     ExportReviewed,
     ExportDeidentified,
@@ -28,6 +29,7 @@ impl Purpose {
             Self::ImportMask => "Import mask",
             Self::ExportMask => "Export layer",
             Self::ExportVolume => "Export image",
+            Self::ExportStack => "Export slices",
             Self::ExportSurface => "Export surface",
             Self::ExportReviewed => "Export reviewed cases",
             Self::ExportDeidentified => "Export without identity",
@@ -47,6 +49,7 @@ impl Purpose {
                 "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, .obj, or a folder for PNG slices"
             }
             Self::ExportVolume => "Ends in .nii.gz, .nii or .nrrd",
+            Self::ExportStack => "Ends in .gif, or a new folder for PNG pictures; all slices of the pane",
             Self::ExportSurface => "Ends in .stl or .obj; millimetres, smoothed without loss of volume",
             Self::ExportReviewed => "A new folder: all open cases with a reviewed layer, as nnU-Net reads them",
             Self::ExportDeidentified => {
@@ -67,6 +70,7 @@ impl Purpose {
             self,
             Self::ExportMask
                 | Self::ExportVolume
+                | Self::ExportStack
                 | Self::ExportSurface
                 | Self::ExportReviewed
                 | Self::ExportDeidentified
