@@ -1,8 +1,8 @@
 //! What is written over a slice: names, position, window, crosshair, contours, measurements, the brush.
 
 use super::annotations;
-use super::marks;
 use super::input::{ToolBelt, may_begin};
+use super::marks;
 use super::measures::{Figures, OnPane, is_shown};
 use super::slice_pane::Look;
 use crate::core::{PRESETS, Plane, PlaneAxes};
