@@ -177,7 +177,7 @@ pub const BINDINGS: &[Binding] = &[
     bind("View", "Fit the slices to their panes", Action::Fit, NONE, Some(Key::R)),
     bind("View", "Crosshair lines on or off", Action::ToggleCrosshair, NONE, Some(Key::X)),
     bind("View", "Invert grey", Action::Invert, NONE, Some(Key::I)),
-    bind("Mask", "Only outlines while painting", Action::ToggleOutlineWhilePainting, SHIFT, Some(Key::G)),
+    bind("Mask", "Only outlines while painting", Action::ToggleOutlineWhilePainting, SHIFT, Some(Key::L)),
     bind("View", "Voxels, linear or cubic interpolation", Action::ToggleInterpolation, NONE, Some(Key::T)),
     bind("View", "One pane or all", Action::Maximise, NONE, Some(Key::M)),
     bind("View", "Layout: one pane", Action::Arrange(Arrangement::One), CTRL, Some(Key::Num1)),
