@@ -89,15 +89,12 @@ impl Scene<'_> {
         let f = position - base;
         let [wx, wy, wz] = [cubic(f.x), cubic(f.y), cubic(f.z)];
         let mut sum = 0.0;
-        for k in 0..4 {
-            for j in 0..4 {
-                let row: f32 = (0..4)
-                    .map(|i| {
-                        let off = IVec3::new(i as i32 - 1, j as i32 - 1, k as i32 - 1);
-                        wx[i] * self.hu_at(base.as_ivec3() + off)
-                    })
-                    .sum();
-                sum += wz[k] * wy[j] * row;
+        for (k, wz) in wz.iter().enumerate() {
+            for (j, wy) in wy.iter().enumerate() {
+                for (i, wx) in wx.iter().enumerate() {
+                    let off = IVec3::new(i as i32, j as i32, k as i32) - 1;
+                    sum += wz * wy * wx * self.hu_at(base.as_ivec3() + off);
+                }
             }
         }
         sum

@@ -13,6 +13,9 @@ pub struct TransferPoint {
     pub opacity: f32,
 }
 
+/// HU, colour and opacity of a preset's corner.
+type Corner = (f32, [u8; 3], f32);
+
 /// Straight lines between corners; the ends hold beyond them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TransferFunction {
@@ -50,7 +53,7 @@ impl TransferPreset {
     /// Its function, moved along the scale by `shift` HU.
     pub fn function(self, shift: f32) -> TransferFunction {
         const SKIN: [u8; 3] = [214, 166, 140];
-        let (points, shaded, maximum): (&[(f32, [u8; 3], f32)], bool, bool) = match self {
+        let (points, shaded, maximum): (&[Corner], bool, bool) = match self {
             Self::Bone => (
                 &[
                     (140.0, [150, 60, 40], 0.0),
