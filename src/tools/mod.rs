@@ -78,7 +78,7 @@ impl ToolKind {
             Self::Lasso => "Lasso",
             Self::Region => "Grow region",
             Self::Island => "Islands",
-            Self::Fill => "Fill",
+            Self::Fill => "Bucket",
             Self::Push => "Push",
             Self::Wire => "Edge lasso",
             Self::Measure => "Measure",

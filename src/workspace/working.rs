@@ -69,7 +69,9 @@ impl Workspace {
             WorkCommand::Status { slice, status } => self.set_status(id, [slice, slice], status),
             WorkCommand::StatusOf { from, to, status } => self.set_status(id, [from.min(to), from.max(to)], status),
             WorkCommand::DoneAndNext(status) => {
-                if let Some(slice) = self.document(id).map(Document::work_slice) {
+                if self.work_layer(id).is_some()
+                    && let Some(slice) = self.document(id).map(Document::work_slice)
+                {
                     self.set_status(id, [slice, slice], status);
                     self.next_to_do(false);
                 }

@@ -68,6 +68,7 @@ impl ToolBelt {
 
     /// Ends the contour that is being drawn and applies it.
     pub fn close_contour(&mut self) -> Vec<Command> {
+        self.wire.finish(&mut self.lasso);
         self.wire.forget();
         self.lasso.close()
     }
