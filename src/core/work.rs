@@ -290,7 +290,8 @@ mod tests {
         assert_eq!((human, other, layer.work.sources.number(&Origin::Human)), (1, 2, 1));
         let mut anew = Sources::default();
         anew.restore(2, &model);
-        assert_eq!((anew.list().len(), &anew.list()[1], anew.number(&model)), (2, &model, 1));
+        assert_eq!(anew.list(), [model.clone(), model.clone()]);
+        assert_eq!(anew.number(&model), 1);
         let like = layer.labels.clone();
         // Erased by a person, and filled by a model: only the first is touched.
         layer.work.sources.map_mut(&like).set([3, 3, 17], human);
