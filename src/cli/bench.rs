@@ -3,6 +3,7 @@
 //! Everything runs on generated data and through the functions that the window uses. Each group has a file of its
 //! own; `sampling` repeats, times and counts CPU seconds.
 
+mod arbiter;
 mod data;
 mod edit;
 mod learning;
@@ -42,6 +43,8 @@ enum Group {
     Train,
     /// Predictions of the same networks.
     Predict,
+    /// Drawing while a network is fine-tuned, with and without the arbiter.
+    Arbiter,
 }
 
 #[derive(clap::Args)]
@@ -132,6 +135,10 @@ fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<
             Group::Metrics => metrics::measure(&mut sampler)?,
             Group::Train => learning::measure_training(&mut sampler)?,
             Group::Predict => learning::measure_prediction(&mut sampler)?,
+            Group::Arbiter => match &gpu {
+                Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
+                Err(error) => skipped.push(Skipped { name: "arbiter", reason: error.to_string() }),
+            },
         }
     }
     Ok(Document {

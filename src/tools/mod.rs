@@ -8,6 +8,7 @@ mod fill;
 mod island;
 mod lasso;
 mod measure;
+mod prompt;
 mod push;
 mod region;
 mod window_level;
@@ -18,6 +19,7 @@ pub use fill::FillTool;
 pub use island::IslandTool;
 pub use lasso::{Contour, LassoTool};
 pub use measure::{Draft, MeasureKind, MeasureTool};
+pub use prompt::PromptTool;
 pub use push::PushTool;
 pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
@@ -50,11 +52,13 @@ pub enum ToolKind {
     Wire,
     /// Distances, angles, regions; a window or a plane from points.
     Measure,
+    /// Says inside or outside to the network of the learning loop.
+    Prompt,
 }
 
 impl ToolKind {
     /// In the order of the tool bar and of the digit keys.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Crosshair,
         Self::Brush,
         Self::Eraser,
@@ -66,6 +70,7 @@ impl ToolKind {
         Self::Push,
         Self::Wire,
         Self::Measure,
+        Self::Prompt,
     ];
 
     /// Name for buttons and screen readers.
@@ -82,6 +87,7 @@ impl ToolKind {
             Self::Push => "Push",
             Self::Wire => "Edge lasso",
             Self::Measure => "Measure",
+            Self::Prompt => "Prompt",
         }
     }
 

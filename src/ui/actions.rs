@@ -9,8 +9,8 @@ use crate::core::{PlaneAxes, SliceStatus};
 use crate::edit::{Operation, Over};
 use crate::tools::ToolKind;
 use crate::workspace::{
-    Command, EditCommand, FileCommand, LayerCommand, PictureCommand, SegmentCommand, SettingsCommand, StackExport,
-    ThemeChoice, ViewCommand, WorkCommand, Workspace,
+    Command, EditCommand, FileCommand, LayerCommand, LearnCommand, PictureCommand, SegmentCommand, SettingsCommand,
+    StackExport, ThemeChoice, ViewCommand, WorkCommand, Workspace,
 };
 
 impl MainWindow {
@@ -83,6 +83,12 @@ impl MainWindow {
                 self.layout.reveal(Pane::Train);
                 out.extend(self.train.predict_into(workspace));
             }
+            Action::TeachSlice => out.push(LearnCommand::Done.into()),
+            Action::NextSlice => {
+                self.layout.reveal(Pane::Learn);
+                out.push(LearnCommand::Next.into());
+            }
+            Action::TuneNow => out.push(LearnCommand::Tune.into()),
             Action::Compare => {
                 self.layout.reveal(Pane::Review);
                 out.extend(self.review.compare(workspace));

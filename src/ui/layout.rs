@@ -3,6 +3,7 @@
 
 use super::panels::edit_mask::EditPanel;
 use super::panels::layers::LayersPanel;
+use super::panels::learn::LearnPanel;
 use super::panels::path_dialog::PathDialog;
 use super::panels::review::ReviewPanel;
 use super::panels::train::TrainPanel;
@@ -26,6 +27,7 @@ pub enum Pane {
     Layers,
     Edit,
     Train,
+    Learn,
     Review,
 }
 
@@ -45,6 +47,7 @@ impl Pane {
             Self::Layers => "Layers",
             Self::Edit => "Edit mask",
             Self::Train => "Train",
+            Self::Learn => "Learn",
             Self::Review => "Review",
         }
     }
@@ -144,7 +147,7 @@ impl Layout {
         let middle = arrangement.insert(&mut tiles);
         let tabs = [Pane::Patients, Pane::View, Pane::Measure].map(|p| tiles.insert_pane(p));
         let left = tiles.insert_tab_tile(tabs.to_vec());
-        let tabs = [Pane::Layers, Pane::Edit, Pane::Train, Pane::Review].map(|p| tiles.insert_pane(p));
+        let tabs = [Pane::Layers, Pane::Edit, Pane::Train, Pane::Learn, Pane::Review].map(|p| tiles.insert_pane(p));
         let right = tiles.insert_tab_tile(tabs.to_vec());
         let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
         share(&mut tiles, root, &[(left, 0.19), (middle, 0.56), (right, 0.25)]);
@@ -278,6 +281,7 @@ pub struct Panes<'a> {
     pub layers: &'a mut LayersPanel,
     pub edit: &'a mut EditPanel,
     pub train: &'a mut TrainPanel,
+    pub learn: &'a mut LearnPanel,
     pub review: &'a mut ReviewPanel,
     pub dialog: &'a mut PathDialog,
     pub out: &'a mut Vec<Command>,
@@ -344,6 +348,7 @@ impl Panes<'_> {
             Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
             Pane::Edit => self.edit.show(ui, self.workspace, self.viewer.focus(), self.out),
             Pane::Train => self.train.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Learn => self.learn.show(ui, self.workspace, self.dialog, self.out),
             Pane::Review => self.review.show(ui, self.workspace, self.dialog, self.out),
             Pane::Measure => super::panels::measure::show(ui, self.workspace, self.belt, self.out),
             Pane::Slices(_) | Pane::Volume | Pane::Cell(_) => {}

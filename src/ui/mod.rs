@@ -14,6 +14,7 @@ pub mod viewer;
 pub use layout::{Arrangement, Pane};
 
 use crate::core::{CaseId, Plane};
+use crate::jobs::Hand;
 use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
@@ -21,6 +22,7 @@ use layout::Layout;
 use panels::edit_mask::EditPanel;
 use panels::key_sheet::KeySheet;
 use panels::layers::LayersPanel;
+use panels::learn::LearnPanel;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
 use panels::path_dialog::{PathDialog, Purpose};
@@ -44,6 +46,7 @@ pub struct MainWindow {
     layers: LayersPanel,
     edit: EditPanel,
     train: TrainPanel,
+    learn: LearnPanel,
     review: ReviewPanel,
     dialog: PathDialog,
     palette: Palette,
@@ -71,6 +74,7 @@ impl MainWindow {
             layers: LayersPanel::default(),
             edit: EditPanel::default(),
             train: TrainPanel::default(),
+            learn: LearnPanel::default(),
             review: ReviewPanel::default(),
             dialog: PathDialog::default(),
             palette: Palette::default(),
@@ -92,6 +96,7 @@ impl MainWindow {
     pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
         workspace.poll();
+        workspace.learning.arbiter.frame(hand(&ctx, workspace));
         self.follow_settings(&ctx, workspace);
         let mut out: Vec<Command> = Vec::new();
         let mut actions = Vec::new();
@@ -182,6 +187,7 @@ impl MainWindow {
                 layers: &mut self.layers,
                 edit: &mut self.edit,
                 train: &mut self.train,
+                learn: &mut self.learn,
                 review: &mut self.review,
                 dialog: &mut self.dialog,
                 out,
@@ -219,6 +225,9 @@ impl MainWindow {
                 Purpose::SaveProject => out.push(FileCommand::SaveProject(Some(path)).into()),
                 Purpose::ExportReport => out.push(crate::workspace::ReviewCommand::Export(path).into()),
                 Purpose::TrainingData | Purpose::Recipe | Purpose::Weights => self.train.take_path(purpose, path),
+                Purpose::LearnReport => out.push(crate::workspace::LearnCommand::Report(path).into()),
+                Purpose::ExportModel => out.push(crate::workspace::LearnCommand::ExportModel(path).into()),
+                Purpose::EarlierData => self.learn.take_path(path),
             }
         }
         let messages = &self.messages;
@@ -292,6 +301,7 @@ impl MainWindow {
         }
         if before.as_ref().is_none_or(|b| b.device != now.device) {
             self.train.set_device(now.device);
+            self.learn.set_device(now.device);
         }
         ctx.set_zoom_factor(now.zoom);
         self.applied = Some(now.clone());
@@ -349,4 +359,18 @@ impl MainWindow {
     pub fn focus(&self) -> Plane {
         self.viewer.focus()
     }
+}
+
+/// What the hand does in this frame, for whoever computes beside it.
+fn hand(ctx: &Context, workspace: &Workspace) -> Hand {
+    if workspace.active_document().is_some_and(crate::workspace::Document::is_painting) {
+        return Hand::Paints;
+    }
+    let moves = ctx.input(|i| {
+        i.pointer.is_moving()
+            || i.pointer.any_down()
+            || i.smooth_scroll_delta() != egui::Vec2::ZERO
+            || !i.keys_down.is_empty()
+    });
+    if moves { Hand::Moves } else { Hand::Still }
 }

@@ -1,5 +1,6 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
+use super::learning::LearnCommand;
 use super::masking::EditRules;
 use super::measuring::MeasureCommand;
 use super::picture::PictureCommand;
@@ -25,6 +26,7 @@ pub enum Command {
     Work(WorkCommand),
     File(FileCommand),
     Model(ModelCommand),
+    Learn(LearnCommand),
     Review(ReviewCommand),
     Settings(SettingsCommand),
     Keys(KeyCommand),
@@ -420,6 +422,11 @@ impl From<ModelCommand> for Command {
 impl From<SearchCommand> for Command {
     fn from(c: SearchCommand) -> Self {
         Self::Model(ModelCommand::Search(c))
+    }
+}
+impl From<LearnCommand> for Command {
+    fn from(c: LearnCommand) -> Self {
+        Self::Learn(c)
     }
 }
 impl From<ReviewCommand> for Command {

@@ -1,6 +1,7 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
 use super::editing::{OngoingStroke, Recoloured};
+use super::learning::LearnedLayer;
 use super::masking::Masking;
 use super::measuring::Statistics;
 use super::picture::{FusionChoice, SlabChoice};
@@ -88,6 +89,8 @@ pub struct Document {
     pub(super) newer_project: Option<u32>,
     /// Name of the project that could not be saved last.
     pub(super) save_failed: Option<String>,
+    /// What the learning loop knows of this case.
+    pub(super) learned: Option<LearnedLayer>,
 }
 
 impl Document {
@@ -132,6 +135,7 @@ impl Document {
             source_view: None,
             newer_project: None,
             save_failed: None,
+            learned: None,
         }
     }
 
@@ -171,6 +175,11 @@ impl Document {
     /// The segment that tools paint with.
     pub fn segment(&self) -> Option<&Segment> {
         self.layer()?.segment(self.active_segment)
+    }
+
+    /// Whether a stroke is under way.
+    pub fn is_painting(&self) -> bool {
+        self.stroke.is_some()
     }
 
     /// Whether something was changed since the last save.

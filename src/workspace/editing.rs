@@ -257,6 +257,9 @@ impl Document {
         self.journal_delta(layer, delta);
         self.counts.get_mut().follow(layer, delta, false);
         self.follow_sources(layer, delta.bricks.iter().map(|b| b.index));
+        if !origin.is_some_and(|o| matches!(o, Origin::Model { .. })) {
+            self.follow_learned(layer, delta, false);
+        }
         let sources = PackedDelta::of(&traces.sources);
         let change =
             Change::Labels { layer, labels: traces.labels, sources, origin: origin.map(|o| (o.clone(), number)) };
@@ -351,6 +354,7 @@ impl Document {
                 self.mark_bricks(*layer, bricks);
                 self.journal_delta(*layer, &delta);
                 self.unmark(*layer, &delta, false);
+                self.follow_learned(*layer, &delta, true);
             }
             Change::Layers { before, after } => {
                 let old = std::mem::take(&mut self.case.layers);
@@ -360,6 +364,7 @@ impl Document {
                 self.active_layer = state.active_layer;
                 self.active_segment = state.active_segment;
                 self.follow_layers(&old);
+                self.put_predictions_again();
             }
         }
         self.touch();

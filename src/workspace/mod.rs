@@ -8,6 +8,7 @@ mod document;
 mod editing;
 mod exporting;
 mod layers;
+mod learning;
 mod masking;
 mod measuring;
 mod modelling;
@@ -37,6 +38,7 @@ pub use command::{
     WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
+pub use learning::{LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
 pub use masking::{EditRules, HU_RANGES, Preview};
 pub use measuring::{MeasureCommand, SegmentStatistics};
 pub use modelling::ModelRoom;
@@ -113,6 +115,7 @@ pub struct Workspace {
     /// What the last scan found.
     pub scan: Option<Scan>,
     pub models: ModelRoom,
+    pub learning: LearnRoom,
     pub review: ReviewRoom,
     /// Unsaved work of earlier sessions.
     pub recoverable: Vec<Recoverable>,
@@ -153,6 +156,7 @@ impl Workspace {
             },
             scan: None,
             models: ModelRoom::default(),
+            learning: LearnRoom::default(),
             review: ReviewRoom::default(),
             recoverable: Vec::new(),
             status: String::new(),
@@ -187,6 +191,7 @@ impl Workspace {
             Command::Work(c) => self.apply_work(c),
             Command::File(c) => self.apply_file(c),
             Command::Model(c) => self.apply_model(c),
+            Command::Learn(c) => self.apply_learn(c),
             Command::Review(c) => self.apply_review(c),
             Command::Settings(c) => self.apply_settings(c),
             Command::Keys(c) => self.apply_keys(c),
@@ -206,6 +211,9 @@ impl Workspace {
         self.drop_stale_previews();
         self.documents.iter_mut().for_each(Document::follow_active_layer);
         self.bound_histories(document::HISTORY_BYTES);
+        for document in &mut self.documents {
+            document.put_held_predictions();
+        }
         self.watch_journals();
     }
 

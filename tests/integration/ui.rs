@@ -3,6 +3,7 @@
 mod editing;
 mod findings;
 mod layers;
+mod learning;
 mod models;
 mod opening;
 mod operations;

@@ -6,6 +6,7 @@ pub mod edit_mask;
 pub mod edit_rules;
 pub mod key_sheet;
 pub mod layers;
+pub mod learn;
 pub mod measure;
 pub mod menu;
 pub mod palette;

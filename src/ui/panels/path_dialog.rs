@@ -18,6 +18,9 @@ pub enum Purpose {
     SaveProject,
     ExportReport,
     TrainingData,
+    EarlierData,
+    LearnReport,
+    ExportModel,
     Recipe,
     Weights,
 }
@@ -36,6 +39,9 @@ impl Purpose {
             Self::SaveProject => "Save project",
             Self::ExportReport => "Export report",
             Self::TrainingData => "Training data",
+            Self::EarlierData => "Earlier data",
+            Self::LearnReport => "Report of the loop",
+            Self::ExportModel => "Export model",
             Self::Recipe => "Recipe file",
             Self::Weights => "Weights to start from",
         }
@@ -58,6 +64,9 @@ impl Purpose {
             Self::SaveProject => "A folder; .maskwright is added",
             Self::ExportReport => "Ends in .html, .csv or .json",
             Self::TrainingData => "A data set folder with images and masks",
+            Self::EarlierData => "The data set folder that the model was trained on",
+            Self::LearnReport => "Ends in .md, .csv or .json",
+            Self::ExportModel => "A new folder: weights, recipe, model card and provenance",
             Self::Recipe => "A recipe in RON",
             Self::Weights => {
                 "Ends in .safetensors, .pth or .pt; names of torchvision and segmentation_models_pytorch are known"
@@ -76,11 +85,13 @@ impl Purpose {
                 | Self::ExportDeidentified
                 | Self::SaveProject
                 | Self::ExportReport
+                | Self::LearnReport
+                | Self::ExportModel
         )
     }
 
     fn wants_folder(self) -> bool {
-        matches!(self, Self::TrainingData)
+        matches!(self, Self::TrainingData | Self::EarlierData)
     }
 
     fn wants_either(self) -> bool {

@@ -77,6 +77,7 @@ fn hint(tool: ToolKind) -> &'static str {
         ToolKind::Island => "Click a part of the segment",
         ToolKind::Fill => "Click inside a closed outline; Ctrl empties",
         ToolKind::Push => "Drag from inside to push out, from outside to push in",
+        ToolKind::Prompt => "Click or scribble inside the segment, with Ctrl outside: the prediction adapts",
         ToolKind::Crosshair | ToolKind::WindowLevel | ToolKind::Measure => "",
     }
 }
@@ -111,6 +112,11 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
             ui.selectable_value(remove, false, "Keep clicked").on_hover_text("With Ctrl: remove");
             ui.selectable_value(remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
             ui.checkbox(&mut belt.island.volume, "3-D").on_hover_text("Connected through the slices too");
+        }
+        ToolKind::Prompt => {
+            if !workspace.learning.is_running() {
+                ui.label("Prompts speak to the network of the learning loop: start it in the Learn tab.");
+            }
         }
         ToolKind::Measure => {
             for kind in MeasureKind::ALL {

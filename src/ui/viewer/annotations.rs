@@ -149,6 +149,28 @@ pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geom
     }
 }
 
+/// A prompt under way: green inside, red outside.
+pub fn scribble(
+    painter: &Painter,
+    rect: Rect,
+    view: &PaneView,
+    geometry: &Geometry,
+    points: &[DVec3],
+    inside: bool,
+    scale: f32,
+) {
+    let color = if inside { Color32::from_rgb(90, 230, 120) } else { Color32::from_rgb(255, 110, 100) };
+    let at = |voxel: &DVec3| {
+        let at = view.screen_from_voxel(geometry, *voxel);
+        rect.min + Vec2::new(at.x as f32, at.y as f32) / scale
+    };
+    let line: Vec<Pos2> = points.iter().map(at).collect();
+    for pos in line.first().into_iter().chain(line.last()) {
+        painter.circle_filled(*pos, 3.0, color);
+    }
+    painter.add(egui::Shape::line(line, Stroke::new(3.0, color)));
+}
+
 /// Outline of the brush under the pointer.
 pub fn brush(painter: &Painter, at: Pos2, radius_points: f32, erase: bool, square: bool) {
     let color = if erase { Color32::from_rgb(255, 120, 110) } else { Color32::from_rgb(250, 250, 250) };

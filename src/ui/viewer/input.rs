@@ -6,8 +6,8 @@ use super::wire::WireHand;
 use crate::core::{Geometry, Measurement, PlaneAxes, Volume, Window};
 use crate::render::PaneView;
 use crate::tools::{
-    BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, MeasureTool, Phase, PointerEvent, PushTool, RegionTool,
-    Tool, ToolKind, WindowLevelTool,
+    BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, MeasureTool, Phase, PointerEvent, PromptTool, PushTool,
+    RegionTool, Tool, ToolKind, WindowLevelTool,
 };
 use crate::workspace::{Command, EditCommand};
 use egui::{Event, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2};
@@ -33,6 +33,7 @@ pub struct ToolBelt {
     push: PushTool,
     pub wire: WireHand,
     pub measure: MeasureTool,
+    pub prompt: PromptTool,
     /// The secondary button's own window/level.
     side: WindowLevelTool,
     /// Pane in which a drag began, with its button.
@@ -103,6 +104,7 @@ impl ToolBelt {
             ToolKind::Region => &mut self.region,
             ToolKind::Island => &mut self.island,
             ToolKind::Measure => &mut self.measure,
+            ToolKind::Prompt => &mut self.prompt,
             ToolKind::Brush | ToolKind::Eraser => {
                 self.brush.erase = self.current == ToolKind::Eraser;
                 &mut self.brush

@@ -106,6 +106,7 @@ impl Marks<'_> {
             below.y += 16.0;
         }
         if view.oblique.is_none() {
+            marks::learned(painter, below + Vec2::Y * 16.0, document, view.plane);
             marks::status(painter, below, document, view.plane);
         }
         let window = self.look.window;
@@ -138,6 +139,9 @@ impl Marks<'_> {
         if let Some(contour) = contour {
             let way = if belt.current() == ToolKind::Wire { belt.wire.way() } else { &[] };
             annotations::contour(painter, rect, view, geometry, contour, way, pointer, self.scale);
+        }
+        if let Some((points, inside)) = belt.prompt.scribble().filter(|_| here && self.hovered) {
+            annotations::scribble(painter, rect, view, geometry, points, inside, self.scale);
         }
         let on_pane = OnPane { painter, rect, view, geometry, scale: self.scale };
         for measurement in document.measurements.iter().filter(|m| is_shown(m, view, geometry)) {
