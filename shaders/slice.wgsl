@@ -26,6 +26,17 @@ struct View {
     pair: u32,
     // The header's table of grey values: HU of its first entry, number of its last, its white.
     lut: vec4<f32>,
+    // One step through the slab, in voxels, and steps to either side.
+    slab_step: vec3<f32>,
+    slab_half: u32,
+    // Rows of the transform from this volume's voxels to those of the one laid over it.
+    fused_i: vec4<f32>,
+    fused_j: vec4<f32>,
+    fused_k: vec4<f32>,
+    // Centre and width of its window, its opacity, and nothing.
+    fused: vec4<f32>,
+    // Rows of the colour maps of the image and of what is laid over it; how a slab is joined; and nothing.
+    maps: vec4<u32>,
     // RGBA of label n: byte order r, g, b, a in word n.
     colors: array<vec4<u32>, 64>,
 }
@@ -36,6 +47,15 @@ const VOI_TABLE: u32 = 3u;
 
 const FLAG_INVERT: u32 = 1u;
 const FLAG_INTERPOLATE: u32 = 2u;
+const FLAG_CUBIC: u32 = 4u;
+const FLAG_FUSED: u32 = 8u;
+
+// The axis through the screen of a plane that is none of the grid's.
+const OBLIQUE: u32 = 3u;
+
+const SLAB_MEAN: u32 = 0u;
+const SLAB_MAXIMUM: u32 = 1u;
+const SLAB_MINIMUM: u32 = 2u;
 
 const OVERLAY_NONE: u32 = 0u;
 const OVERLAY_LABELS: u32 = 1u;
@@ -46,6 +66,9 @@ const OVERLAY_LABELS: u32 = 1u;
 @group(0) @binding(3) var labels_b: texture_3d<u32>;
 // Entry n at column n mod 256 of row n / 256.
 @group(0) @binding(4) var grey_table: texture_2d<u32>;
+@group(0) @binding(5) var fused_volume: texture_3d<i32>;
+// One colour map a row, 256 columns.
+@group(0) @binding(6) var color_maps: texture_2d<f32>;
 
 struct Vertex {
     @builtin(position) clip: vec4<f32>,
@@ -80,29 +103,177 @@ fn hu_at(voxel: vec3<i32>) -> f32 {
     return f32(textureLoad(volume, clamp(voxel, vec3<i32>(0), last), 0).r);
 }
 
-// Bilinear in the plane, nearest through it. Done by hand: signed 16-bit integers cannot be filtered by a sampler.
-fn hu_interpolated(position: vec3<f32>) -> f32 {
-    var snapped = position;
-    var u = vec3<i32>(1, 0, 0);
-    var v = vec3<i32>(0, 1, 0);
+// The two axes of the plane, and the position moved onto the nearest slice along the third.
+struct InPlane {
+    position: vec3<f32>,
+    u: vec3<i32>,
+    v: vec3<i32>,
+}
+
+fn in_plane(position: vec3<f32>) -> InPlane {
+    var p: InPlane;
+    p.position = position;
+    p.u = vec3<i32>(1, 0, 0);
+    p.v = vec3<i32>(0, 1, 0);
     if view.through == 0u {
-        snapped.x = floor(position.x + 0.5);
-        u = vec3<i32>(0, 1, 0);
-        v = vec3<i32>(0, 0, 1);
+        p.position.x = floor(position.x + 0.5);
+        p.u = vec3<i32>(0, 1, 0);
+        p.v = vec3<i32>(0, 0, 1);
     } else if view.through == 1u {
-        snapped.y = floor(position.y + 0.5);
-        v = vec3<i32>(0, 0, 1);
+        p.position.y = floor(position.y + 0.5);
+        p.v = vec3<i32>(0, 0, 1);
     } else {
-        snapped.z = floor(position.z + 0.5);
+        p.position.z = floor(position.z + 0.5);
     }
-    let base = floor(snapped);
-    let fraction = snapped - base;
-    let fu = dot(fraction, vec3<f32>(u));
-    let fv = dot(fraction, vec3<f32>(v));
+    return p;
+}
+
+// Bilinear in the plane, nearest through it. Done by hand: signed 16-bit integers cannot be filtered by a sampler.
+fn hu_bilinear(position: vec3<f32>) -> f32 {
+    let p = in_plane(position);
+    let base = floor(p.position);
+    let fraction = p.position - base;
+    let fu = dot(fraction, vec3<f32>(p.u));
+    let fv = dot(fraction, vec3<f32>(p.v));
     let corner = vec3<i32>(base);
-    let top = mix(hu_at(corner), hu_at(corner + u), fu);
-    let bottom = mix(hu_at(corner + v), hu_at(corner + u + v), fu);
+    let top = mix(hu_at(corner), hu_at(corner + p.u), fu);
+    let bottom = mix(hu_at(corner + p.v), hu_at(corner + p.u + p.v), fu);
     return mix(top, bottom, fv);
+}
+
+// Weights of four neighbours for a position between the middle two: the interpolating cubic of Keys (1981) with
+// a = -1/2, also named after Catmull and Rom.
+fn cubic_weights(t: f32) -> vec4<f32> {
+    return vec4<f32>(
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    );
+}
+
+fn hu_row(corner: vec3<i32>, step: vec3<i32>, w: vec4<f32>) -> f32 {
+    return w.x * hu_at(corner - step) + w.y * hu_at(corner) + w.z * hu_at(corner + step) + w.w * hu_at(corner + 2 * step);
+}
+
+fn hu_bicubic(position: vec3<f32>) -> f32 {
+    let p = in_plane(position);
+    let base = floor(p.position);
+    let fraction = p.position - base;
+    let wu = cubic_weights(dot(fraction, vec3<f32>(p.u)));
+    let wv = cubic_weights(dot(fraction, vec3<f32>(p.v)));
+    let corner = vec3<i32>(base);
+    return wv.x * hu_row(corner - p.v, p.u, wu) + wv.y * hu_row(corner, p.u, wu) + wv.z * hu_row(corner + p.v, p.u, wu)
+        + wv.w * hu_row(corner + 2 * p.v, p.u, wu);
+}
+
+fn hu_trilinear(position: vec3<f32>) -> f32 {
+    let base = floor(position);
+    let f = position - base;
+    let v = vec3<i32>(base);
+    let x = vec3<i32>(1, 0, 0);
+    let y = vec3<i32>(0, 1, 0);
+    let z = vec3<i32>(0, 0, 1);
+    let near = mix(mix(hu_at(v), hu_at(v + x), f.x), mix(hu_at(v + y), hu_at(v + x + y), f.x), f.y);
+    let far = mix(mix(hu_at(v + z), hu_at(v + x + z), f.x), mix(hu_at(v + y + z), hu_at(v + x + y + z), f.x), f.y);
+    return mix(near, far, f.z);
+}
+
+fn hu_tricubic(position: vec3<f32>) -> f32 {
+    let base = floor(position);
+    let f = position - base;
+    let corner = vec3<i32>(base);
+    let wx = cubic_weights(f.x);
+    let wy = cubic_weights(f.y);
+    let wz = cubic_weights(f.z);
+    let x = vec3<i32>(1, 0, 0);
+    var sum = 0.0;
+    for (var k = 0; k < 4; k++) {
+        for (var j = 0; j < 4; j++) {
+            sum += wz[k] * wy[j] * hu_row(corner + vec3<i32>(0, j - 1, k - 1), x, wx);
+        }
+    }
+    return sum;
+}
+
+fn hu_sample(position: vec3<f32>) -> f32 {
+    if (view.flags & (FLAG_INTERPOLATE | FLAG_CUBIC)) == 0u {
+        return hu_at(nearest(position));
+    }
+    let cubic = (view.flags & FLAG_CUBIC) != 0u;
+    if view.through == OBLIQUE {
+        if cubic {
+            return hu_tricubic(position);
+        }
+        return hu_trilinear(position);
+    }
+    if cubic {
+        return hu_bicubic(position);
+    }
+    return hu_bilinear(position);
+}
+
+// The slab about a position: mean, largest or smallest of its samples inside the volume.
+fn hu_slab(position: vec3<f32>) -> f32 {
+    let half = i32(view.slab_half);
+    var joined = hu_sample(position);
+    var count = 1.0;
+    for (var n = -half; n <= half; n++) {
+        let at = position + view.slab_step * f32(n);
+        if n == 0 || !inside(nearest(at), textureDimensions(volume)) {
+            continue;
+        }
+        let hu = hu_sample(at);
+        if view.maps.z == SLAB_MAXIMUM {
+            joined = max(joined, hu);
+        } else if view.maps.z == SLAB_MINIMUM {
+            joined = min(joined, hu);
+        } else {
+            joined += hu;
+        }
+        count += 1.0;
+    }
+    if view.maps.z == SLAB_MEAN {
+        joined /= count;
+    }
+    return joined;
+}
+
+fn fused_hu_at(voxel: vec3<i32>) -> f32 {
+    let last = vec3<i32>(textureDimensions(fused_volume)) - 1;
+    return f32(textureLoad(fused_volume, clamp(voxel, vec3<i32>(0), last), 0).r);
+}
+
+// What is laid over the image at one of its positions: colour and opacity.
+fn fused_at(position: vec3<f32>) -> vec4<f32> {
+    let here = vec4<f32>(position, 1.0);
+    let p = vec3<f32>(dot(view.fused_i, here), dot(view.fused_j, here), dot(view.fused_k, here));
+    if !inside(nearest(p), textureDimensions(fused_volume)) {
+        return vec4<f32>(0.0);
+    }
+    let base = floor(p);
+    let f = p - base;
+    let v = vec3<i32>(base);
+    let x = vec3<i32>(1, 0, 0);
+    let y = vec3<i32>(0, 1, 0);
+    let z = vec3<i32>(0, 0, 1);
+    let near = mix(
+        mix(fused_hu_at(v), fused_hu_at(v + x), f.x),
+        mix(fused_hu_at(v + y), fused_hu_at(v + x + y), f.x),
+        f.y,
+    );
+    let far = mix(
+        mix(fused_hu_at(v + z), fused_hu_at(v + x + z), f.x),
+        mix(fused_hu_at(v + y + z), fused_hu_at(v + x + y + z), f.x),
+        f.y,
+    );
+    let grey = clamp((mix(near, far, f.z) - view.fused.x) / max(view.fused.y, 1e-9) + 0.5, 0.0, 1.0);
+    // The lowest tenth fades out, so that what is dark hides nothing.
+    return vec4<f32>(mapped(grey, view.maps.y), view.fused.z * clamp(grey * 10.0, 0.0, 1.0));
+}
+
+fn mapped(grey: f32, row: u32) -> vec3<f32> {
+    return textureLoad(color_maps, vec2<u32>(u32(floor(grey * 255.0 + 0.5)), row), 0).rgb;
 }
 
 // DICOM PS3.3 C.11.2.1.1: the entry of the nearest whole HU; the ends hold beyond the table.
@@ -194,16 +365,23 @@ fn shade(interpolated_pixel: vec2<f32>) -> vec3<f32> {
         return view.background.rgb;
     }
     var hu: f32;
-    if (view.flags & FLAG_INTERPOLATE) != 0u {
-        hu = hu_interpolated(position);
+    if view.slab_half > 0u {
+        hu = hu_slab(position);
     } else {
-        hu = hu_at(voxel);
+        hu = hu_sample(position);
     }
     var grey = grey_of(hu);
     if (view.flags & FLAG_INVERT) != 0u {
         grey = 1.0 - grey;
     }
     var color = vec3<f32>(grey);
+    if view.maps.x > 0u {
+        color = mapped(grey, view.maps.x);
+    }
+    if (view.flags & FLAG_FUSED) != 0u {
+        let over = fused_at(position);
+        color = mix(color, over.rgb, over.a);
+    }
     if view.overlay == OVERLAY_NONE {
         return color;
     }

@@ -8,6 +8,7 @@ pub mod core;
 pub mod edit;
 pub mod io;
 pub mod jobs;
+pub mod learn;
 pub mod metrics;
 pub mod nn;
 pub mod phantom;

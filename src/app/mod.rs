@@ -2,11 +2,17 @@
 //!
 //! Floor 6. Everything a frame shows is drawn by [`crate::ui::MainWindow`]; this module only brings it up.
 
+mod frames;
+mod probe;
+
+pub use probe::{PointerButtonKind, Probe};
+
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;
 use crate::workspace::{Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
+use frames::FrameLog;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -84,6 +90,7 @@ fn has_display() -> bool {
 pub struct App {
     workspace: Workspace,
     window: MainWindow,
+    frames: FrameLog,
 }
 
 impl App {
@@ -105,7 +112,7 @@ impl App {
         for command in commands {
             workspace.dispatch(command);
         }
-        Self { workspace, window: MainWindow::new(format, device) }
+        Self { workspace, window: MainWindow::new(format, device), frames: FrameLog::from_environment() }
     }
 
     /// The document, for UI tests.
@@ -120,7 +127,9 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        let learning = self.workspace.learning.view.as_ref().is_some_and(|v| v.step.is_some());
+        self.frames.frame(frame.info().cpu_usage, learning || self.workspace.models.is_training());
         self.window.show(ui, &mut self.workspace);
     }
 

@@ -3,6 +3,7 @@
 //! Everything runs on generated data and through the functions that the window uses. Each group has a file of its
 //! own; `sampling` repeats, times and counts CPU seconds.
 
+mod arbiter;
 mod data;
 mod edit;
 mod learning;
@@ -11,6 +12,7 @@ mod metrics;
 mod redraw;
 mod sampling;
 mod stroke;
+mod view;
 
 use super::CliError;
 use super::run::{foreground, print, print_json};
@@ -29,6 +31,8 @@ enum Group {
     Load,
     /// Slices drawn offscreen by the graphics adapter.
     Redraw,
+    /// The whole window, from an input event to the submitted frame.
+    View,
     /// Brush strokes and their undo.
     Stroke,
     /// Pointer events of strokes in an open case, and operations on a whole mask.
@@ -39,6 +43,8 @@ enum Group {
     Train,
     /// Predictions of the same networks.
     Predict,
+    /// Drawing while a network is fine-tuned, with and without the arbiter.
+    Arbiter,
 }
 
 #[derive(clap::Args)]
@@ -120,11 +126,19 @@ fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<
                 Ok(gpu) => redraw::measure(&mut sampler, gpu)?,
                 Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
             },
+            Group::View => match &gpu {
+                Ok(gpu) => view::measure(&mut sampler, gpu)?,
+                Err(error) => skipped.push(Skipped { name: "view", reason: error.to_string() }),
+            },
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler)?,
             Group::Metrics => metrics::measure(&mut sampler)?,
             Group::Train => learning::measure_training(&mut sampler)?,
             Group::Predict => learning::measure_prediction(&mut sampler)?,
+            Group::Arbiter => match &gpu {
+                Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
+                Err(error) => skipped.push(Skipped { name: "arbiter", reason: error.to_string() }),
+            },
         }
     }
     Ok(Document {

@@ -15,6 +15,7 @@ mod phantom;
 mod predict;
 mod run;
 mod search;
+mod simulate;
 mod train;
 
 use crate::io::dicom;
@@ -67,6 +68,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Train many networks that differ in some fields of a recipe, and rank them.
     Search(search::SearchArgs),
+    /// What a simulated annotator needs with the learning loop, and without.
+    Simulate(simulate::SimulateArgs),
     /// Predict a mask with a trained network.
     Predict(predict::PredictArgs),
     /// Dice, Hausdorff and the rest of a prediction against the truth.
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Some(Command::Export(a)) => export::run(&a),
         Some(Command::Train(a)) => train::run(&a),
         Some(Command::Search(a)) => search::run(&a),
+        Some(Command::Simulate(a)) => simulate::run(&a),
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),
         Some(Command::Measure(a)) => measure::run(&a),

@@ -96,7 +96,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<(), CliError> {
         (runs @ [_, ..], ..) => ModelSource::Ensemble(runs.to_vec()),
         ([], Some(weights), Some(recipe)) => ModelSource::Weights {
             file: weights.clone(),
-            spec: train::Recipe::load(recipe).map_err(CliError::of)?.model_spec(),
+            spec: Box::new(train::Recipe::load(recipe).map_err(CliError::of)?.model_spec()),
         },
         _ => return Err(CliError("Give a run folder with --run, or --weights and --recipe.".into())),
     };

@@ -5,22 +5,28 @@
 //! centre of the first voxel at (0, 0, 0). Transforms are named `a_from_b`.
 
 mod case;
+mod color_map;
 mod flips;
 mod geometry;
 mod labels;
+mod measure;
 mod plane;
 mod segment;
+mod statistics;
 mod voi_lut;
 mod volume;
 mod window;
 mod work;
 
 pub use case::{Case, CaseId, Layer, LayerId, Origin};
+pub use color_map::{COLOR_MAP_ENTRIES, ColorMap};
 pub use flips::{Flips, FlipsError};
 pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
-pub use plane::{Plane, PlaneAxes};
+pub use measure::{Measured, Measurement, Shape, ShapeKind};
+pub use plane::{Interpolation, Plane, PlaneAxes, PlaneDirections, SlabMode};
 pub use segment::{Code, LabelId, PALETTE, Segment, segments_for_values};
+pub use statistics::{Histogram, HuStatistics, HuSums, label_statistics};
 pub use voi_lut::VoiLut;
 pub use volume::{Volume, VolumeError};
 pub use window::{PRESETS, Preset, VoiFunction, Window};

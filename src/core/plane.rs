@@ -1,6 +1,7 @@
 //! Axial, coronal and sagittal planes of a grid, laid out as a radiologist expects them.
 
 use super::Geometry;
+use glam::{DQuat, DVec3};
 use serde::{Deserialize, Serialize};
 
 /// One of the three orthogonal reading planes.
@@ -102,6 +103,98 @@ impl PlaneAxes {
             geometry.letter(self.down, self.down_flip),
             geometry.letter(self.down, !self.down_flip),
         ]
+    }
+}
+
+/// How samples between voxel centres are found. Through a plane of the grid it is always the nearest slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// The nearest voxel: every voxel is a visible rectangle.
+    Nearest,
+    /// Bilinear in the plane, in Hounsfield units before the window is applied.
+    #[default]
+    Linear,
+    /// The interpolating cubic of Keys (1981), in Hounsfield units; may overshoot at edges.
+    Cubic,
+}
+
+impl Interpolation {
+    /// In the order in which a key goes through them.
+    pub const ALL: [Self; 3] = [Self::Nearest, Self::Linear, Self::Cubic];
+
+    /// Name for lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nearest => "Voxels",
+            Self::Linear => "Linear",
+            Self::Cubic => "Cubic",
+        }
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Nearest => Self::Linear,
+            Self::Linear => Self::Cubic,
+            Self::Cubic => Self::Nearest,
+        }
+    }
+}
+
+/// How the samples of a thick slice become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SlabMode {
+    #[default]
+    Mean,
+    Maximum,
+    Minimum,
+}
+
+impl SlabMode {
+    /// In the order of the list.
+    pub const ALL: [Self; 3] = [Self::Mean, Self::Maximum, Self::Minimum];
+
+    /// Name for lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "Mean",
+            Self::Maximum => "Maximum",
+            Self::Minimum => "Minimum",
+        }
+    }
+}
+
+/// How a plane lies in the patient: unit vectors in LPS to the right and down, at right angles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PlaneDirections {
+    pub right: DVec3,
+    pub down: DVec3,
+}
+
+impl PlaneDirections {
+    /// Those of a plane of the grid; axes that are not quite at right angles are made so.
+    pub fn straight(geometry: &Geometry, plane: Plane) -> Self {
+        let axes = PlaneAxes::of(geometry, plane);
+        let direction = geometry.direction();
+        let sign = |flip: bool| if flip { -1.0 } else { 1.0 };
+        let right = direction.col(axes.right) * sign(axes.right_flip);
+        let down = direction.col(axes.down) * sign(axes.down_flip);
+        Self { right, down: (down - right * down.dot(right)).normalize() }
+    }
+
+    /// Away from the reader.
+    pub fn normal(&self) -> DVec3 {
+        self.right.cross(self.down)
+    }
+
+    /// Turned about an axis through the origin.
+    #[must_use]
+    pub fn turned(&self, by: DQuat) -> Self {
+        let right = (by * self.right).normalize();
+        let down = by * self.down;
+        // Many small turns must not bend the right angle.
+        Self { right, down: (down - right * down.dot(right)).normalize() }
     }
 }
 

@@ -132,6 +132,15 @@ impl Sources {
         (at + 1) as LabelId
     }
 
+    /// Makes `number` stand for an origin again, in a list that was made anew since it got that number.
+    pub fn restore(&mut self, number: LabelId, origin: &Origin) {
+        let Some(at) = usize::from(number).checked_sub(1) else { return };
+        if self.list.len() <= at {
+            self.list.resize(at + 1, origin.clone());
+        }
+        self.list[at] = origin.clone();
+    }
+
     /// The origins that voxels may come from, in the order of their numbers.
     pub fn list(&self) -> &[Origin] {
         &self.list
@@ -279,6 +288,10 @@ mod tests {
         let human = layer.work.sources.number(&Origin::Human);
         let other = layer.work.sources.number(&model);
         assert_eq!((human, other, layer.work.sources.number(&Origin::Human)), (1, 2, 1));
+        let mut anew = Sources::default();
+        anew.restore(2, &model);
+        assert_eq!(anew.list(), [model.clone(), model.clone()]);
+        assert_eq!(anew.number(&model), 1);
         let like = layer.labels.clone();
         // Erased by a person, and filled by a model: only the first is touched.
         layer.work.sources.map_mut(&like).set([3, 3, 17], human);

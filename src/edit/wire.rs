@@ -195,12 +195,16 @@ fn gradients(
     out
 }
 
-/// The gradient that counts as a full edge: of the window's, what 95 of 100 stay below, and no noise.
+/// Steepest gradient that an edge needs in HU per mm: between soft tissues there is no more.
+const FULL_EDGE: f64 = 100.0;
+
+/// The gradient that counts as a full edge: of the window's, what 95 of 100 stay below; more than noise, and no more than
+/// soft tissues have, whatever bone and air are beside them.
 fn strong_edge(steep: &[f32]) -> f64 {
     let mut sorted = steep.to_vec();
     let at = sorted.len() * 95 / 100;
     let (_, strong, _) = sorted.select_nth_unstable_by(at.min(steep.len() - 1), f32::total_cmp);
-    f64::from(*strong).max(20.0)
+    f64::from(*strong).clamp(20.0, FULL_EDGE)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! that is written is complete or absent. Names and identifiers of patients never leave the values that are meant for
 //! the window alone.
 
+pub mod animation;
 pub mod archive;
 pub mod atomic;
 pub mod bounds;

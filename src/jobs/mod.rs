@@ -3,10 +3,14 @@
 //! Floor 0. Owns worker threads and helper processes; knows nothing of what they do. Any module may start a job or take part in one.
 //! The window polls handles each frame and is woken by the job's [`Waker`]; the command line blocks on them.
 
+mod arbiter;
+mod background;
 mod helper;
 mod limits;
 mod panics;
 
+pub use arbiter::{Arbiter, Hand, Predicting};
+pub use background::{BackgroundPool, Patience, yield_to_others};
 pub use helper::{HelperError, Helpers, serve_helper};
 pub use limits::Limits;
 pub use panics::{catch_panic, caught_panics, quiet_caught_panics};

@@ -81,7 +81,7 @@ pub(super) fn starts(length: usize, size: usize, overlap: f64) -> Vec<usize> {
     let stride = ((size as f64 * (1.0 - overlap)).floor() as usize).max(1);
     let count = room.div_ceil(stride);
     // Spread evenly, so that no two windows are nearly the same.
-    (0..=count).map(|n| if count == 0 { 0 } else { n * room / count }).collect()
+    (0..=count).map(|n| (n * room).checked_div(count).unwrap_or(0)).collect()
 }
 
 /// Weight of each pixel along an edge of a window.

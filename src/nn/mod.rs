@@ -53,7 +53,7 @@ pub use optim::{Optimizer, OptimizerConfig, OptimizerKind, Rates};
 pub use preprocess::{AxialView, Intensity, PreprocessConfig, resample_hu, resize_labels, resize_linear};
 pub use resnet::EncoderKind;
 pub use schedule::{Plateau, ScheduleConfig};
-pub use segment::{Ensemble, ModelSpec, SegmentError, Segmenter};
+pub use segment::{Ensemble, FeatureMap, ModelSpec, SegmentError, Segmenter};
 pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
 pub use trial::{Settled, Verdict, settle};
 pub use unet::{BlockKind, InitKind, NormKind, UNetConfig, Upsampling};

@@ -2,6 +2,7 @@
 //! prediction, so that what was learned is what is asked.
 
 use crate::core::{Geometry, LabelId, LabelMap, Plane, PlaneAxes, Volume, VoxelBox};
+use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 /// What happens to a slice in front of the network.
@@ -65,13 +66,23 @@ impl AxialView {
         [self.dims[self.axes.right], self.dims[self.axes.down], self.dims[self.axes.through]]
     }
 
-    fn voxel(&self, x: usize, y: usize, slice: usize) -> [usize; 3] {
+    /// Voxel of a pixel of a slice.
+    ///
+    /// # Panics
+    /// When the pixel lies outside the slice.
+    pub fn voxel(&self, x: usize, y: usize, slice: usize) -> [usize; 3] {
         let mut voxel = [0; 3];
         let flip = |axis: usize, on: bool, v: usize| if on { self.dims[axis] - 1 - v } else { v };
         voxel[self.axes.right] = flip(self.axes.right, self.axes.right_flip, x);
         voxel[self.axes.down] = flip(self.axes.down, self.axes.down_flip, y);
         voxel[self.axes.through] = slice;
         voxel
+    }
+
+    /// Pixel (column, row) that a continuous voxel position lies on.
+    pub fn pixel(&self, voxel: DVec3) -> [f64; 2] {
+        let at = |axis: usize, flip: bool| if flip { self.dims[axis] as f64 - 1.0 - voxel[axis] } else { voxel[axis] };
+        [at(self.axes.right, self.axes.right_flip), at(self.axes.down, self.axes.down_flip)]
     }
 
     /// Linear index of every pixel of a slice, rows from the top.

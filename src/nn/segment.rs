@@ -116,22 +116,61 @@ impl Segmenter {
     /// [`DeviceError`] when the device fails.
     pub fn probabilities(&self, slices: &[Vec<f32>], size: [usize; 2]) -> Result<Vec<Vec<Vec<f32>>>, DeviceError> {
         let n = self.spec.preprocessing.size;
+        let hu: Vec<Vec<i16>> = slices.iter().map(|hu| resample_hu(hu, size, n)).collect();
+        let maps = |p: &Vec<f32>| p.chunks_exact(n * n).map(|c| resize_linear(c, [n, n], size)).collect();
+        Ok(self.network_probabilities(&hu)?.iter().map(maps).collect())
+    }
+
+    /// Probabilities of slices that are already at the network's resolution: class by class (the foreground alone of
+    /// a binary network), `size * size` values each.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the device fails.
+    pub fn network_probabilities(&self, hu: &[Vec<i16>]) -> Result<Vec<Vec<f32>>, DeviceError> {
+        let n = self.spec.preprocessing.size;
         let channels = self.spec.network.out_channels;
-        let intensity = self.spec.preprocessing.intensity;
-        let input: Vec<f32> = slices
-            .iter()
-            .flat_map(|hu| resample_hu(hu, size, n).into_iter().map(|v| intensity.apply(f32::from(v))))
-            .collect();
+        let input = self.input(hu);
         let mirrors = self.spec.inference.mirrors();
-        let mut sum = vec![0.0; slices.len() * channels * n * n];
+        let mut sum = vec![0.0; hu.len() * channels * n * n];
         for how in &mirrors {
             let answer = mirrored(&self.tiled(&mirrored(&input, n, *how))?, n, *how);
             sum.iter_mut().zip(answer).for_each(|(s, p)| *s += p / mirrors.len() as f32);
         }
-        Ok(sum
-            .chunks_exact(channels * n * n)
-            .map(|slice| slice.chunks_exact(n * n).map(|c| resize_linear(c, [n, n], size)).collect())
-            .collect())
+        Ok(sum.chunks_exact(channels * n * n).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Labels of a slice of `width` x `height` pixels from its [`Self::network_probabilities`].
+    pub fn labels(&self, probabilities: &[f32], size: [usize; 2]) -> Vec<LabelId> {
+        let n = self.spec.preprocessing.size;
+        let maps: Vec<Vec<f32>> = probabilities.chunks_exact(n * n).map(|c| resize_linear(c, [n, n], size)).collect();
+        labels_of(&maps, self.spec.threshold)
+    }
+
+    /// Probabilities of one slice at the network's resolution, from one plain look at it, with what the last layer but
+    /// one says of it.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the device fails.
+    pub fn features(&self, hu: &[i16]) -> Result<(Vec<f32>, FeatureMap), DeviceError> {
+        let n = self.spec.preprocessing.size;
+        let input = self.input(&[hu.to_vec()]);
+        let (p, last) = catch("predicting", || {
+            let x = Tensor::<4>::from_data(TensorData::new(input, [1, 1, n, n]), &self.compute.device);
+            let mut last = None;
+            let logits = self.model.forward_observed(x, &mut Pass::Infer, &mut |_, x| last = Some(x.clone()));
+            let p = if self.spec.network.out_channels == 1 { sigmoid(logits) } else { softmax(logits, 1) };
+            (read(p), last.map(|x| (x.dims(), read(x))))
+        })?;
+        let map = match last {
+            None => FeatureMap::default(),
+            Some(([_, channels, height, width], values)) => FeatureMap { channels, width, height, values: values? },
+        };
+        Ok((p?, map))
+    }
+
+    fn input(&self, hu: &[Vec<i16>]) -> Vec<f32> {
+        let intensity = self.spec.preprocessing.intensity;
+        hu.iter().flatten().map(|v| intensity.apply(f32::from(*v))).collect()
     }
 
     /// The answer for preprocessed slices, in windows where these are asked for.
@@ -186,6 +225,21 @@ impl Segmenter {
             reason: super::guard::first_line(&format!("{e:?}")),
         })
     }
+}
+
+/// What the layer in front of the last one says of a slice: `channels` pictures of `width * height` values.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FeatureMap {
+    pub channels: usize,
+    pub width: usize,
+    pub height: usize,
+    pub values: Vec<f32>,
+}
+
+fn read(tensor: Tensor<4>) -> Result<Vec<f32>, DeviceError> {
+    tensor.try_into_data().map(|data| data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default()).map_err(|e| {
+        DeviceError::Failed { what: "reading the prediction", reason: super::guard::first_line(&format!("{e:?}")) }
+    })
 }
 
 /// Networks that were trained apart and predict together, for example the folds of a cross-validation: the mean of

@@ -20,13 +20,14 @@ pub use pytorch::pytorch_files;
 /// Where the network comes from.
 #[derive(Debug, Clone)]
 pub enum ModelSource {
-    /// A run folder: its best checkpoint, or the last one when there is no best yet.
+    /// A run folder: its best checkpoint, or the last one when there is no best yet; or a learning loop's: the version
+    /// in use.
     Run(PathBuf),
     /// Several runs that predict together, for example the folds of a cross-validation: the mean of their
     /// probabilities counts, and the first one's threshold and tidying.
     Ensemble(Vec<PathBuf>),
     /// A weight file with the description it lacks; weights of our own runs carry theirs, and it must be the same.
-    Weights { file: PathBuf, spec: ModelSpec },
+    Weights { file: PathBuf, spec: Box<ModelSpec> },
 }
 
 /// Departures from what the recipe of the weights says; `None` leaves it as it is.
@@ -183,10 +184,9 @@ pub fn predict_with(
         ctx.wake();
         let (keep, fill) = (first.spec.inference.keep_largest, first.spec.inference.fill_holes);
         let watch = Until(ctx.cancel.clone());
-        match tidy(&mut labels, segments.iter().map(|s| s.id), keep, fill, &watch) {
-            Err(EditError::Cancelled) => return Err(PredictError::Cancelled),
-            // It looks at no image and starts nowhere: nothing else can be wrong.
-            Err(_) | Ok(()) => {}
+        // It looks at no image and starts nowhere: only a cancelled job ends it early.
+        if let Err(EditError::Cancelled) = tidy(&mut labels, segments.iter().map(|s| s.id), keep, fill, &watch) {
+            return Err(PredictError::Cancelled);
         }
     }
     let joined = |text: fn(&Model) -> &str| models.iter().map(text).collect::<Vec<_>>().join(", ");
@@ -232,6 +232,11 @@ impl Model {
     /// From a run folder, or from a file with its description.
     fn load(run: Option<&Path>, weights: Option<(&Path, &ModelSpec)>) -> Result<Self, PredictError> {
         let (file, run, checkpoint, given) = match (run, weights) {
+            (Some(folder), _) if folder.join(LOOP).is_file() => {
+                let version = version_in_use(folder).ok_or_else(|| PredictError::NoCheckpoint(folder.to_owned()))?;
+                let file = folder.join("versions").join(format!("{version:04}")).join("weights.safetensors");
+                (file, name_of(folder), format!("version {version}"), None)
+            }
             (Some(folder), _) => {
                 let (checkpoint, file) = ["best", "last"]
                     .into_iter()
@@ -264,6 +269,15 @@ impl Model {
         Segmenter::new(self.spec.clone(), &self.weights, device)
             .map_err(|source| PredictError::Model { file: self.file.clone(), source })
     }
+}
+
+/// State of a learning loop's folder, whose versions stand in for checkpoints.
+const LOOP: &str = "loop.json";
+
+/// The version that a learning loop has in use.
+fn version_in_use(folder: &Path) -> Option<u64> {
+    let state = std::fs::read(folder.join(LOOP)).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&state).ok()?.get("in_use")?.as_u64()
 }
 
 /// The sum of the weights as the checkpoint's manifest, beside them, has it.

@@ -54,7 +54,7 @@ fn labels_lie_on_the_volume_and_say_where_they_come_from() {
     assert!(p.labels.counts()[1..3].iter().sum::<u64>() > 0);
     // The same from the file with the description beside it, and on the graphics device.
     let file = run.join("checkpoints/best/weights.safetensors");
-    let again = predict_volume(&ModelSource::Weights { file, spec: spec() }, &volume, &cpu, &ctx).unwrap();
+    let again = predict_volume(&ModelSource::Weights { file, spec: Box::new(spec()) }, &volume, &cpu, &ctx).unwrap();
     assert_eq!(again.labels, p.labels);
     match SharedGpu::create() {
         Ok(gpu) => {
@@ -84,7 +84,7 @@ fn refusals_are_plain() {
     for (base_width, reason) in [(8, "asks for"), (2, "shape")] {
         let mut other = spec();
         other.network.config = NetworkConfig::UNet(UNetConfig::new(base_width, 2));
-        let error = predict(&ModelSource::Weights { file: file.clone(), spec: other }, &ctx).to_string();
+        let error = predict(&ModelSource::Weights { file: file.clone(), spec: Box::new(other) }, &ctx).to_string();
         assert!(error.contains("do not fit") && error.contains(reason), "{error}");
     }
     let bytes = std::fs::read(&file).unwrap();

@@ -34,4 +34,7 @@ pub enum RenderError {
         "the graphics device stopped answering: restart the program, and update the graphics driver if it happens again"
     )]
     DeviceLost,
+    /// The system gave no thread to draw on.
+    #[error("the 3-D view could not be started: the system gives no more threads; close other programs and try again")]
+    NoThread,
 }

@@ -1,7 +1,7 @@
 //! The GPU copy of core values and the passes that draw them (WGSL in `shaders/`).
 //!
 //! Floor 1: knows `core` and wgpu, nothing of windows or egui. Owns the textures of a volume and of label layers, the
-//! slice pass, and the pure geometry of a pane ([`PaneView`]). The viewer calls it inside its paint callback; it may
+//! slice pass, the 3-D view, and the pure geometry of a pane ([`PaneView`], [`Camera`]). The viewer calls it inside its paint callback; it may
 //! equally draw to an offscreen texture. Screen positions are physical pixels from the pane's left top corner, so
 //! the centre of the first pixel is at (0.5, 0.5).
 
@@ -13,6 +13,7 @@ mod slice_renderer;
 mod slice_view;
 mod upload;
 mod view;
+mod volume;
 mod volume_texture;
 
 #[cfg(test)]
@@ -23,7 +24,11 @@ mod tests;
 pub use error::RenderError;
 pub use label_texture::LabelTexture;
 pub use offscreen::Offscreen;
-pub use slice_renderer::{PaneId, SliceRenderer};
-pub use slice_view::{DifferenceColors, Interpolation, LabelColors, Overlay, SliceView};
-pub use view::{PaneView, VoxelFromPane};
+pub use slice_renderer::{PaneId, SliceRenderer, SliceTextures};
+pub use slice_view::{DifferenceColors, Fusion, LabelColors, Overlay, Slab, SliceView};
+pub use view::{PaneView, PlaneFrame, VoxelFromPane};
+pub use volume::{
+    Camera, ClipBox, TransferFunction, TransferPoint, TransferPreset, ViewFrom, VolumeBlit, VolumeContent,
+    VolumeDrawer, VolumeOrder, VolumePicture, VolumeView, pick,
+};
 pub use volume_texture::VolumeTexture;

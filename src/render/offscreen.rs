@@ -1,6 +1,6 @@
 //! The slice pass into a texture that nobody sees: for timing the drawing without a window.
 
-use super::{LabelTexture, PaneId, RenderError, SliceRenderer, SliceView, VolumeTexture};
+use super::{PaneId, RenderError, SliceRenderer, SliceTextures, SliceView};
 use std::time::Duration;
 
 /// A draw that takes longer means that the device is lost; software devices need a second, not a minute.
@@ -58,13 +58,8 @@ impl Offscreen {
     ///
     /// # Errors
     /// [`RenderError::Grid`] when a layer's sizes are not the volume's.
-    pub fn draw(
-        &mut self,
-        volume: &VolumeTexture,
-        layers: [Option<&LabelTexture>; 2],
-        view: &SliceView,
-    ) -> Result<(), RenderError> {
-        self.renderer.prepare(&self.queue, PANE, volume, layers, view)?;
+    pub fn draw(&mut self, textures: SliceTextures<'_>, view: &SliceView) -> Result<(), RenderError> {
+        self.renderer.prepare(&self.queue, PANE, textures, view)?;
         let target = self.target.create_view(&wgpu::TextureViewDescriptor::default());
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {

@@ -1,14 +1,25 @@
 //! The slice pass: pipeline, and per pane a uniform buffer and a bind group.
 
 use super::lut_texture::LutTexture;
-use super::slice_view::{SliceView, ViewUniform};
-use super::upload::create_3d;
+use super::slice_view::{FLAG_FUSED, SliceView, ViewUniform};
+use super::upload::{create_3d, create_flat, write_box};
 use super::{LabelTexture, RenderError, VolumeTexture};
+use crate::core::{COLOR_MAP_ENTRIES, ColorMap};
 use std::collections::HashMap;
 
 /// Names a pane; the caller chooses the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PaneId(pub u64);
+
+/// The textures that a pane shows.
+#[derive(Clone, Copy)]
+pub struct SliceTextures<'a> {
+    pub volume: &'a VolumeTexture,
+    /// Label layers A and B of the overlay, on the volume's grid.
+    pub layers: [Option<&'a LabelTexture>; 2],
+    /// What [`super::Fusion`] lays over it, on any grid.
+    pub fused: Option<&'a VolumeTexture>,
+}
 
 /// Draws slices in two phases: [`Self::prepare`] before the render pass, [`Self::paint`] inside it.
 pub struct SliceRenderer {
@@ -17,6 +28,11 @@ pub struct SliceRenderer {
     layout: wgpu::BindGroupLayout,
     /// Bound where a layer is absent: one background voxel.
     no_labels: wgpu::TextureView,
+    /// Bound where nothing is fused: one voxel.
+    no_volume: wgpu::TextureView,
+    /// One colour map a row; filled at the first draw.
+    color_maps: wgpu::Texture,
+    color_maps_filled: bool,
     /// Bound where no table of grey values is in use.
     no_lut: LutTexture,
     /// The table that a pane asked for last.
@@ -27,7 +43,7 @@ pub struct SliceRenderer {
 struct Pane {
     uniform: wgpu::Buffer,
     /// What `bind_group` was made for.
-    textures: [wgpu::TextureView; 4],
+    textures: [wgpu::TextureView; 5],
     bind_group: wgpu::BindGroup,
 }
 
@@ -51,6 +67,8 @@ impl SliceRenderer {
                 texture_entry(2, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
                 texture_entry(3, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
                 texture_entry(4, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D2),
+                texture_entry(5, wgpu::TextureSampleType::Sint, wgpu::TextureViewDimension::D3),
+                texture_entry(6, wgpu::TextureSampleType::Float { filterable: false }, wgpu::TextureViewDimension::D2),
             ],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -81,11 +99,29 @@ impl SliceRenderer {
         });
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
-        let no_lut = LutTexture::blank(device)?;
-        Ok(Self { device: device.clone(), pipeline, layout, no_labels, no_lut, lut: None, panes: HashMap::new() })
+        let no_volume = create_3d(device, "no volume", [1; 3], wgpu::TextureFormat::R16Sint)?
+            .create_view(&wgpu::TextureViewDescriptor::default());
+        let color_maps = create_flat(
+            device,
+            "colour maps",
+            [COLOR_MAP_ENTRIES, ColorMap::ALL.len()],
+            wgpu::TextureFormat::Rgba8Unorm,
+        )?;
+        Ok(Self {
+            device: device.clone(),
+            pipeline,
+            layout,
+            no_labels,
+            no_volume,
+            color_maps,
+            color_maps_filled: false,
+            no_lut: LutTexture::blank(device)?,
+            lut: None,
+            panes: HashMap::new(),
+        })
     }
 
-    /// Sets what `pane` shows from the next submission on: `volume`, and the label layers A and B of the overlay.
+    /// Sets what `pane` shows from the next submission on.
     ///
     /// # Errors
     /// [`RenderError::Grid`] when a layer's sizes are not the volume's; the pane then keeps what it showed.
@@ -94,8 +130,7 @@ impl SliceRenderer {
         &mut self,
         queue: &wgpu::Queue,
         pane: PaneId,
-        volume: &VolumeTexture,
-        [a, b]: [Option<&LabelTexture>; 2],
+        SliceTextures { volume, layers: [a, b], fused }: SliceTextures<'_>,
         view: &SliceView,
     ) -> Result<(), RenderError> {
         for layer in [a, b].into_iter().flatten() {
@@ -116,7 +151,16 @@ impl SliceRenderer {
                 self.lut.insert(lut)
             }
         };
-        let textures = [volume.view().clone(), labels_a, labels_b, lut.view().clone()];
+        let lut = lut.view().clone();
+        let fused_view = fused.map_or(&self.no_volume, |f| f.view()).clone();
+        if !self.color_maps_filled {
+            self.color_maps_filled = true;
+            let rows: Vec<[u8; 4]> = ColorMap::ALL.into_iter().flat_map(ColorMap::table).collect();
+            let size = [COLOR_MAP_ENTRIES, ColorMap::ALL.len(), 1];
+            let bytes = bytemuck::cast_slice(&rows);
+            write_box(queue, &self.color_maps, [0; 3], size, bytes, [COLOR_MAP_ENTRIES * 4, ColorMap::ALL.len()]);
+        }
+        let textures = [volume.view().clone(), labels_a, labels_b, lut, fused_view];
         let kept = self.panes.remove(&pane);
         let entry = match kept {
             Some(kept) if kept.textures == textures => kept,
@@ -126,7 +170,11 @@ impl SliceRenderer {
                 Pane { uniform, textures, bind_group }
             }
         };
-        queue.write_buffer(&entry.uniform, 0, bytemuck::bytes_of(&view.uniform()));
+        let mut uniform = view.uniform();
+        if fused.is_none() {
+            uniform.flags &= !FLAG_FUSED;
+        }
+        queue.write_buffer(&entry.uniform, 0, bytemuck::bytes_of(&uniform));
         self.panes.insert(pane, entry);
         Ok(())
     }
@@ -155,7 +203,12 @@ impl SliceRenderer {
         })
     }
 
-    fn bind_group(&self, uniform: &wgpu::Buffer, [volume, a, b, lut]: &[wgpu::TextureView; 4]) -> wgpu::BindGroup {
+    fn bind_group(
+        &self,
+        uniform: &wgpu::Buffer,
+        [volume, a, b, lut, fused]: &[wgpu::TextureView; 5],
+    ) -> wgpu::BindGroup {
+        let maps = self.color_maps.create_view(&wgpu::TextureViewDescriptor::default());
         let texture =
             |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -167,6 +220,8 @@ impl SliceRenderer {
                 texture(2, a),
                 texture(3, b),
                 texture(4, lut),
+                texture(5, fused),
+                texture(6, &maps),
             ],
         })
     }

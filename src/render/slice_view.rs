@@ -1,17 +1,30 @@
-//! What a pane shows: placement, window, interpolation, overlay. Values only, no device.
+//! What a pane shows: placement, window, interpolation, slab, colours, overlay. Values only, no device.
 
 use super::VoxelFromPane;
-use crate::core::{LabelId, Segment, VoiFunction, VoiLut, Window};
+use crate::core::{ColorMap, Interpolation, LabelId, Segment, SlabMode, VoiFunction, VoiLut, Window};
+use glam::{DAffine3, DVec3};
 use std::sync::Arc;
 
-/// How samples between voxel centres are found. Through the plane it is always the nearest slice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Interpolation {
-    /// The nearest voxel: every voxel is a visible rectangle.
-    Nearest,
-    /// Bilinear in the plane, in Hounsfield units before the window is applied.
-    #[default]
-    Linear,
+/// A thick slice.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slab {
+    pub mode: SlabMode,
+    /// From one sample to the next, in voxels.
+    pub step: DVec3,
+    /// Samples to either side of the plane.
+    pub half: u32,
+}
+
+/// A second volume laid over the image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fusion {
+    /// From voxels of the image to voxels of the other volume.
+    pub fused_from_voxel: DAffine3,
+    /// Centre and width in the other volume's units, exactly linear.
+    pub window: Window,
+    pub color_map: ColorMap,
+    /// `0..=1`; the lowest tenth of the window fades out.
+    pub opacity: f32,
 }
 
 /// sRGB colour and opacity of each of the 256 labels; opacity 0 hides a label. Cloning is cheap.
@@ -77,6 +90,12 @@ pub struct SliceView {
     /// White becomes black.
     pub invert: bool,
     pub interpolation: Interpolation,
+    /// `None` shows one slice.
+    pub slab: Option<Slab>,
+    /// Of the image's own greys.
+    pub color_map: ColorMap,
+    /// How the fused volume given to the renderer is laid over.
+    pub fusion: Option<Fusion>,
     pub overlay: Overlay,
     /// Opacity of the regions, `0..=1`; 0 draws no fill.
     pub fill_opacity: f32,
@@ -93,6 +112,12 @@ pub(super) const VOI_SIGMOID: u32 = 2;
 pub(super) const VOI_TABLE: u32 = 3;
 pub(super) const FLAG_INVERT: u32 = 1;
 pub(super) const FLAG_INTERPOLATE: u32 = 2;
+pub(super) const FLAG_CUBIC: u32 = 4;
+pub(super) const FLAG_FUSED: u32 = 8;
+pub(super) const OBLIQUE: u32 = 3;
+pub(super) const SLAB_MEAN: u32 = 0;
+pub(super) const SLAB_MAXIMUM: u32 = 1;
+pub(super) const SLAB_MINIMUM: u32 = 2;
 pub(super) const OVERLAY_NONE: u32 = 0;
 pub(super) const OVERLAY_LABELS: u32 = 1;
 pub(super) const OVERLAY_DIFFERENCE: u32 = 2;
@@ -120,6 +145,13 @@ pub(super) struct ViewUniform {
     pub pair: u32,
     /// HU of the table's first entry, number of its last, its white, and nothing.
     pub lut: [f32; 4],
+    pub slab_step: [f32; 3],
+    pub slab_half: u32,
+    pub fused_i: [f32; 4],
+    pub fused_j: [f32; 4],
+    pub fused_k: [f32; 4],
+    pub fused: [f32; 4],
+    pub maps: [u32; 4],
     pub colors: [[u32; 4]; 64],
 }
 
@@ -139,7 +171,7 @@ impl SliceView {
             both: [0.0; 4],
             pane_size: self.pane_size.map(|n| n as f32),
             outline_opacity: self.outline_opacity,
-            through: self.placement.through as u32,
+            through: self.placement.through.map_or(OBLIQUE, |axis| axis as u32),
             voi: match (&self.lut, self.window.function) {
                 (Some(_), _) => VOI_TABLE,
                 (None, VoiFunction::Linear) => VOI_LINEAR,
@@ -147,14 +179,47 @@ impl SliceView {
                 (None, VoiFunction::Sigmoid) => VOI_SIGMOID,
             },
             flags: u32::from(self.invert) * FLAG_INVERT
-                + u32::from(self.interpolation == Interpolation::Linear) * FLAG_INTERPOLATE,
+                + match self.interpolation {
+                    Interpolation::Nearest => 0,
+                    Interpolation::Linear => FLAG_INTERPOLATE,
+                    Interpolation::Cubic => FLAG_CUBIC,
+                },
             overlay: OVERLAY_NONE,
             pair: 0,
             lut: self.lut.as_ref().map_or([0.0; 4], |lut| {
                 [lut.first() as f32, (lut.values().len() - 1) as f32, f32::from(lut.white()), 0.0]
             }),
+            slab_step: [0.0; 3],
+            slab_half: 0,
+            fused_i: [0.0; 4],
+            fused_j: [0.0; 4],
+            fused_k: [0.0; 4],
+            fused: [0.0; 4],
+            maps: [map_row(self.color_map), 0, SLAB_MEAN, 0],
             colors: [[0; 4]; 64],
         };
+        if let Some(slab) = &self.slab {
+            uniform.slab_step = slab.step.as_vec3().to_array();
+            uniform.slab_half = slab.half;
+            uniform.maps[2] = match slab.mode {
+                SlabMode::Mean => SLAB_MEAN,
+                SlabMode::Maximum => SLAB_MAXIMUM,
+                SlabMode::Minimum => SLAB_MINIMUM,
+            };
+        }
+        if let Some(fusion) = &self.fusion {
+            let m = fusion.fused_from_voxel;
+            let rows = m.matrix3.transpose();
+            let row = |r: DVec3, t: f64| r.extend(t).as_vec4().to_array();
+            uniform.fused_i = row(rows.x_axis, m.translation.x);
+            uniform.fused_j = row(rows.y_axis, m.translation.y);
+            uniform.fused_k = row(rows.z_axis, m.translation.z);
+            let window = fusion.window;
+            uniform.fused =
+                [window.window_center as f32, window.window_width as f32, fusion.opacity.clamp(0.0, 1.0), 0.0];
+            uniform.maps[1] = map_row(fusion.color_map);
+            uniform.flags |= FLAG_FUSED;
+        }
         match &self.overlay {
             Overlay::None => {}
             Overlay::Labels { colors } => {
@@ -172,6 +237,11 @@ impl SliceView {
         }
         uniform
     }
+}
+
+/// Row of a map in the texture of colour maps.
+fn map_row(map: ColorMap) -> u32 {
+    ColorMap::ALL.iter().position(|&m| m == map).unwrap_or(0) as u32
 }
 
 fn unit(rgba: [u8; 4]) -> [f32; 4] {

@@ -1,11 +1,12 @@
 //! Offscreen draws on whatever adapter there is, held to the CPU reference.
 
 use super::*;
-use crate::core::{Geometry, LabelMap, Plane, VoiFunction, Volume, Window};
+use crate::core::{ColorMap, Geometry, Interpolation, LabelMap, Plane, SlabMode, VoiFunction, Volume, Window};
 use glam::{DAffine3, DMat3, DVec2, DVec3};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+mod planes;
 mod tables;
 
 /// A multiple of 64 pixels wide, so that rows need no padding when they are read back.
@@ -23,9 +24,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-type Gpu = (wgpu::Device, wgpu::Queue);
+pub(super) type Gpu = (wgpu::Device, wgpu::Queue);
 
-fn gpu() -> Option<&'static Gpu> {
+pub(super) fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
     let found = GPU.get_or_init(|| {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
@@ -39,13 +40,17 @@ fn gpu() -> Option<&'static Gpu> {
     found.as_ref()
 }
 
+/// Nothing fused.
+fn of<'a>(volume: &'a VolumeTexture, layers: [Option<&'a LabelTexture>; 2]) -> SliceTextures<'a> {
+    SliceTextures { volume, layers, fused: None }
+}
+
 /// Draws into the part of a target that starts at `at`, and gives back that part's RGBA rows.
 fn draw(
     (device, queue): &Gpu,
     format: wgpu::TextureFormat,
     at: [u32; 2],
-    volume: &VolumeTexture,
-    layers: [Option<&LabelTexture>; 2],
+    textures: SliceTextures<'_>,
     view: &SliceView,
 ) -> Vec<u8> {
     // Building a pipeline takes software Vulkan far longer than drawing with it.
@@ -55,7 +60,7 @@ fn draw(
         renderers.push((format, SliceRenderer::new(device, format).unwrap()));
     }
     let (_, renderer) = renderers.iter_mut().find(|(f, _)| *f == format).unwrap();
-    renderer.prepare(queue, PaneId(7), volume, layers, view).unwrap();
+    renderer.prepare(queue, PaneId(7), textures, view).unwrap();
     let [width, height] = [view.pane_size[0] + at[0] + 5, view.pane_size[1] + at[1] + 3];
     let target = device.create_texture(&wgpu::TextureDescriptor {
         label: None,
@@ -201,6 +206,9 @@ fn slice_view(geometry: &Geometry, pane: &PaneView) -> SliceView {
         lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
+        slab: None,
+        color_map: ColorMap::Grey,
+        fusion: None,
         overlay: Overlay::None,
         fill_opacity: 0.4,
         outline_opacity: 0.0,
@@ -232,7 +240,7 @@ impl Case {
     #[track_caller]
     fn check(&self, gpu: &Gpu, name: &str, view: &SliceView) -> Vec<u8> {
         let [a, b] = &self.layer_textures;
-        let drawn = draw(gpu, FORMAT, [0, 0], &self.volume_texture, [Some(a), Some(b)], view);
+        let drawn = draw(gpu, FORMAT, [0, 0], of(&self.volume_texture, [Some(a), Some(b)]), view);
         let [a, b] = &self.layers;
         assert_same(name, &drawn, &reference::render(&self.volume, [Some(a), Some(b)], view), view.pane_size[0]);
         drawn
@@ -354,7 +362,7 @@ fn outline_is_one_screen_pixel_wide() {
     for zoom in [0.37, 0.713, 1.0, 4.31] {
         let size = DVec2::new(f64::from(PANE[0]), f64::from(PANE[1]));
         let center = DVec2::new(36.013, 28.027);
-        let pane = PaneView { plane: Plane::Axial, slice: 1.0, center, zoom, size };
+        let pane = PaneView { plane: Plane::Axial, slice: 1.0, center, zoom, size, oblique: None };
         let view = SliceView {
             overlay: Overlay::Labels { colors: colors() },
             fill_opacity: 0.0,
@@ -384,7 +392,7 @@ fn a_pane_within_a_larger_target_and_an_encoding_target() {
     let [a, b] = &case.layer_textures;
     let want = reference::render(&case.volume, [Some(&case.layers[0]), Some(&case.layers[1])], &view);
     for (format, at) in [(FORMAT, [37, 91]), (wgpu::TextureFormat::Rgba8UnormSrgb, [0, 0])] {
-        let drawn = draw(gpu, format, at, &case.volume_texture, [Some(a), Some(b)], &view);
+        let drawn = draw(gpu, format, at, of(&case.volume_texture, [Some(a), Some(b)]), &view);
         assert_same(&format!("{format:?} at {at:?}"), &drawn, &want, PANE[0]);
     }
 }
@@ -416,9 +424,9 @@ fn parts_add_up_to_the_whole() {
             pane.set_slice(&geometry, slice);
             let view = SliceView { overlay: Overlay::Labels { colors: colors() }, ..slice_view(&geometry, &pane) };
             let [_, whole] = &case.layer_textures;
-            let want = draw(gpu, FORMAT, [0, 0], &case.volume_texture, [Some(whole), None], &view);
+            let want = draw(gpu, FORMAT, [0, 0], of(&case.volume_texture, [Some(whole), None]), &view);
             for (name, volume, layer) in [("single", &streamed, &bricked), ("joined", &pieces, &joined)] {
-                let drawn = draw(gpu, FORMAT, [0, 0], volume, [Some(layer), None], &view);
+                let drawn = draw(gpu, FORMAT, [0, 0], of(volume, [Some(layer), None]), &view);
                 assert!(drawn == want, "{name}: {plane:?} slice {slice} differs");
             }
         }
@@ -445,7 +453,7 @@ fn misfits_are_refused_in_plain_words() {
     assert_eq!(labels.upload_all(device, queue, &map), Err(misfit));
     let mut renderer = SliceRenderer::new(device, FORMAT).unwrap();
     let view = slice_view(&plain(), &pane(&plain(), Plane::Axial));
-    let refused = renderer.prepare(queue, PaneId(1), &volume, [Some(&labels), None], &view);
+    let refused = renderer.prepare(queue, PaneId(1), of(&volume, [Some(&labels), None]), &view);
     assert_eq!(refused, Err(RenderError::Grid { expected: [4, 5, 6], found: [4, 5, 7] }));
 }
 
@@ -462,6 +470,9 @@ fn an_offscreen_pane_draws_and_refuses_what_does_not_fit() {
         lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
+        slab: None,
+        color_map: ColorMap::Grey,
+        fusion: None,
         overlay: Overlay::None,
         fill_opacity: 0.0,
         outline_opacity: 0.0,
@@ -471,10 +482,10 @@ fn an_offscreen_pane_draws_and_refuses_what_does_not_fit() {
     // A fresh volume is 0 HU throughout: above one window, below the other. Waiting gives what was just drawn.
     for (window_center, grey) in [(-400.0, 255), (400.0, 0), (-400.0, 255)] {
         let view = SliceView { window: Window::new(400.0, window_center), ..view.clone() };
-        assert_eq!(pane.draw(&volume, [None, None], &view), Ok(()));
+        assert_eq!(pane.draw(of(&volume, [None, None]), &view), Ok(()));
         assert_eq!(pane.wait(), Ok([grey, grey, grey, 255]));
     }
-    let refused = pane.draw(&volume, [Some(&labels), None], &view);
+    let refused = pane.draw(of(&volume, [Some(&labels), None]), &view);
     assert!(matches!(refused, Err(RenderError::Grid { .. })), "{refused:?}");
     for size in [[0, 64], [64, u32::MAX]] {
         assert!(matches!(Offscreen::new(device, queue, size), Err(RenderError::Pane { .. })));

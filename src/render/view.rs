@@ -17,8 +17,8 @@ pub struct VoxelFromPane {
     pub right: DVec3,
     /// Step of one screen pixel down, in voxels.
     pub down: DVec3,
-    /// Voxel axis through the screen: 0, 1 or 2.
-    pub through: usize,
+    /// Voxel axis through the screen: 0, 1 or 2; `None` for an oblique plane.
+    pub through: Option<usize>,
 }
 
 impl VoxelFromPane {
@@ -28,14 +28,48 @@ impl VoxelFromPane {
     }
 }
 
+/// How a plane lies in the patient: unit vectors in LPS, at right angles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PlaneFrame {
+    /// To the right of the screen.
+    pub right: DVec3,
+    /// Down the screen.
+    pub down: DVec3,
+    /// LPS millimetres of the point that plane positions count from.
+    pub origin: DVec3,
+}
+
+impl PlaneFrame {
+    /// Through `point`, counted from where the middle of the volume falls onto the plane, so that moving the plane
+    /// along its normal does not move the picture.
+    pub fn through(geometry: &Geometry, right: DVec3, down: DVec3, point: DVec3) -> Self {
+        let last = DVec3::from_array(geometry.dims().map(|n| (n - 1) as f64));
+        let middle = geometry.world_from_voxel().transform_point3(last / 2.0);
+        let normal = right.cross(down);
+        Self { right, down, origin: middle + normal * normal.dot(point - middle) }
+    }
+
+    /// Away from the reader.
+    pub fn normal(&self) -> DVec3 {
+        self.right.cross(self.down)
+    }
+
+    /// Millimetres to the right and down of the origin.
+    fn plane_from_world(&self, world: DVec3) -> DVec2 {
+        DVec2::new(self.right.dot(world - self.origin), self.down.dot(world - self.origin))
+    }
+}
+
 /// One pane's view of a volume. Voxels appear with their true proportions in millimetres.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PaneView {
     pub plane: Plane,
     /// Position along the axis through the screen, in voxels; the nearest slice is drawn.
     pub slice: f64,
-    /// Plane position in voxels (see [`PlaneAxes::voxel_from_plane`]) at the middle of the pane.
+    /// Plane position at the middle of the pane: in voxels (see [`PlaneAxes::voxel_from_plane`]), in mm when oblique.
     pub center: DVec2,
+    /// The plane, when it is none of the grid's; `slice` then means nothing.
+    pub oblique: Option<PlaneFrame>,
     /// Screen pixels per millimetre.
     pub zoom: f64,
     /// Pane size in physical pixels.
@@ -46,15 +80,29 @@ impl PaneView {
     /// The middle slice of `plane`, as large as the pane takes it whole.
     pub fn fit(plane: Plane, geometry: &Geometry, size: DVec2) -> Self {
         let slices = PlaneAxes::of(geometry, plane).size(geometry)[2];
-        let mut view = Self { plane, slice: ((slices - 1) / 2) as f64, center: DVec2::ZERO, zoom: 1.0, size };
+        let mut view =
+            Self { plane, slice: ((slices - 1) / 2) as f64, center: DVec2::ZERO, zoom: 1.0, size, oblique: None };
         view.refit(geometry);
         view
     }
 
     /// Shows the whole slice, centred; keeps the slice.
     pub fn refit(&mut self, geometry: &Geometry) {
-        self.center = (self.extent(geometry) - DVec2::ONE) / 2.0;
+        self.center = self.middle(geometry);
         self.zoom = self.fitting_zoom(geometry);
+    }
+
+    /// Shows an oblique plane, or with `None` one of the grid's again; fits when that changes what positions mean.
+    pub fn set_oblique(&mut self, geometry: &Geometry, frame: Option<PlaneFrame>) {
+        let other = self.oblique.is_some() != frame.is_some();
+        self.oblique = frame;
+        if other {
+            self.refit(geometry);
+        }
+    }
+
+    fn middle(&self, geometry: &Geometry) -> DVec2 {
+        if self.oblique.is_some() { DVec2::ZERO } else { (self.extent(geometry) - DVec2::ONE) / 2.0 }
     }
 
     /// Number of slices along the axis through the screen.
@@ -80,10 +128,15 @@ impl PaneView {
         self.set_slice(geometry, self.slice + slices);
     }
 
-    /// Screen pixels per voxel to the right and down.
+    /// Screen pixels per voxel to the right and down; per mm on an oblique plane.
     pub fn pixels_per_voxel(&self, geometry: &Geometry) -> DVec2 {
+        self.units(geometry) * self.zoom
+    }
+
+    /// Millimetres of one unit of plane positions.
+    fn units(&self, geometry: &Geometry) -> DVec2 {
         let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
-        DVec2::new(x, y) * self.zoom
+        if self.oblique.is_some() { DVec2::ONE } else { DVec2::new(x, y) }
     }
 
     /// Plane position in voxels of a screen pixel.
@@ -94,13 +147,45 @@ impl PaneView {
     /// Voxel position of a screen pixel; along the axis through the screen it is [`Self::slice`].
     pub fn voxel_from_screen(&self, geometry: &Geometry, pixel: DVec2) -> DVec3 {
         let p = self.plane_from_screen(geometry, pixel);
+        if let Some(frame) = &self.oblique {
+            let world = frame.origin + frame.right * p.x + frame.down * p.y;
+            return geometry.voxel_from_world().transform_point3(world);
+        }
         PlaneAxes::of(geometry, self.plane).voxel_from_plane(geometry, p.x, p.y, self.slice).into()
     }
 
     /// Screen pixel onto which a voxel position falls, looking along the axis through the screen.
     pub fn screen_from_voxel(&self, geometry: &Geometry, voxel: DVec3) -> DVec2 {
+        (self.plane_from_voxel(geometry, voxel) - self.center) * self.pixels_per_voxel(geometry) + self.size / 2.0
+    }
+
+    fn plane_from_voxel(&self, geometry: &Geometry, voxel: DVec3) -> DVec2 {
+        if let Some(frame) = &self.oblique {
+            return frame.plane_from_world(geometry.world_from_voxel().transform_point3(voxel));
+        }
         let [x, y, _] = PlaneAxes::of(geometry, self.plane).plane_from_voxel(geometry, voxel.to_array());
-        (DVec2::new(x, y) - self.center) * self.pixels_per_voxel(geometry) + self.size / 2.0
+        DVec2::new(x, y)
+    }
+
+    /// Distance of a voxel position from the shown plane: in mm when oblique, else in slices.
+    pub fn depth_of(&self, geometry: &Geometry, voxel: DVec3) -> f64 {
+        match &self.oblique {
+            Some(frame) => frame.normal().dot(geometry.world_from_voxel().transform_point3(voxel) - frame.origin),
+            None => voxel[PlaneAxes::of(geometry, self.plane).through] - self.slice_index(geometry) as f64,
+        }
+    }
+
+    /// One millimetre through the screen, away from the reader, in voxels; the steps of a slab follow it.
+    pub fn depth_step(&self, geometry: &Geometry) -> DVec3 {
+        match &self.oblique {
+            Some(frame) => geometry.voxel_from_world().transform_vector3(frame.normal()),
+            None => {
+                let axis = PlaneAxes::of(geometry, self.plane).through;
+                let mut step = DVec3::ZERO;
+                step[axis] = 1.0 / geometry.spacing()[axis];
+                step
+            }
+        }
     }
 
     /// The whole map from screen to voxels, for the shader and for tools that take many steps.
@@ -110,7 +195,7 @@ impl PaneView {
             origin,
             right: self.voxel_from_screen(geometry, DVec2::X) - origin,
             down: self.voxel_from_screen(geometry, DVec2::Y) - origin,
-            through: PlaneAxes::of(geometry, self.plane).through,
+            through: self.oblique.is_none().then(|| PlaneAxes::of(geometry, self.plane).through),
         }
     }
 
@@ -118,8 +203,8 @@ impl PaneView {
     pub fn pan(&mut self, geometry: &Geometry, pixels: DVec2) {
         let wanted = self.center - pixels / self.pixels_per_voxel(geometry);
         // A middle that is already outside (after zooming at a pointer there) may stay, so nothing jumps.
-        let low = DVec2::splat(-0.5).min(self.center);
-        let high = (self.extent(geometry) - 0.5).max(self.center);
+        let low = (self.middle(geometry) - self.extent(geometry) / 2.0).min(self.center);
+        let high = (self.middle(geometry) + self.extent(geometry) / 2.0).max(self.center);
         self.center = wanted.clamp(low, high);
     }
 
@@ -129,9 +214,9 @@ impl PaneView {
             return;
         }
         let held = self.plane_from_screen(geometry, pointer);
-        let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
+        let voxel = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
         let smallest = self.fitting_zoom(geometry) * SMALLEST_ZOOM;
-        self.zoom = (self.zoom * factor).clamp(smallest, (LARGEST_VOXEL / x.min(y)).max(smallest));
+        self.zoom = (self.zoom * factor).clamp(smallest, (LARGEST_VOXEL / voxel[0].min(voxel[1])).max(smallest));
         self.center = held - (pointer - self.size / 2.0) / self.pixels_per_voxel(geometry);
     }
 
@@ -139,7 +224,7 @@ impl PaneView {
     /// the same part of the body.
     pub fn resize(&mut self, geometry: &Geometry, size: DVec2) {
         let (old, zoom) = (self.size, self.zoom);
-        let (center, fitting) = ((self.extent(geometry) - DVec2::ONE) / 2.0, self.fitting_zoom(geometry));
+        let (center, fitting) = (self.middle(geometry), self.fitting_zoom(geometry));
         let fitted = (zoom - fitting).abs() <= 1e-6 * fitting && (self.center - center).abs().max_element() < 1e-6;
         self.size = size;
         let factor = (size / old).min_element();
@@ -153,20 +238,25 @@ impl PaneView {
     /// Brings a voxel to the middle of the pane and its slice to the front.
     pub fn look_at(&mut self, geometry: &Geometry, voxel: DVec3) {
         let axes = PlaneAxes::of(geometry, self.plane);
-        let [x, y, slice] = axes.plane_from_voxel(geometry, voxel.to_array());
-        self.center = DVec2::new(x, y);
+        let [.., slice] = axes.plane_from_voxel(geometry, voxel.to_array());
+        self.center = self.plane_from_voxel(geometry, voxel);
         self.set_slice(geometry, slice);
     }
 
-    /// Voxels of the slice to the right and down.
+    /// Voxels of the slice to the right and down; of an oblique plane the mm that the whole volume takes on it.
     fn extent(&self, geometry: &Geometry) -> DVec2 {
+        if let Some(frame) = &self.oblique {
+            let edges = geometry.world_from_voxel().matrix3;
+            let sides = geometry.dims().map(|n| n as f64);
+            let along = |axis: DVec3| (0..3).map(|a| (edges.col(a).dot(axis) * sides[a]).abs()).sum();
+            return DVec2::new(along(frame.right), along(frame.down));
+        }
         let [x, y, _] = PlaneAxes::of(geometry, self.plane).size(geometry);
         DVec2::new(x as f64, y as f64)
     }
 
     fn fitting_zoom(&self, geometry: &Geometry) -> f64 {
-        let [x, y] = PlaneAxes::of(geometry, self.plane).pixel_spacing(geometry);
-        let mm = self.extent(geometry) * DVec2::new(x, y);
+        let mm = self.extent(geometry) * self.units(geometry);
         // A pane folded to nothing still gets a zoom one can divide by.
         (self.size.max(DVec2::ONE) / mm).min_element()
     }
@@ -196,12 +286,13 @@ mod tests {
             cx in 0.0..30.0f64, cy in 0.0..20.0f64, slice in 0.0..11.0f64,
         ) {
             let g = if odd { odd_grid() } else { plain_grid() };
-            let view = PaneView { plane, slice, center: DVec2::new(cx, cy), zoom, size: DVec2::new(800.0, 600.0) };
+            let size = DVec2::new(800.0, 600.0);
+            let view = PaneView { plane, slice, center: DVec2::new(cx, cy), zoom, size, oblique: None };
             let pixel = DVec2::new(x, y);
             let voxel = view.voxel_from_screen(&g, pixel);
             prop_assert!((view.screen_from_voxel(&g, voxel) - pixel).length() < 1e-9);
             prop_assert!((view.voxel_from_pane(&g).voxel(pixel) - voxel).length() < 1e-9);
-            prop_assert_eq!(voxel[view.voxel_from_pane(&g).through], slice);
+            prop_assert_eq!(voxel[view.voxel_from_pane(&g).through.unwrap()], slice);
         }
 
         #[test]
@@ -218,6 +309,44 @@ mod tests {
                 prop_assert!((view.voxel_from_screen(&g, pointer) - before).length() < 1e-6);
                 prop_assert!(view.pixels_per_voxel(&g).min_element() <= LARGEST_VOXEL * (1.0 + 1e-9));
             }
+        }
+    }
+
+    #[test]
+    fn an_oblique_plane_holds_its_point_and_keeps_millimetres() {
+        for g in [plain_grid(), odd_grid()] {
+            let turn = glam::DQuat::from_euler(glam::EulerRot::XYZ, 0.4, -0.3, 0.9);
+            let (right, down) = (turn * DVec3::X, turn * DVec3::Y);
+            let voxel = DVec3::new(9.0, 11.0, 4.0);
+            let point = g.world_from_voxel().transform_point3(voxel);
+            let mut view = PaneView::fit(Plane::Coronal, &g, DVec2::new(400.0, 300.0));
+            view.set_oblique(&g, Some(PlaneFrame::through(&g, right, down, point)));
+            assert!(view.depth_of(&g, voxel).abs() < 1e-9, "the point lies on the plane");
+            let pixel = view.screen_from_voxel(&g, voxel);
+            assert!((view.voxel_from_screen(&g, pixel) - voxel).length() < 1e-9);
+            assert!((view.voxel_from_pane(&g).voxel(pixel) - voxel).length() < 1e-9);
+            assert_eq!(view.voxel_from_pane(&g).through, None);
+            let at = |p: DVec2| g.world_from_voxel().transform_point3(view.voxel_from_screen(&g, p));
+            let step = at(pixel + DVec2::new(0.0, 10.0)) - at(pixel);
+            assert!((step - down * (10.0 / view.zoom)).length() < 1e-9);
+            // A step through the screen is a millimetre along the normal, and does not move the picture.
+            let ahead = voxel + view.depth_step(&g) * 2.0;
+            assert!((view.depth_of(&g, ahead) - 2.0).abs() < 1e-9);
+            assert!((view.screen_from_voxel(&g, ahead) - pixel).length() < 1e-9);
+            let mut moved = view;
+            let there = g.world_from_voxel().transform_point3(ahead);
+            moved.set_oblique(&g, Some(PlaneFrame::through(&g, right, down, there)));
+            assert!((moved.screen_from_voxel(&g, ahead) - pixel).length() < 1e-9);
+            // Fitted, no corner of the volume lies outside.
+            for n in 0..8 {
+                let d = g.dims();
+                let corner =
+                    DVec3::from_array(std::array::from_fn(|a| if n >> a & 1 == 1 { d[a] as f64 - 0.5 } else { -0.5 }));
+                let p = view.screen_from_voxel(&g, corner);
+                assert!(p.min_element() > -1e-6 && (view.size - p).min_element() > -1e-6, "{p}");
+            }
+            view.set_oblique(&g, None);
+            assert_eq!(view, PaneView::fit(Plane::Coronal, &g, DVec2::new(400.0, 300.0)));
         }
     }
 

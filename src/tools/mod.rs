@@ -7,6 +7,8 @@ mod crosshair;
 mod fill;
 mod island;
 mod lasso;
+mod measure;
+mod prompt;
 mod push;
 mod region;
 mod window_level;
@@ -16,6 +18,8 @@ pub use crosshair::CrosshairTool;
 pub use fill::FillTool;
 pub use island::IslandTool;
 pub use lasso::{Contour, LassoTool};
+pub use measure::{Draft, MeasureKind, MeasureTool};
+pub use prompt::PromptTool;
 pub use push::PushTool;
 pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
@@ -46,11 +50,15 @@ pub enum ToolKind {
     Push,
     /// A contour that snaps to edges.
     Wire,
+    /// Distances, angles, regions; a window or a plane from points.
+    Measure,
+    /// Says inside or outside to the network of the learning loop.
+    Prompt,
 }
 
 impl ToolKind {
     /// In the order of the tool bar and of the digit keys.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Crosshair,
         Self::Brush,
         Self::Eraser,
@@ -61,6 +69,8 @@ impl ToolKind {
         Self::Fill,
         Self::Push,
         Self::Wire,
+        Self::Measure,
+        Self::Prompt,
     ];
 
     /// Name for buttons and screen readers.
@@ -73,9 +83,11 @@ impl ToolKind {
             Self::Lasso => "Lasso",
             Self::Region => "Grow region",
             Self::Island => "Islands",
-            Self::Fill => "Fill",
+            Self::Fill => "Bucket",
             Self::Push => "Push",
             Self::Wire => "Edge lasso",
+            Self::Measure => "Measure",
+            Self::Prompt => "Prompt",
         }
     }
 

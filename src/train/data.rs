@@ -294,7 +294,7 @@ fn under_all_names(segments: &[Segment], declared: &[(u32, String)]) -> Vec<Segm
 }
 
 /// Class of every label of a mask.
-fn class_table(recipe: &Recipe, segments: &[Segment]) -> [LabelId; 256] {
+pub(super) fn class_table(recipe: &Recipe, segments: &[Segment]) -> [LabelId; 256] {
     let mut table = [0; 256];
     for (class, config) in (1..=u8::MAX).zip(&recipe.data.classes) {
         match &config.from {
@@ -327,7 +327,7 @@ impl ClassSource {
     }
 }
 
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
 }
 

@@ -29,6 +29,7 @@ mod split;
 mod step;
 mod store;
 mod tensorboard;
+mod tune;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,8 @@ pub use search::{
     ParallelPlot, PlotAxis, PlotLine, SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest,
     SearchSummary, SearchValues, TestResult, Trial, TrialResult, rank_color, read_search, search,
 };
+pub use store::Slice;
+pub use tune::{Judgement, Tuner, class_of_labels, earlier_slices, load_case, slice_of};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

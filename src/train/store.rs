@@ -7,9 +7,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// One slice in reading orientation, `size * size` pixels each.
+/// One slice in reading orientation at the network's resolution, `size * size` pixels each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slice {
+pub struct Slice {
     pub hu: Vec<i16>,
     /// 0 background, else the class.
     pub classes: Vec<LabelId>,

@@ -9,8 +9,8 @@ use crate::core::{PlaneAxes, SliceStatus};
 use crate::edit::{Operation, Over};
 use crate::tools::ToolKind;
 use crate::workspace::{
-    Command, EditCommand, FileCommand, LayerCommand, SegmentCommand, SettingsCommand, ThemeChoice, ViewCommand,
-    WorkCommand, Workspace,
+    Command, EditCommand, FileCommand, LayerCommand, LearnCommand, PictureCommand, SegmentCommand, SettingsCommand,
+    StackExport, ThemeChoice, ViewCommand, WorkCommand, Workspace,
 };
 
 impl MainWindow {
@@ -58,6 +58,11 @@ impl MainWindow {
             Action::ToggleOutline => out.push(ViewCommand::ToggleOutline.into()),
             Action::ToggleFill => out.push(ViewCommand::ToggleFill.into()),
             Action::ToggleInterpolation => out.push(ViewCommand::ToggleInterpolation.into()),
+            Action::ToggleOutlineWhilePainting => out.push(ViewCommand::ToggleOutlineWhilePainting.into()),
+            Action::StraightPlanes => out.push(PictureCommand::StraightPlanes.into()),
+            Action::ExportStack => {
+                self.dialog.ask(Purpose::ExportStack, suggestion("slices", "gif"));
+            }
             Action::SegmentBy(by) => out.push(SegmentCommand::Step(by).into()),
             Action::AddSegment => out.push(SegmentCommand::Add.into()),
             Action::NewLayer => out.push(LayerCommand::New.into()),
@@ -68,7 +73,8 @@ impl MainWindow {
             Action::ToggleSquare => out.push(EditCommand::BrushSquare(!workspace.brush.square).into()),
             Action::ToggleAdaptive => out.push(EditCommand::BrushAdaptive(!workspace.brush.adaptive).into()),
             Action::Cine => self.viewer.toggle_cine(),
-            Action::Maximise => self.layout.toggle_maximised(self.viewer.focus()),
+            Action::Maximise => self.layout.toggle_maximised(Pane::Slices(self.viewer.focus())),
+            Action::Arrange(arrangement) => self.layout.arrange(arrangement),
             Action::Predict => {
                 self.layout.reveal(Pane::Train);
                 out.extend(self.train.predict(workspace));
@@ -77,6 +83,12 @@ impl MainWindow {
                 self.layout.reveal(Pane::Train);
                 out.extend(self.train.predict_into(workspace));
             }
+            Action::TeachSlice => out.push(LearnCommand::Done.into()),
+            Action::NextSlice => {
+                self.layout.reveal(Pane::Learn);
+                out.push(LearnCommand::Next.into());
+            }
+            Action::TuneNow => out.push(LearnCommand::Tune.into()),
             Action::Compare => {
                 self.layout.reveal(Pane::Review);
                 out.extend(self.review.compare(workspace));
@@ -169,6 +181,18 @@ impl MainWindow {
         } else {
             self.dialog.ask(Purpose::SaveProject, suggestion(&document.case.name, "maskwright"));
         }
+    }
+
+    /// All slices of the pane that keys act on, in the speed in which they play.
+    pub(super) fn stack_export(&mut self, path: std::path::PathBuf, workspace: &Workspace) -> Option<Command> {
+        let plane = self.viewer.focus();
+        let document = workspace.active_document()?;
+        let geometry = &document.case.geometry;
+        let last = PlaneAxes::of(geometry, plane).size(geometry)[2] - 1;
+        // From the head, the front or the right on, as a reader goes.
+        let slices = if upwards(document, plane) > 0 { [last, 0] } else { [0, last] };
+        let export = StackExport { path, plane, slices, per_second: *self.viewer.cine_rate() };
+        Some(FileCommand::ExportStack(Box::new(export)).into())
     }
 
     fn export_mask(&mut self, workspace: &Workspace) {

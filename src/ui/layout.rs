@@ -1,24 +1,33 @@
-//! The arrangement of panes: slices in the middle, patients at the left, layers, training and review at the right.
+//! The arrangement of panes: slices in the middle, patients and viewing at the left, masks and models at the right.
+//! What the user docks and resizes is kept between starts.
 
 use super::panels::edit_mask::EditPanel;
 use super::panels::layers::LayersPanel;
+use super::panels::learn::LearnPanel;
 use super::panels::path_dialog::PathDialog;
 use super::panels::review::ReviewPanel;
 use super::panels::train::TrainPanel;
-use super::viewer::{Shown, ToolBelt, Viewer};
+use super::viewer::{Shown, SliceSpec, ToolBelt, Viewer};
 use crate::core::Plane;
 use crate::workspace::{Command, Workspace};
 use egui::{Frame, Margin, Ui, WidgetText};
-use egui_tiles::{Behavior, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{Behavior, EditAction, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
+use serde::{Deserialize, Serialize};
 
 /// What a tile shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pane {
     Slices(Plane),
+    Volume,
+    /// One of the panes side by side, from 0.
+    Cell(u8),
     Patients,
+    View,
+    Measure,
     Layers,
     Edit,
     Train,
+    Learn,
     Review,
 }
 
@@ -27,11 +36,85 @@ impl Pane {
     pub fn title(self) -> &'static str {
         match self {
             Self::Slices(plane) => plane.name(),
+            Self::Volume => "3-D",
+            Self::Cell(0) => "Side by side 1",
+            Self::Cell(1) => "Side by side 2",
+            Self::Cell(2) => "Side by side 3",
+            Self::Cell(_) => "Side by side 4",
             Self::Patients => "Patients",
+            Self::View => "View",
+            Self::Measure => "Measure",
             Self::Layers => "Layers",
             Self::Edit => "Edit mask",
             Self::Train => "Train",
+            Self::Learn => "Learn",
             Self::Review => "Review",
+        }
+    }
+
+    /// Whether it shows the image; such panes can stand alone.
+    fn shows_image(self) -> bool {
+        matches!(self, Self::Slices(_) | Self::Volume | Self::Cell(_))
+    }
+}
+
+/// The panes of the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Arrangement {
+    /// One plane.
+    One,
+    #[default]
+    Planes,
+    PlanesAndVolume,
+    /// Two or four cases or layers side by side.
+    Two,
+    Four,
+}
+
+impl Arrangement {
+    /// In the order of the menu.
+    pub const ALL: [Self; 5] = [Self::One, Self::Planes, Self::PlanesAndVolume, Self::Two, Self::Four];
+
+    /// Number of panes side by side.
+    pub fn cells(self) -> usize {
+        match self {
+            Self::Two => 2,
+            Self::Four => 4,
+            Self::One | Self::Planes | Self::PlanesAndVolume => 0,
+        }
+    }
+
+    /// Name for menus.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "One pane",
+            Self::Planes => "Three planes",
+            Self::PlanesAndVolume => "Three planes and 3-D",
+            Self::Two => "Two side by side",
+            Self::Four => "Four side by side",
+        }
+    }
+
+    fn insert(self, tiles: &mut Tiles<Pane>) -> TileId {
+        if self.cells() > 0 {
+            let cells: Vec<TileId> = (0..self.cells() as u8).map(|n| tiles.insert_pane(Pane::Cell(n))).collect();
+            let rows: Vec<TileId> = cells.chunks(2).map(|row| tiles.insert_horizontal_tile(row.to_vec())).collect();
+            return if rows.len() == 1 { rows[0] } else { tiles.insert_vertical_tile(rows) };
+        }
+        let [axial, coronal, sagittal] = Plane::ALL.map(|p| tiles.insert_pane(Pane::Slices(p)));
+        match self {
+            Self::One | Self::Planes => {
+                let others = tiles.insert_vertical_tile(vec![coronal, sagittal]);
+                let slices = tiles.insert_horizontal_tile(vec![axial, others]);
+                share(tiles, slices, &[(axial, 1.6), (others, 1.0)]);
+                slices
+            }
+            Self::PlanesAndVolume | Self::Two | Self::Four => {
+                let volume = tiles.insert_pane(Pane::Volume);
+                let upper = tiles.insert_horizontal_tile(vec![axial, volume]);
+                let lower = tiles.insert_horizontal_tile(vec![coronal, sagittal]);
+                tiles.insert_vertical_tile(vec![upper, lower])
+            }
         }
     }
 }
@@ -39,34 +122,130 @@ impl Pane {
 /// The tile tree and which pane is alone, if one is.
 pub struct Layout {
     tree: Tree<Pane>,
-    maximised: Option<Plane>,
+    arrangement: Arrangement,
+    maximised: Option<Pane>,
+    /// Something was moved since the text was taken last.
+    changed: bool,
+}
+
+/// What is kept between starts.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    arrangement: Arrangement,
+    maximised: Option<Pane>,
+    tree: Tree<Pane>,
 }
 
 impl Layout {
     /// The arrangement of the first start.
     pub fn new() -> Self {
-        let mut tiles = Tiles::default();
-        let [axial, coronal, sagittal] = Plane::ALL.map(|p| tiles.insert_pane(Pane::Slices(p)));
-        let others = tiles.insert_vertical_tile(vec![coronal, sagittal]);
-        let slices = tiles.insert_horizontal_tile(vec![axial, others]);
-        share(&mut tiles, slices, &[(axial, 1.6), (others, 1.0)]);
-        let patients = tiles.insert_pane(Pane::Patients);
-        let left = tiles.insert_tab_tile(vec![patients]);
-        let tabs = [Pane::Layers, Pane::Edit, Pane::Train, Pane::Review].map(|p| tiles.insert_pane(p));
-        let right = tiles.insert_tab_tile(tabs.to_vec());
-        let root = tiles.insert_horizontal_tile(vec![left, slices, right]);
-        share(&mut tiles, root, &[(left, 0.19), (slices, 0.56), (right, 0.25)]);
-        Self { tree: Tree::new(egui::Id::unique("panes"), root, tiles), maximised: None }
+        Self::of(Arrangement::Planes)
     }
 
-    /// Shows one plane alone, or all again.
-    pub fn toggle_maximised(&mut self, plane: Plane) {
-        self.maximised = if self.maximised.is_some() { None } else { Some(plane) };
-        for other in Plane::ALL {
-            if let Some(id) = self.tree.tiles.find_pane(&Pane::Slices(other)) {
-                self.tree.set_visible(id, self.maximised.is_none_or(|m| m == other));
-            }
+    fn of(arrangement: Arrangement) -> Self {
+        let mut tiles = Tiles::default();
+        let middle = arrangement.insert(&mut tiles);
+        let tabs = [Pane::Patients, Pane::View, Pane::Measure].map(|p| tiles.insert_pane(p));
+        let left = tiles.insert_tab_tile(tabs.to_vec());
+        let tabs = [Pane::Layers, Pane::Edit, Pane::Train, Pane::Learn, Pane::Review].map(|p| tiles.insert_pane(p));
+        let right = tiles.insert_tab_tile(tabs.to_vec());
+        let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
+        share(&mut tiles, root, &[(left, 0.19), (middle, 0.56), (right, 0.25)]);
+        let tree = Tree::new(egui::Id::unique("panes"), root, tiles);
+        let mut layout = Self { tree, arrangement, maximised: None, changed: false };
+        if arrangement == Arrangement::One {
+            layout.show_alone(Some(Pane::Slices(Plane::Axial)));
         }
+        layout
+    }
+
+    /// What [`Self::take_text`] gave in an earlier start; the first arrangement when it is damaged or of another version.
+    pub fn restore(text: &str) -> Self {
+        let Ok(saved) = ron::from_str::<Saved>(text) else { return Self::new() };
+        let wanted = Self::of(saved.arrangement);
+        let panes = |tree: &Tree<Pane>| {
+            let mut titles: Vec<&str> = tree
+                .tiles
+                .tiles()
+                .filter_map(|t| match t {
+                    Tile::Pane(p) => Some(p.title()),
+                    Tile::Container(_) => None,
+                })
+                .collect();
+            titles.sort_unstable();
+            titles
+        };
+        let sound = saved.tree.root().is_some_and(|root| saved.tree.tiles.get(root).is_some());
+        if !sound || panes(&saved.tree) != panes(&wanted.tree) {
+            return wanted;
+        }
+        Self { tree: saved.tree, arrangement: saved.arrangement, maximised: saved.maximised, changed: false }
+    }
+
+    /// The arrangement as text for the settings, when it changed since the last call.
+    pub fn take_text(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        #[derive(Serialize)]
+        #[serde(rename = "Saved")]
+        struct Borrowed<'a> {
+            arrangement: Arrangement,
+            maximised: Option<Pane>,
+            tree: &'a Tree<Pane>,
+        }
+        let saved = Borrowed { arrangement: self.arrangement, maximised: self.maximised, tree: &self.tree };
+        ron::to_string(&saved).ok()
+    }
+
+    /// The panes of the middle.
+    pub fn arrangement(&self) -> Arrangement {
+        self.arrangement
+    }
+
+    /// Puts other panes into the middle; the tabs at the sides keep what they show.
+    pub fn arrange(&mut self, arrangement: Arrangement) {
+        let active = self.tree.active_tiles();
+        let fronts: Vec<Pane> = active.into_iter().filter_map(|id| self.tree.tiles.get_pane(&id).copied()).collect();
+        *self = Self::of(arrangement);
+        for pane in fronts.into_iter().filter(|p| !p.shows_image()) {
+            self.reveal(pane);
+        }
+        self.changed = true;
+    }
+
+    /// Back to the arrangement of the first start.
+    pub fn reset(&mut self) {
+        *self = Self { changed: true, ..Self::new() };
+    }
+
+    /// Shows one pane alone, or all again.
+    pub fn toggle_maximised(&mut self, pane: Pane) {
+        let alone = if self.maximised.is_some() { None } else { Some(pane) };
+        self.show_alone(alone);
+        self.changed = true;
+    }
+
+    fn show_alone(&mut self, alone: Option<Pane>) {
+        self.maximised = alone;
+        let panes: Vec<(TileId, Pane)> = self
+            .tree
+            .tiles
+            .iter()
+            .filter_map(|(id, tile)| match tile {
+                Tile::Pane(pane) if pane.shows_image() => Some((*id, *pane)),
+                _ => None,
+            })
+            .collect();
+        for (id, pane) in panes {
+            self.tree.set_visible(id, alone.is_none_or(|a| a == pane));
+        }
+    }
+
+    /// Whether a pane can be seen, were its tab in front.
+    #[cfg(test)]
+    pub fn contains(&self, pane: Pane) -> bool {
+        self.tree.tiles.find_pane(&pane).is_some()
     }
 
     /// Brings a tab to the front.
@@ -77,6 +256,11 @@ impl Layout {
     /// Draws all panes.
     pub fn show(&mut self, ui: &mut Ui, panes: &mut Panes<'_>) {
         self.tree.ui(panes, ui);
+        // A drag changes shares in every frame; it is kept when the hand lets go.
+        self.changed |= panes.edited && !ui.input(|i| i.pointer.any_down());
+        if panes.edited && !self.changed {
+            ui.ctx().request_repaint();
+        }
     }
 }
 
@@ -97,31 +281,40 @@ pub struct Panes<'a> {
     pub layers: &'a mut LayersPanel,
     pub edit: &'a mut EditPanel,
     pub train: &'a mut TrainPanel,
+    pub learn: &'a mut LearnPanel,
     pub review: &'a mut ReviewPanel,
     pub dialog: &'a mut PathDialog,
     pub out: &'a mut Vec<Command>,
-    pub maximise: &'a mut Option<Plane>,
+    pub maximise: &'a mut Option<Pane>,
+    /// Set by the tiles when the user moved, resized or chose something.
+    pub edited: bool,
 }
 
 impl Behavior<Pane> for Panes<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, pane: &mut Pane) -> UiResponse {
-        if let Pane::Slices(plane) = *pane {
-            let mut maximise = false;
-            let commands = self.viewer.pane(ui, self.workspace, plane, self.shown, self.belt, &mut maximise);
-            self.out.extend(commands);
-            if maximise {
-                *self.maximise = Some(plane);
+        let mut maximise = false;
+        match *pane {
+            Pane::Slices(plane) => {
+                let Some(case) = self.workspace.active_document().map(|d| d.case.id) else { return UiResponse::None };
+                let spec = SliceSpec { slot: 0, case, plane, shown: self.shown, linked: None };
+                self.out.extend(self.viewer.pane(ui, self.workspace, &spec, self.belt, &mut maximise));
             }
-            return UiResponse::None;
+            Pane::Volume => {
+                self.out.extend(self.viewer.volume_pane(ui, self.workspace, self.shown, &mut maximise));
+            }
+            Pane::Cell(n) => {
+                self.out.extend(self.viewer.cell(ui, self.workspace, n.into(), self.belt, &mut maximise));
+            }
+            side => {
+                Frame::new()
+                    .fill(ui.visuals().panel_fill)
+                    .inner_margin(Margin::same(8))
+                    .show(ui, |ui| self.side(ui, side));
+            }
         }
-        Frame::new().fill(ui.visuals().panel_fill).inner_margin(Margin::same(8)).show(ui, |ui| match *pane {
-            Pane::Patients => super::panels::patients::show(ui, self.workspace, self.out),
-            Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
-            Pane::Edit => self.edit.show(ui, self.workspace, self.viewer.focus(), self.out),
-            Pane::Train => self.train.show(ui, self.workspace, self.dialog, self.out),
-            Pane::Review => self.review.show(ui, self.workspace, self.dialog, self.out),
-            Pane::Slices(_) => {}
-        });
+        if maximise {
+            *self.maximise = Some(*pane);
+        }
         UiResponse::None
     }
 
@@ -137,8 +330,56 @@ impl Behavior<Pane> for Panes<'_> {
         90.0
     }
 
+    fn on_edit(&mut self, _action: EditAction) {
+        self.edited = true;
+    }
+
     fn simplification_options(&self) -> SimplificationOptions {
         // The side panels keep their tab when they stand alone, so that they can be dragged.
         SimplificationOptions { prune_single_child_tabs: false, ..SimplificationOptions::default() }
+    }
+}
+
+impl Panes<'_> {
+    fn side(&mut self, ui: &mut Ui, pane: Pane) {
+        match pane {
+            Pane::Patients => super::panels::patients::show(ui, self.workspace, self.out),
+            Pane::View => super::panels::view::show(ui, self.workspace, self.viewer, self.out),
+            Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Edit => self.edit.show(ui, self.workspace, self.viewer.focus(), self.out),
+            Pane::Train => self.train.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Learn => self.learn.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Review => self.review.show(ui, self.workspace, self.dialog, self.out),
+            Pane::Measure => super::panels::measure::show(ui, self.workspace, self.belt, self.out),
+            Pane::Slices(_) | Pane::Volume | Pane::Cell(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arrangement_survives_a_round_trip_and_damage() {
+        for arrangement in Arrangement::ALL {
+            let mut layout = Layout::new();
+            assert_eq!(layout.take_text(), None, "nothing was changed yet");
+            layout.arrange(arrangement);
+            layout.reveal(Pane::Train);
+            let text = layout.take_text().unwrap();
+            assert_eq!(layout.take_text(), None);
+            let mut back = Layout::restore(&text);
+            assert_eq!(back.arrangement(), arrangement);
+            assert_eq!(back.contains(Pane::Volume), arrangement == Arrangement::PlanesAndVolume);
+            assert_eq!(back.tree, layout.tree);
+            assert_eq!(back.maximised.is_some(), arrangement == Arrangement::One);
+            back.reset();
+            assert_eq!(back.arrangement(), Arrangement::Planes);
+            // A pane fewer, or no text at all: the first arrangement, not an empty window.
+            let damaged = Layout::restore(&text.replace("Train", "Review"));
+            assert!(damaged.contains(Pane::Train));
+        }
+        assert_eq!(Layout::restore("(").arrangement(), Arrangement::Planes);
     }
 }

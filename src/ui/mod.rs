@@ -11,9 +11,10 @@ pub mod shortcuts;
 pub mod theme;
 pub mod viewer;
 
-pub use layout::Pane;
+pub use layout::{Arrangement, Pane};
 
 use crate::core::{CaseId, Plane};
+use crate::jobs::Hand;
 use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
@@ -21,6 +22,7 @@ use layout::Layout;
 use panels::edit_mask::EditPanel;
 use panels::key_sheet::KeySheet;
 use panels::layers::LayersPanel;
+use panels::learn::LearnPanel;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
 use panels::path_dialog::{PathDialog, Purpose};
@@ -44,6 +46,7 @@ pub struct MainWindow {
     layers: LayersPanel,
     edit: EditPanel,
     train: TrainPanel,
+    learn: LearnPanel,
     review: ReviewPanel,
     cohort: CohortPanel,
     dialog: PathDialog,
@@ -72,6 +75,7 @@ impl MainWindow {
             layers: LayersPanel::default(),
             edit: EditPanel::default(),
             train: TrainPanel::default(),
+            learn: LearnPanel::default(),
             review: ReviewPanel::default(),
             cohort: CohortPanel::default(),
             dialog: PathDialog::default(),
@@ -94,6 +98,7 @@ impl MainWindow {
     pub fn show(&mut self, ui: &mut Ui, workspace: &mut Workspace) {
         let ctx = ui.ctx().clone();
         workspace.poll();
+        workspace.learning.arbiter.frame(hand(&ctx, workspace));
         self.follow_settings(&ctx, workspace);
         let mut out: Vec<Command> = Vec::new();
         let mut actions = Vec::new();
@@ -113,7 +118,7 @@ impl MainWindow {
         // The status bar is laid out before the panes and so shows what the last frame found.
         let hover = self.viewer.hover().cloned();
         let shown = self.review.shown(workspace);
-        self.viewer.feed(&ctx, workspace, shown);
+        self.viewer.feed(&ctx, workspace, shown, self.layout.arrangement().cells());
         out.extend(self.viewer.play(&ctx, workspace));
 
         Panel::top("menu").show(ui, |ui| {
@@ -132,6 +137,7 @@ impl MainWindow {
         self.cohort.show(ui, workspace, &mut self.dialog, &mut out);
         self.center(ui, workspace, shown, &mut out);
         self.viewer.end_frame();
+        out.extend(self.layout.take_text().map(|text| SettingsCommand::Layout(text).into()));
         self.windows(&ctx, workspace, &mut actions, &mut out);
 
         for action in actions {
@@ -184,14 +190,16 @@ impl MainWindow {
                 layers: &mut self.layers,
                 edit: &mut self.edit,
                 train: &mut self.train,
+                learn: &mut self.learn,
                 review: &mut self.review,
                 dialog: &mut self.dialog,
                 out,
                 maximise: &mut maximise,
+                edited: false,
             };
             self.layout.show(ui, &mut behavior);
-            if let Some(plane) = maximise {
-                self.layout.toggle_maximised(plane);
+            if let Some(pane) = maximise {
+                self.layout.toggle_maximised(pane);
             }
         });
     }
@@ -213,6 +221,7 @@ impl MainWindow {
                 Purpose::ImportMask => out.push(FileCommand::ImportMask(path).into()),
                 Purpose::ExportMask => out.push(FileCommand::ExportMask(path).into()),
                 Purpose::ExportVolume => out.push(FileCommand::ExportVolume(path).into()),
+                Purpose::ExportStack => out.extend(self.stack_export(path, workspace)),
                 Purpose::ExportSurface => out.push(FileCommand::ExportSurface(path).into()),
                 Purpose::ExportReviewed => out.push(FileCommand::ExportReviewed(path).into()),
                 Purpose::ExportDeidentified => out.push(FileCommand::ExportDeidentified(path).into()),
@@ -223,6 +232,9 @@ impl MainWindow {
                 Purpose::CohortTruth | Purpose::CohortJudged(_) | Purpose::CohortImages => {
                     self.cohort.take_path(purpose, &path);
                 }
+                Purpose::LearnReport => out.push(crate::workspace::LearnCommand::Report(path).into()),
+                Purpose::ExportModel => out.push(crate::workspace::LearnCommand::ExportModel(path).into()),
+                Purpose::EarlierData => self.learn.take_path(path),
             }
         }
         let messages = &self.messages;
@@ -288,11 +300,15 @@ impl MainWindow {
             workspace.dispatch(SettingsCommand::Scale(scale));
         }
         let now = &workspace.settings;
+        if before.is_none() {
+            self.layout = Layout::restore(&now.layout);
+        }
         if before.as_ref().is_none_or(|b| b.theme != now.theme) {
             theme::apply(ctx, now.theme);
         }
         if before.as_ref().is_none_or(|b| b.device != now.device) {
             self.train.set_device(now.device);
+            self.learn.set_device(now.device);
         }
         ctx.set_zoom_factor(now.zoom);
         self.applied = Some(now.clone());
@@ -316,7 +332,7 @@ impl MainWindow {
             MenuRequest::About => self.about = true,
             MenuRequest::Settings => self.settings = true,
             MenuRequest::Messages => self.message_list = true,
-            MenuRequest::ResetLayout => self.layout = Layout::new(),
+            MenuRequest::ResetLayout => self.layout.reset(),
             MenuRequest::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
         }
     }
@@ -350,4 +366,18 @@ impl MainWindow {
     pub fn focus(&self) -> Plane {
         self.viewer.focus()
     }
+}
+
+/// What the hand does in this frame, for whoever computes beside it.
+fn hand(ctx: &Context, workspace: &Workspace) -> Hand {
+    if workspace.active_document().is_some_and(crate::workspace::Document::is_painting) {
+        return Hand::Paints;
+    }
+    let moves = ctx.input(|i| {
+        i.pointer.is_moving()
+            || i.pointer.any_down()
+            || i.smooth_scroll_delta() != egui::Vec2::ZERO
+            || !i.keys_down.is_empty()
+    });
+    if moves { Hand::Moves } else { Hand::Still }
 }

@@ -1,6 +1,7 @@
 //! The one table that binds keys. The key sheet, the command palette and the menus read it too.
 
 use super::keys;
+use super::layout::Arrangement;
 use super::panels::edit_mask::OperationKind;
 use crate::core::SliceStatus;
 use crate::tools::ToolKind;
@@ -36,6 +37,10 @@ pub enum Action {
     ToggleOutline,
     ToggleFill,
     ToggleInterpolation,
+    ToggleOutlineWhilePainting,
+    StraightPlanes,
+    /// Writes a stack of slices as pictures or animation.
+    ExportStack,
     SegmentBy(i32),
     AddSegment,
     NewLayer,
@@ -45,10 +50,17 @@ pub enum Action {
     ToggleAdaptive,
     Cine,
     Maximise,
+    /// Puts other panes into the middle.
+    Arrange(Arrangement),
     KeySheet,
     Palette,
     Predict,
     PredictInto,
+    /// The shown slice goes to the learning loop.
+    TeachSlice,
+    /// The slice that the loop would have corrected next.
+    NextSlice,
+    TuneNow,
     Compare,
     ToggleDifference,
     ToggleTheme,
@@ -105,6 +117,7 @@ pub const BINDINGS: &[Binding] = &[
     bind("File", "Export the surface of the active segment", Action::ExportSurface, NONE, None),
     bind("File", "Export all reviewed cases as a data set", Action::ExportReviewed, NONE, None),
     bind("File", "Export without the patient's identity", Action::ExportDeidentified, NONE, None),
+    bind("File", "Export slices as GIF or PNG", Action::ExportStack, NONE, None),
     bind("Edit", "Undo", Action::Undo, CTRL, Some(Key::Z)),
     bind("Edit", "Redo", Action::Redo, CTRL, Some(Key::Y)),
     bind("Edit", "Redo", Action::Redo, CTRL_SHIFT, Some(Key::Z)),
@@ -118,6 +131,8 @@ pub const BINDINGS: &[Binding] = &[
     bind("Tools", "Fill a closed area of the slice", Action::Tool(ToolKind::Fill), NONE, Some(Key::H)),
     bind("Tools", "Push the outline", Action::Tool(ToolKind::Push), NONE, Some(Key::Z)),
     bind("Tools", "Edge lasso: a contour that snaps to edges", Action::Tool(ToolKind::Wire), SHIFT, Some(Key::P)),
+    bind("Tools", "Measure", Action::Tool(ToolKind::Measure), NONE, Some(Key::Num9)),
+    bind("Tools", "Prompt the network: inside, with Ctrl outside", Action::Tool(ToolKind::Prompt), CTRL, Some(Key::U)),
     bind("Tools", "Last tool", Action::LastTool, NONE, Some(Key::Space)),
     bind("Tools", "Smaller brush", Action::BrushBy(1.0 / 1.15), NONE, Some(Key::Minus)),
     bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Equals)),
@@ -168,8 +183,15 @@ pub const BINDINGS: &[Binding] = &[
     bind("View", "Fit the slices to their panes", Action::Fit, NONE, Some(Key::R)),
     bind("View", "Crosshair lines on or off", Action::ToggleCrosshair, NONE, Some(Key::X)),
     bind("View", "Invert grey", Action::Invert, NONE, Some(Key::I)),
-    bind("View", "Smooth or raw voxels", Action::ToggleInterpolation, NONE, Some(Key::T)),
+    bind("Mask", "Only outlines while painting", Action::ToggleOutlineWhilePainting, SHIFT, Some(Key::L)),
+    bind("View", "Voxels, linear or cubic interpolation", Action::ToggleInterpolation, NONE, Some(Key::T)),
     bind("View", "One pane or all", Action::Maximise, NONE, Some(Key::M)),
+    bind("View", "Layout: one pane", Action::Arrange(Arrangement::One), CTRL, Some(Key::Num1)),
+    bind("View", "Layout: three planes", Action::Arrange(Arrangement::Planes), CTRL, Some(Key::Num2)),
+    bind("View", "Layout: planes and 3-D", Action::Arrange(Arrangement::PlanesAndVolume), CTRL, Some(Key::Num3)),
+    bind("View", "Layout: two side by side", Action::Arrange(Arrangement::Two), CTRL, Some(Key::Num4)),
+    bind("View", "Layout: four side by side", Action::Arrange(Arrangement::Four), CTRL, Some(Key::Num5)),
+    bind("View", "Straight planes again", Action::StraightPlanes, SHIFT, Some(Key::R)),
     bind("View", "Light or dark window", Action::ToggleTheme, CTRL_SHIFT, Some(Key::L)),
     bind("Window presets", "Header window", Action::HeaderWindow, Modifiers::ALT, Some(Key::Num0)),
     bind("Window presets", "Soft tissue 400/40", Action::Preset(0), Modifiers::ALT, Some(Key::Num1)),
@@ -190,6 +212,9 @@ pub const BINDINGS: &[Binding] = &[
     bind("Digits", "… 8", Action::Digit(7), NONE, Some(Key::Num8)),
     bind("Models", "Predict the open case with the selected model", Action::Predict, CTRL, Some(Key::P)),
     bind("Models", "Predict, then show what it would change", Action::PredictInto, CTRL_SHIFT, Some(Key::P)),
+    bind("Learning loop", "This slice is done: learn from it", Action::TeachSlice, CTRL, Some(Key::D)),
+    bind("Learning loop", "Go to the next best slice", Action::NextSlice, CTRL, Some(Key::J)),
+    bind("Learning loop", "Fine-tune now", Action::TuneNow, CTRL_SHIFT, Some(Key::J)),
     bind("Models", "Compare the two chosen layers", Action::Compare, CTRL, Some(Key::R)),
     bind("Models", "Difference overlay on or off", Action::ToggleDifference, NONE, Some(Key::G)),
     bind("Help", "This key sheet", Action::KeySheet, NONE, Some(Key::F1)),

@@ -5,6 +5,8 @@ use egui::{Color32, Context, CornerRadius, FontId, Stroke, TextStyle, Vec2, Visu
 
 /// Background of the slices: black in both themes, as on a reading station.
 pub const PANE_BACKGROUND: [u8; 3] = [0, 0, 0];
+/// Behind the 3-D view: not quite black, so that the edge of a dark body shows.
+pub const VOLUME_BACKGROUND: [u8; 3] = [14, 17, 22];
 /// Text over slices.
 pub const PANE_TEXT: Color32 = Color32::from_rgb(205, 214, 222);
 /// Crosshair lines per plane: axial, coronal, sagittal (as in 3D Slicer: red, green, yellow).

@@ -1,9 +1,13 @@
 //! Everything that can be asked of the workspace. Menus, keys, tools, tests and the palette all speak this.
 
 use super::cohort::CohortCommand;
+use super::learning::LearnCommand;
 use super::masking::EditRules;
+use super::measuring::MeasureCommand;
+use super::picture::PictureCommand;
 use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
+use super::stack_export::StackExport;
 use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, SliceStatus, Window};
 use crate::edit::Operation;
 use crate::metrics::Convention;
@@ -18,12 +22,15 @@ use std::path::PathBuf;
 pub enum Command {
     Open(OpenCommand),
     View(ViewCommand),
+    Picture(PictureCommand),
+    Measure(MeasureCommand),
     Edit(EditCommand),
     Layer(LayerCommand),
     Segment(SegmentCommand),
     Work(WorkCommand),
     File(FileCommand),
     Model(ModelCommand),
+    Learn(LearnCommand),
     Review(ReviewCommand),
     Settings(SettingsCommand),
     Keys(KeyCommand),
@@ -91,7 +98,10 @@ pub enum ViewCommand {
     ToggleFill,
     ToggleOutline,
     ToggleCrosshair,
+    /// Goes to the next way of interpolation.
     ToggleInterpolation,
+    /// Only outlines of the mask while a stroke is painted, or as at other times.
+    ToggleOutlineWhilePainting,
 }
 
 /// Painting and going back.
@@ -238,6 +248,8 @@ pub enum FileCommand {
     /// Writes the active layer; the kind follows the extension.
     ExportMask(PathBuf),
     ExportVolume(PathBuf),
+    /// Writes slices as pictures or as an animation.
+    ExportStack(Box<StackExport>),
     /// Writes the surface of the active segment as .stl or .obj.
     ExportSurface(PathBuf),
     /// Writes all open cases with a reviewed layer as a data set for nnU-Net.
@@ -354,7 +366,7 @@ pub enum ReviewCommand {
 }
 
 /// What the user chooses for the program as a whole; kept on disk at once.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SettingsCommand {
     Theme(ThemeChoice),
     /// Interface scale: 1 is 100 %, clamped to [`super::Settings::SCALES`].
@@ -363,11 +375,23 @@ pub enum SettingsCommand {
     Device(DeviceChoice),
     /// Takes effect with the next training or prediction.
     GpuSharing(GpuSharing),
+    /// Where the window's panes are, in the window's own words.
+    Layout(String),
 }
 
 impl From<SettingsCommand> for Command {
     fn from(c: SettingsCommand) -> Self {
         Self::Settings(c)
+    }
+}
+impl From<PictureCommand> for Command {
+    fn from(c: PictureCommand) -> Self {
+        Self::Picture(c)
+    }
+}
+impl From<MeasureCommand> for Command {
+    fn from(c: MeasureCommand) -> Self {
+        Self::Measure(c)
     }
 }
 impl From<ViewCommand> for Command {
@@ -423,6 +447,11 @@ impl From<CohortCommand> for Command {
 impl From<SearchCommand> for Command {
     fn from(c: SearchCommand) -> Self {
         Self::Model(ModelCommand::Search(c))
+    }
+}
+impl From<LearnCommand> for Command {
+    fn from(c: LearnCommand) -> Self {
+        Self::Learn(c)
     }
 }
 impl From<ReviewCommand> for Command {

@@ -1,13 +1,17 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
 use super::editing::{OngoingStroke, Recoloured};
+use super::learning::LearnedLayer;
 use super::masking::Masking;
+use super::measuring::Statistics;
+use super::picture::{FusionChoice, SlabChoice};
 use super::saving::Protection;
 use super::steps::Entry;
 use super::volumes::LabelCounts;
 use super::working::SourceView;
 use crate::core::{
-    BrickIndex, Case, CaseId, Geometry, LabelId, Layer, LayerId, Plane, PlaneAxes, Segment, VoiLut, Volume, Window,
+    BrickIndex, Case, CaseId, ColorMap, Geometry, LabelId, Layer, LayerId, Measurement, Plane, PlaneAxes,
+    PlaneDirections, Segment, VoiLut, Volume, Window,
 };
 use crate::edit::History;
 use crate::io::{Fingerprint, MaskSource, VolumeSource};
@@ -29,6 +33,12 @@ pub struct ViewState {
     pub invert: bool,
     /// Continuous voxel position that all planes share.
     pub crosshair: DVec3,
+    pub color_map: ColorMap,
+    pub slab: SlabChoice,
+    /// How axial, coronal and sagittal lie when they were turned; `None` along the grid.
+    pub oblique: Option<[PlaneDirections; 3]>,
+    /// What is laid over the image.
+    pub fusion: Option<FusionChoice>,
 }
 
 /// What of a layer changed since the renderer last asked.
@@ -48,6 +58,9 @@ pub struct Document {
     pub found_masks: Vec<MaskSource>,
     pub active_layer: Option<LayerId>,
     pub active_segment: LabelId,
+    /// In the order in which they were drawn.
+    pub measurements: Vec<Measurement>,
+    pub(super) statistics: Statistics,
     pub project: Option<PathBuf>,
     pub(super) history: History<Entry>,
     pub(super) stroke: Option<OngoingStroke>,
@@ -76,6 +89,8 @@ pub struct Document {
     pub(super) newer_project: Option<u32>,
     /// Name of the project that could not be saved last.
     pub(super) save_failed: Option<String>,
+    /// What the learning loop knows of this case.
+    pub(super) learned: Option<LearnedLayer>,
 }
 
 impl Document {
@@ -90,11 +105,17 @@ impl Document {
                 table: false,
                 invert: false,
                 crosshair: middle,
+                color_map: ColorMap::Grey,
+                slab: SlabChoice::default(),
+                oblique: None,
+                fusion: None,
             },
             source: None,
             found_masks: Vec::new(),
             active_layer: None,
             active_segment: 1,
+            measurements: Vec::new(),
+            statistics: Statistics::default(),
             project: None,
             history: History::new(HISTORY_BYTES),
             stroke: None,
@@ -114,6 +135,7 @@ impl Document {
             source_view: None,
             newer_project: None,
             save_failed: None,
+            learned: None,
         }
     }
 
@@ -153,6 +175,11 @@ impl Document {
     /// The segment that tools paint with.
     pub fn segment(&self) -> Option<&Segment> {
         self.layer()?.segment(self.active_segment)
+    }
+
+    /// Whether a stroke is under way.
+    pub fn is_painting(&self) -> bool {
+        self.stroke.is_some()
     }
 
     /// Whether something was changed since the last save.

@@ -240,9 +240,11 @@ impl Document {
         origin: Option<&Origin>,
     ) {
         let Some(target) = self.case.layer_mut(layer).filter(|_| !delta.is_empty()) else { return };
+        let mut number = 0;
         if let Some(origin) = origin {
             let known = target.work.sources.list().len();
-            if target.work.sources.number(origin) != traces.number {
+            number = target.work.sources.number(origin);
+            if number != traces.number {
                 traces = Traces::of(target, delta, Some(origin));
             }
             let like = target.labels.clone();
@@ -255,8 +257,12 @@ impl Document {
         self.journal_delta(layer, delta);
         self.counts.get_mut().follow(layer, delta, false);
         self.follow_sources(layer, delta.bricks.iter().map(|b| b.index));
+        if !origin.is_some_and(|o| matches!(o, Origin::Model { .. })) {
+            self.follow_learned(layer, delta, false);
+        }
         let sources = PackedDelta::of(&traces.sources);
-        let change = Change::Labels { layer, labels: traces.labels, sources, origin: origin.cloned() };
+        let change =
+            Change::Labels { layer, labels: traces.labels, sources, origin: origin.map(|o| (o.clone(), number)) };
         self.history.push(Entry { name, change });
         self.unmark(layer, delta, origin.is_some_and(|o| matches!(o, Origin::Model { .. })));
         self.touch();
@@ -321,11 +327,11 @@ impl Document {
             Change::Labels { layer, labels, sources, origin } => {
                 let Some(target) = self.case.layer_mut(*layer) else { return };
                 // The layer may have been taken back and made again, without the list of who has worked on it.
-                let known = target.work.sources.list().len();
-                if let Some(origin) = origin.as_ref().filter(|_| !back) {
-                    target.work.sources.number(origin);
+                let known = target.work.sources.list().to_vec();
+                if let Some((origin, number)) = origin.as_ref().filter(|_| !back) {
+                    target.work.sources.restore(*number, origin);
                 }
-                let grew = target.work.sources.list().len() != known;
+                let grew = target.work.sources.list() != known;
                 let go = |packed: &PackedDelta, map: &mut LabelMap| {
                     let delta = packed.unpack(map, back);
                     if back {
@@ -348,6 +354,7 @@ impl Document {
                 self.mark_bricks(*layer, bricks);
                 self.journal_delta(*layer, &delta);
                 self.unmark(*layer, &delta, false);
+                self.follow_learned(*layer, &delta, true);
             }
             Change::Layers { before, after } => {
                 let old = std::mem::take(&mut self.case.layers);
@@ -357,6 +364,7 @@ impl Document {
                 self.active_layer = state.active_layer;
                 self.active_segment = state.active_segment;
                 self.follow_layers(&old);
+                self.put_predictions_again();
             }
         }
         self.touch();

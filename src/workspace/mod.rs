@@ -9,16 +9,20 @@ mod document;
 mod editing;
 mod exporting;
 mod layers;
+mod learning;
 mod masking;
+mod measuring;
 mod modelling;
 mod notice;
 mod opening;
+mod picture;
 mod question;
 mod reviewing;
 mod runs;
 mod saving;
 mod searching;
 mod settings;
+mod stack_export;
 mod steps;
 mod task;
 mod training;
@@ -39,20 +43,24 @@ pub use command::{
     WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
+pub use learning::{LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
 pub use masking::{EditRules, HU_RANGES, Preview};
+pub use measuring::{MeasureCommand, SegmentStatistics};
 pub use modelling::ModelRoom;
 pub use notice::{Level, Notice};
+pub use picture::{FusionChoice, PictureCommand, SlabChoice};
 pub use question::ResampleQuestion;
 pub use reviewing::{Cause, Comparing, ReviewRoom};
 pub use runs::RunInfo;
 pub use saving::Recoverable;
 pub use searching::SearchView;
 pub use settings::{GpuSharing, Home, Settings, ThemeChoice};
+pub use stack_export::StackExport;
 pub use task::TaskView;
 pub use training::{TrainingState, TrainingView};
 pub use working::{Progress, SourceKind};
 
-use crate::core::{CaseId, LayerId};
+use crate::core::{CaseId, Interpolation, LayerId};
 use crate::edit::{Brush, BrushShape};
 use crate::io::Scan;
 use crate::jobs::Waker;
@@ -96,8 +104,10 @@ pub struct Overlay {
     pub fill: bool,
     pub outline: bool,
     pub crosshair: bool,
-    /// Linear interpolation of the image; off shows the voxels as they are.
-    pub smooth: bool,
+    /// How the image is seen between the voxels' centres.
+    pub interpolation: Interpolation,
+    /// While a stroke is painted the mask shows its outline only.
+    pub outline_while_painting: bool,
 }
 
 /// The document of the program.
@@ -110,6 +120,7 @@ pub struct Workspace {
     /// What the last scan found.
     pub scan: Option<Scan>,
     pub models: ModelRoom,
+    pub learning: LearnRoom,
     pub review: ReviewRoom,
     pub cohort: CohortRoom,
     /// Unsaved work of earlier sessions.
@@ -140,9 +151,18 @@ impl Workspace {
             settings,
             brush: BrushSettings { radius_mm: 5.0, sphere: false, square: false, adaptive: false, tolerance: 60 },
             rules: EditRules::default(),
-            overlay: Overlay { visible: true, opacity: 0.4, fill: true, outline: true, crosshair: true, smooth: true },
+            overlay: Overlay {
+                visible: true,
+                opacity: 0.4,
+                fill: true,
+                outline: true,
+                crosshair: true,
+                interpolation: Interpolation::Linear,
+                outline_while_painting: false,
+            },
             scan: None,
             models: ModelRoom::default(),
+            learning: LearnRoom::default(),
             review: ReviewRoom::default(),
             cohort: CohortRoom::default(),
             recoverable: Vec::new(),
@@ -170,12 +190,15 @@ impl Workspace {
         match command.into() {
             Command::Open(c) => self.apply_open(c),
             Command::View(c) => self.apply_view(c),
+            Command::Picture(c) => self.apply_picture(c),
+            Command::Measure(c) => self.apply_measure(c),
             Command::Edit(c) => self.apply_edit(c),
             Command::Layer(c) => self.apply_layer(c),
             Command::Segment(c) => self.apply_segment(c),
             Command::Work(c) => self.apply_work(c),
             Command::File(c) => self.apply_file(c),
             Command::Model(c) => self.apply_model(c),
+            Command::Learn(c) => self.apply_learn(c),
             Command::Review(c) => self.apply_review(c),
             Command::Settings(c) => self.apply_settings(c),
             Command::Keys(c) => self.apply_keys(c),
@@ -196,6 +219,9 @@ impl Workspace {
         self.follow_painting();
         self.documents.iter_mut().for_each(Document::follow_active_layer);
         self.bound_histories(document::HISTORY_BYTES);
+        for document in &mut self.documents {
+            document.put_held_predictions();
+        }
         self.watch_journals();
     }
 
@@ -232,6 +258,11 @@ impl Workspace {
     /// A case by its number.
     pub fn document(&self, id: CaseId) -> Option<&Document> {
         self.documents.iter().find(|d| d.case.id == id)
+    }
+
+    /// For the renderer, as [`Self::active_document_mut`], when several cases are shown.
+    pub fn documents_mut(&mut self) -> &mut [Document] {
+        &mut self.documents
     }
 
     fn document_mut(&mut self, id: CaseId) -> Option<&mut Document> {

@@ -18,6 +18,8 @@ pub struct RunInfo {
     pub test: Option<(f64, usize)>,
     /// Whether it is the folder of a search.
     pub is_search: bool,
+    /// Whether it is a learning loop, whose version in use predicts.
+    pub is_loop: bool,
 }
 
 impl RunInfo {
@@ -49,13 +51,15 @@ fn info(folder: &Path) -> RunInfo {
         curve: Arc::new(read_curves(folder).unwrap_or_default()),
         test: test_result(folder),
         is_search: folder.join("search.ron").is_file(),
+        is_loop: crate::learn::is_loop(folder),
         folder: folder.to_owned(),
     }
 }
 
 /// Whether a run has a complete checkpoint: the manifest is written last.
 fn is_ready(run: &Path) -> bool {
-    ["best", "last"].iter().any(|name| run.join("checkpoints").join(name).join("manifest.json").is_file())
+    crate::learn::is_loop(run)
+        || ["best", "last"].iter().any(|name| run.join("checkpoints").join(name).join("manifest.json").is_file())
 }
 
 fn test_result(run: &Path) -> Option<(f64, usize)> {

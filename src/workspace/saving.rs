@@ -53,6 +53,7 @@ impl Workspace {
             FileCommand::ImportFound(index) => self.import_found(index),
             FileCommand::ExportMask(path) => self.export_mask(path),
             FileCommand::ExportVolume(path) => self.export_volume(path),
+            FileCommand::ExportStack(export) => self.export_stack(*export),
             FileCommand::ExportSurface(path) => self.export_surface(path),
             FileCommand::ExportReviewed(path) => self.export_reviewed(path),
             FileCommand::ExportDeidentified(path) => self.export_deidentified(path),
@@ -95,6 +96,7 @@ impl Workspace {
             crosshair: Some(document.view.crosshair.to_array()),
             active_layer: document.active_layer,
             active_segment: Some(document.active_segment),
+            measurements: document.measurements.clone(),
         };
         let known = document.fingerprint.clone();
         let target = dir.clone();
@@ -179,6 +181,7 @@ impl Workspace {
                 }
                 document.active_layer = data.view.active_layer;
                 document.active_segment = data.view.active_segment.unwrap_or(1);
+                document.adopt_measurements(data.view.measurements);
                 w.adopt_layers(&mut document, data.layers);
                 w.add_document(document);
             },

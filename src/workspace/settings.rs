@@ -77,6 +77,8 @@ pub struct Settings {
     pub recent: Vec<PathBuf>,
     /// Keys that were changed: line of the table of keys, and what it is bound to now.
     pub keys: BTreeMap<String, String>,
+    /// Where the window's panes are, in the window's own words; empty at the first start.
+    pub layout: String,
 }
 
 const RECENT_LIMIT: usize = 10;
@@ -90,6 +92,7 @@ impl Default for Settings {
             zoom: 1.0,
             recent: Vec::new(),
             keys: BTreeMap::new(),
+            layout: String::new(),
         }
     }
 }
@@ -154,6 +157,7 @@ impl Workspace {
             SettingsCommand::Scale(scale) => self.settings.zoom = plain_scale(scale),
             SettingsCommand::Device(device) => self.settings.device = device,
             SettingsCommand::GpuSharing(sharing) => self.settings.gpu_sharing = sharing,
+            SettingsCommand::Layout(layout) => self.settings.layout = layout,
         }
         if self.settings != before {
             self.save_settings();

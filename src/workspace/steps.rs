@@ -18,7 +18,8 @@ pub(super) enum Change {
         layer: LayerId,
         labels: PackedDelta,
         sources: PackedDelta,
-        origin: Option<Origin>,
+        /// Who did it, and the number in the layer's list.
+        origin: Option<(Origin, LabelId)>,
     },
     Layers {
         before: LayerState,

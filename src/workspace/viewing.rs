@@ -12,7 +12,10 @@ impl Workspace {
             ViewCommand::ToggleFill => self.overlay.fill = !self.overlay.fill,
             ViewCommand::ToggleOutline => self.overlay.outline = !self.overlay.outline,
             ViewCommand::ToggleCrosshair => self.overlay.crosshair = !self.overlay.crosshair,
-            ViewCommand::ToggleInterpolation => self.overlay.smooth = !self.overlay.smooth,
+            ViewCommand::ToggleInterpolation => self.overlay.interpolation = self.overlay.interpolation.next(),
+            ViewCommand::ToggleOutlineWhilePainting => {
+                self.overlay.outline_while_painting = !self.overlay.outline_while_painting;
+            }
             ViewCommand::Crosshair(voxel) => {
                 if let Some(d) = self.active_document_mut() {
                     d.set_crosshair(voxel);
@@ -40,7 +43,7 @@ impl Workspace {
         }
     }
 
-    fn set_window(&mut self, mut window: Window) {
+    pub(super) fn set_window(&mut self, mut window: Window) {
         if !(window.window_width.is_finite() && window.window_center.is_finite()) {
             return;
         }
@@ -63,6 +66,10 @@ impl Workspace {
 
     fn scroll(&mut self, plane: Plane, slices: i64) {
         if let Some(d) = self.active_document_mut() {
+            if d.view.oblique.is_some() {
+                d.scroll_oblique(plane, slices);
+                return;
+            }
             let axis = PlaneAxes::of(&d.case.geometry, plane).through;
             let mut voxel = d.view.crosshair;
             voxel[axis] = d.slice_index(plane) as f64 + slices as f64;

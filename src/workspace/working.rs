@@ -69,8 +69,12 @@ impl Workspace {
             WorkCommand::Status { slice, status } => self.set_status(id, [slice, slice], status),
             WorkCommand::StatusOf { from, to, status } => self.set_status(id, [from.min(to), from.max(to)], status),
             WorkCommand::DoneAndNext(status) => {
-                if let Some(slice) = self.document(id).map(Document::work_slice) {
+                if self.work_layer(id).is_some()
+                    && let Some(slice) = self.document(id).map(Document::work_slice)
+                {
                     self.set_status(id, [slice, slice], status);
+                    // On the layer of a learning loop a slice that is done also trains.
+                    self.teach_slice(slice);
                     self.next_to_do(false);
                 }
             }
@@ -107,7 +111,7 @@ impl Workspace {
         self.document(id)?.layer()
     }
 
-    fn set_status(&mut self, id: CaseId, [from, to]: [usize; 2], status: SliceStatus) {
+    pub(super) fn set_status(&mut self, id: CaseId, [from, to]: [usize; 2], status: SliceStatus) {
         let Some(layer) = self.work_layer(id) else { return };
         let to = to.min(layer.labels.geometry().dims()[2] - 1);
         if from > to || (from..=to).all(|k| layer.work.slices.status(k) == status) {

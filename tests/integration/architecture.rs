@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Module, floor, what it may use. `cli`, `app` and the crate roots may use everything.
-const FLOORS: [(&str, u8, &[&str]); 16] = [
+const FLOORS: [(&str, u8, &[&str]); 17] = [
     ("core", 0, &[]),
     ("jobs", 0, &[]),
     ("io", 1, &["core", "jobs"]),
@@ -20,8 +20,13 @@ const FLOORS: [(&str, u8, &[&str]); 16] = [
     ("phantom", 1, &["core"]),
     ("train", 2, &["core", "jobs", "io", "edit", "metrics", "nn"]),
     ("predict", 2, &["core", "jobs", "edit", "nn"]),
+    ("learn", 2, &["core", "jobs", "io", "nn", "train"]),
     ("report", 2, &["core", "metrics"]),
-    ("workspace", 3, &["core", "jobs", "io", "edit", "metrics", "nn", "phantom", "train", "predict", "report"]),
+    (
+        "workspace",
+        3,
+        &["core", "jobs", "io", "edit", "metrics", "nn", "phantom", "train", "predict", "learn", "report"],
+    ),
     ("tools", 4, &["core", "edit", "workspace"]),
     (
         "ui",
@@ -37,6 +42,7 @@ const FLOORS: [(&str, u8, &[&str]); 16] = [
             "phantom",
             "train",
             "predict",
+            "learn",
             "report",
             "workspace",
             "tools",
@@ -57,6 +63,7 @@ const ALL: &[&str] = &[
     "phantom",
     "train",
     "predict",
+    "learn",
     "report",
     "workspace",
     "tools",

@@ -10,5 +10,6 @@ mod killed;
 mod loop_without_window;
 pub mod real_data;
 mod refusals;
+mod simulation;
 mod stopping;
 mod studies;

@@ -3,13 +3,16 @@
 mod editing;
 mod findings;
 mod layers;
+mod learning;
 mod models;
 mod opening;
 mod operations;
 mod picture;
+mod pictures;
 mod progress;
 mod resample;
 mod review;
 mod screen;
 mod tools;
+mod views;
 mod window;

@@ -3,11 +3,11 @@
 use super::data::volume;
 use super::sampling::Sampler;
 use crate::cli::CliError;
-use crate::core::{Geometry, LabelMap, Plane, Segment, Window};
+use crate::core::{ColorMap, Geometry, Interpolation, LabelMap, Plane, Segment, Window};
 use crate::edit::{Brush, BrushShape, PaintRule, Stroke};
 use crate::nn::SharedGpu;
 use crate::render::{
-    Interpolation, LabelColors, LabelTexture, Offscreen, Overlay, PaneView, RenderError, SliceView, VolumeTexture,
+    LabelColors, LabelTexture, Offscreen, Overlay, PaneView, RenderError, SliceTextures, SliceView, VolumeTexture,
 };
 use glam::{DVec2, DVec3};
 use std::time::Instant;
@@ -18,16 +18,7 @@ const PANE: u32 = 512;
 pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliError> {
     let dims = if sampler.quick { [256, 256, 60] } else { [512, 512, 300] };
     sampler.begin("redraw", "uploading the volume")?;
-    let image = volume(dims)?;
-    let geometry = *image.geometry();
-    let labels = ball(&geometry);
-    let mut stage = Stage {
-        pane: Offscreen::new(&gpu.device, &gpu.queue, [PANE; 2]).map_err(CliError::of)?,
-        volume: VolumeTexture::new(&gpu.device, dims).map_err(CliError::of)?,
-        labels: LabelTexture::new(&gpu.device, dims).map_err(CliError::of)?,
-    };
-    stage.volume.upload_all(&gpu.device, &gpu.queue, image.hu()).map_err(CliError::of)?;
-    stage.labels.upload_all(&gpu.device, &gpu.queue, &labels).map_err(CliError::of)?;
+    let (mut stage, geometry) = Stage::new(gpu, dims)?;
     for plane in Plane::ALL {
         let mut pane = PaneView::fit(plane, &geometry, DVec2::splat(f64::from(PANE)));
         window_drag(sampler, &mut stage, &pane, &geometry)?;
@@ -42,15 +33,39 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
     Ok(())
 }
 
-struct Stage {
+/// A volume with a mask on the adapter, and a pane to draw them in.
+pub(super) struct Stage {
     pane: Offscreen,
     volume: VolumeTexture,
     labels: LabelTexture,
 }
 
 impl Stage {
+    pub fn new(gpu: &SharedGpu, dims: [usize; 3]) -> Result<(Self, Geometry), CliError> {
+        let image = volume(dims)?;
+        let geometry = *image.geometry();
+        let stage = Self {
+            pane: Offscreen::new(&gpu.device, &gpu.queue, [PANE; 2]).map_err(CliError::of)?,
+            volume: VolumeTexture::new(&gpu.device, dims).map_err(CliError::of)?,
+            labels: LabelTexture::new(&gpu.device, dims).map_err(CliError::of)?,
+        };
+        stage.volume.upload_all(&gpu.device, &gpu.queue, image.hu()).map_err(CliError::of)?;
+        stage.labels.upload_all(&gpu.device, &gpu.queue, &ball(&geometry)).map_err(CliError::of)?;
+        Ok((stage, geometry))
+    }
+
+    /// Draws an axial slice with the window at `centre` and waits until it is done.
+    pub fn frame(&mut self, geometry: &Geometry, centre: f64) -> Result<(), CliError> {
+        let pane = PaneView::fit(Plane::Axial, geometry, DVec2::splat(f64::from(PANE)));
+        self.draw(&view(&pane, geometry, Window::new(400.0, centre)))
+            .and_then(|()| self.pane.wait())
+            .map(drop)
+            .map_err(CliError::of)
+    }
+
     fn draw(&mut self, view: &SliceView) -> Result<(), RenderError> {
-        self.pane.draw(&self.volume, [Some(&self.labels), None], view)
+        let textures = SliceTextures { volume: &self.volume, layers: [Some(&self.labels), None], fused: None };
+        self.pane.draw(textures, view)
     }
 }
 
@@ -86,6 +101,9 @@ fn view(pane: &PaneView, geometry: &Geometry, window: Window) -> SliceView {
         lut: None,
         invert: false,
         interpolation: Interpolation::Linear,
+        slab: None,
+        color_map: ColorMap::Grey,
+        fusion: None,
         overlay: Overlay::Labels { colors: LabelColors::from_segments(&[Segment::new(1, "Ball")]) },
         fill_opacity: 0.4,
         outline_opacity: 1.0,

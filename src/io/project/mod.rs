@@ -4,7 +4,7 @@
 //! files under new names, then renames the manifest into place, then removes what it no longer names: whenever it is
 //! interrupted, the folder holds the old project or the new one, whole.
 
-use crate::core::{LabelId, LabelMap, Layer, LayerId, Volume, Window};
+use crate::core::{LabelId, LabelMap, Layer, LayerId, Measurement, Volume, Window};
 use crate::io::atomic::{plain_reason, write_atomic, write_atomic_bytes};
 use crate::io::bounds::open_regular;
 use crate::io::bricks::{BrickReader, MAX_ALL_BRICKS, checked_geometry, filled, write_entry};
@@ -74,6 +74,7 @@ pub struct ViewState {
     pub crosshair: Option<[f64; 3]>,
     pub active_layer: Option<LayerId>,
     pub active_segment: Option<LabelId>,
+    pub measurements: Vec<Measurement>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! Projects through disk and back, moved, damaged and half there.
 
 use super::*;
-use crate::core::{Geometry, Origin, Segment, SliceStatus, VoiFunction, Work};
+use crate::core::{Geometry, Origin, Segment, Shape, SliceStatus, VoiFunction, Work};
 use crate::io::types::{DicomStack, SliceFile};
 use crate::jobs::JobContext;
 use glam::{DAffine3, DMat3, DQuat, DVec3};
@@ -62,6 +62,12 @@ fn data(g: Geometry, seed: u64, layers: usize) -> (ProjectData, Volume) {
         crosshair: Some([1.0 / 3.0, 2.0, -0.0]),
         active_layer: Some(LayerId(3)),
         active_segment: Some(2),
+        measurements: vec![Measurement {
+            id: 4,
+            axis: 2,
+            shape: Shape::Angle([DVec3::splat(0.1), DVec3::X / 3.0, DVec3::Z]),
+            note: "short axis".into(),
+        }],
     };
     let fingerprint = Fingerprint::of(&volume);
     let data = ProjectData { name: "Case 1".into(), source: None, fingerprint, layers, view, newer: None };

@@ -1,6 +1,7 @@
 //! The menu bar. Every entry does something now; what does not apply is not shown.
 
 use super::edit_mask::OperationKind;
+use crate::ui::layout::Arrangement;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::workspace::{Command, OpenCommand, Workspace};
 use egui::{Button, Ui};
@@ -58,6 +59,9 @@ pub fn show(
                 if workspace.documents().iter().any(|d| d.case.layers.iter().any(|l| l.reviewed)) {
                     entry(ui, "Export reviewed cases…", Action::ExportReviewed, actions);
                 }
+                if document.case.volume.is_some() {
+                    entry(ui, "Export slices as GIF or PNG…", Action::ExportStack, actions);
+                }
                 if document.case.volume.is_some() && ui.button("Export image…").clicked() {
                     requests.push(MenuRequest::ExportVolume);
                     ui.close();
@@ -107,9 +111,16 @@ pub fn show(
                 entry(ui, "Fit slices", Action::Fit, actions);
                 entry(ui, "Crosshair lines", Action::ToggleCrosshair, actions);
                 entry(ui, "Invert grey", Action::Invert, actions);
-                entry(ui, "Smooth or raw voxels", Action::ToggleInterpolation, actions);
+                entry(ui, "Voxels, linear or cubic", Action::ToggleInterpolation, actions);
+                entry(ui, "Straight planes again", Action::StraightPlanes, actions);
+                entry(ui, "Only outlines while painting", Action::ToggleOutlineWhilePainting, actions);
                 entry(ui, "Play or stop the stack", Action::Cine, actions);
                 entry(ui, "One pane or all", Action::Maximise, actions);
+                ui.menu_button("Layout", |ui| {
+                    for arrangement in Arrangement::ALL {
+                        entry(ui, arrangement.name(), Action::Arrange(arrangement), actions);
+                    }
+                });
                 ui.separator();
             }
             if ui.button("Reset panel layout").clicked() {

@@ -6,10 +6,13 @@ pub mod edit_mask;
 pub mod edit_rules;
 pub mod key_sheet;
 pub mod layers;
+pub mod learn;
+pub mod measure;
 pub mod menu;
 pub mod palette;
 pub mod path_dialog;
 pub mod patients;
+pub mod picture;
 pub mod resample;
 pub mod review;
 pub mod settings;
@@ -18,6 +21,7 @@ pub mod start;
 pub mod status;
 pub mod toolbar;
 pub mod train;
+pub mod view;
 
 use egui::{Align2, Context, Window};
 

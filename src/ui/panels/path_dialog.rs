@@ -11,12 +11,16 @@ pub enum Purpose {
     ImportMask,
     ExportMask,
     ExportVolume,
+    ExportStack,
     ExportSurface,
     ExportReviewed,
     ExportDeidentified,
     SaveProject,
     ExportReport,
     TrainingData,
+    EarlierData,
+    LearnReport,
+    ExportModel,
     Recipe,
     CohortTruth,
     /// One of the judged sides, counted from 0.
@@ -33,12 +37,16 @@ impl Purpose {
             Self::ImportMask => "Import mask",
             Self::ExportMask => "Export layer",
             Self::ExportVolume => "Export image",
+            Self::ExportStack => "Export slices",
             Self::ExportSurface => "Export surface",
             Self::ExportReviewed => "Export reviewed cases",
             Self::ExportDeidentified => "Export without identity",
             Self::SaveProject => "Save project",
             Self::ExportReport => "Export report",
             Self::TrainingData => "Training data",
+            Self::EarlierData => "Earlier data",
+            Self::LearnReport => "Report of the loop",
+            Self::ExportModel => "Export model",
             Self::Recipe => "Recipe file",
             Self::CohortTruth => "Truth of the cohort",
             Self::CohortJudged(_) => "Masks to judge",
@@ -56,6 +64,7 @@ impl Purpose {
                 "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, .obj, or a folder for PNG slices"
             }
             Self::ExportVolume => "Ends in .nii.gz, .nii or .nrrd",
+            Self::ExportStack => "Ends in .gif, or a new folder for PNG pictures; all slices of the pane",
             Self::ExportSurface => "Ends in .stl or .obj; millimetres, smoothed without loss of volume",
             Self::ExportReviewed => "A new folder: all open cases with a reviewed layer, as nnU-Net reads them",
             Self::ExportDeidentified => {
@@ -67,6 +76,9 @@ impl Purpose {
             Self::CohortJudged(_) => "A mask, a folder of masks with the same names, or a run folder",
             Self::CohortImages => "An image, or a folder of images with the names of the masks",
             Self::TrainingData => "A data set folder with images and masks",
+            Self::EarlierData => "The data set folder that the model was trained on",
+            Self::LearnReport => "Ends in .md, .csv or .json",
+            Self::ExportModel => "A new folder: weights, recipe, model card and provenance",
             Self::Recipe => "A recipe in RON",
             Self::Weights => {
                 "Ends in .safetensors, .pth or .pt; names of torchvision and segmentation_models_pytorch are known"
@@ -79,17 +91,23 @@ impl Purpose {
             self,
             Self::ExportMask
                 | Self::ExportVolume
+                | Self::ExportStack
                 | Self::ExportSurface
                 | Self::ExportReviewed
                 | Self::ExportDeidentified
                 | Self::SaveProject
                 | Self::ExportReport
                 | Self::ExportCohort
+                | Self::LearnReport
+                | Self::ExportModel
         )
     }
 
     fn wants_folder(self) -> bool {
-        matches!(self, Self::TrainingData | Self::CohortTruth | Self::CohortJudged(_) | Self::CohortImages)
+        matches!(
+            self,
+            Self::TrainingData | Self::EarlierData | Self::CohortTruth | Self::CohortJudged(_) | Self::CohortImages
+        )
     }
 
     fn wants_either(self) -> bool {

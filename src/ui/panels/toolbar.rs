@@ -2,7 +2,7 @@
 
 use crate::core::{PRESETS, VoiFunction, Window};
 use crate::edit::{LassoMode, Over};
-use crate::tools::{MAX_TOLERANCE, ToolKind};
+use crate::tools::{MAX_TOLERANCE, MeasureKind, ToolKind};
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
@@ -23,13 +23,21 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         ui.separator();
         overlay(ui, workspace, out);
     });
-    if belt.current().edits() && workspace.active_document().is_some() {
-        ui.horizontal_wrapped(|ui| {
-            options(ui, workspace, belt, out);
-            rules_in_force(ui, workspace);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.weak(hint(belt.current())));
+    // A row of its own that is always there, so that the panes never move when another tool is taken.
+    let height = ui.spacing().interact_size.y + 2.0;
+    let (_, row) = ui.allocate_space(egui::Vec2::new(ui.available_width(), height));
+    ui.scope_builder(egui::UiBuilder::new().max_rect(row), |ui| {
+        egui::ScrollArea::horizontal().id_salt("tool options").show(ui, |ui| {
+            ui.horizontal(|ui| {
+                options(ui, workspace, belt, out);
+                if belt.current().edits() {
+                    rules_in_force(ui, workspace);
+                    ui.separator();
+                    ui.weak(hint(belt.current()));
+                }
+            });
         });
-    }
+    });
 }
 
 /// Rules narrow what every tool does: they are said where the hand works, so that none is forgotten.
@@ -69,7 +77,8 @@ fn hint(tool: ToolKind) -> &'static str {
         ToolKind::Island => "Click a part of the segment",
         ToolKind::Fill => "Click inside a closed outline; Ctrl empties",
         ToolKind::Push => "Drag from inside to push out, from outside to push in",
-        ToolKind::Crosshair | ToolKind::WindowLevel => "",
+        ToolKind::Prompt => "Click or scribble inside the segment, with Ctrl outside: the prediction adapts",
+        ToolKind::Crosshair | ToolKind::WindowLevel | ToolKind::Measure => "",
     }
 }
 
@@ -104,7 +113,25 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
             ui.selectable_value(remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
             ui.checkbox(&mut belt.island.volume, "3-D").on_hover_text("Connected through the slices too");
         }
-        ToolKind::Crosshair | ToolKind::WindowLevel => {}
+        ToolKind::Prompt => {
+            if !workspace.learning.is_running() {
+                ui.label("Prompts speak to the network of the learning loop: start it in the Learn tab.");
+            }
+        }
+        ToolKind::Measure => {
+            for kind in MeasureKind::ALL {
+                if ui.selectable_label(belt.measure.kind() == kind, kind.name()).clicked() {
+                    belt.measure.choose(kind);
+                }
+            }
+            ui.weak(belt.measure.kind().hint());
+        }
+        ToolKind::Crosshair => {
+            ui.weak("Click or drag: all planes meet there. Drag a ring on its lines: the other planes turn.");
+        }
+        ToolKind::WindowLevel => {
+            ui.weak("Drag across for the width, down for the level; the right button does so with every tool.");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is written and drawn over a slice: orientation letters, scale bar, slice position, crosshair, brush.
 
-use crate::core::{Geometry, Plane, PlaneAxes};
+use crate::core::{Geometry, Plane, PlaneAxes, PlaneDirections};
 use crate::render::PaneView;
 use crate::tools::Contour;
 use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
@@ -16,9 +16,12 @@ pub fn text(painter: &Painter, pos: Pos2, align: Align2, text: &str, size: f32, 
     painter.text(pos, align, text, font, color);
 }
 
-/// Letters at the four edges.
-pub fn letters(painter: &Painter, rect: Rect, geometry: &Geometry, plane: Plane) {
-    let [left, right, top, bottom] = PlaneAxes::of(geometry, plane).letters(geometry);
+/// Letters at the four edges; of a turned plane those that are nearest.
+pub fn letters(painter: &Painter, rect: Rect, geometry: &Geometry, view: &PaneView) {
+    let [left, right, top, bottom] = match &view.oblique {
+        None => PlaneAxes::of(geometry, view.plane).letters(geometry).map(String::from),
+        Some(frame) => [-frame.right, frame.right, -frame.down, frame.down].map(direction_letters),
+    };
     let inner = rect.shrink(6.0);
     for (pos, align, letter) in [
         (inner.left_center(), Align2::LEFT_CENTER, left),
@@ -26,8 +29,16 @@ pub fn letters(painter: &Painter, rect: Rect, geometry: &Geometry, plane: Plane)
         (inner.center_top(), Align2::CENTER_TOP, top),
         (inner.center_bottom(), Align2::CENTER_BOTTOM, bottom),
     ] {
-        text(painter, pos, align, &letter.to_string(), 15.0, PANE_TEXT);
+        text(painter, pos, align, &letter, 15.0, PANE_TEXT);
     }
+}
+
+/// The patient's sides that a direction points to, the nearest first: DICOM PS3.3 C.7.6.1.1.1.
+fn direction_letters(direction: DVec3) -> String {
+    let mut parts = [(direction.x, ["R", "L"]), (direction.y, ["A", "P"]), (direction.z, ["F", "H"])];
+    parts.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
+    // Half of a right angle's half: a side that is further off says nothing.
+    parts.iter().filter(|(v, _)| v.abs() > 0.38).map(|(v, letters)| letters[usize::from(*v > 0.0)]).collect()
 }
 
 /// A bar of a round length near a quarter of the pane's width.
@@ -56,6 +67,60 @@ fn round_length(room: f64, points_per_mm: f64) -> Option<(f64, f64)> {
     Some((mm, mm * points_per_mm))
 }
 
+/// Lines where two turned planes cut this one, through the crosshair; `directions` are those of the three planes.
+/// Gives the handles by which they are turned further.
+pub fn turned_crosshair(
+    painter: &Painter,
+    rect: Rect,
+    view: &PaneView,
+    geometry: &Geometry,
+    voxel: DVec3,
+    directions: &[PlaneDirections; 3],
+    scale: f32,
+) {
+    let at = view.screen_from_voxel(geometry, voxel);
+    let at = rect.min + Vec2::new(at.x as f32, at.y as f32) / scale;
+    let gap = 12.0;
+    for (line, color) in crosshair_lines(view, directions) {
+        let reach = rect.width() + rect.height();
+        for side in [line, -line] {
+            painter.line_segment([at + side * gap, at + side * reach], Stroke::new(1.0, color.gamma_multiply(0.75)));
+        }
+    }
+}
+
+/// Points within which a press takes hold of a handle.
+pub const TURN_HANDLE: f32 = 9.0;
+
+/// Where the lines of the crosshair can be taken hold of to turn the other planes, inside the pane.
+pub fn turn_handles(
+    rect: Rect,
+    crossing: Pos2,
+    view: &PaneView,
+    directions: &[PlaneDirections; 3],
+) -> Vec<(Pos2, Color32)> {
+    let reach = 0.38 * rect.width().min(rect.height());
+    let both = crosshair_lines(view, directions)
+        .into_iter()
+        .flat_map(|(line, color)| [line, -line].map(|side| (crossing + side * reach, color)));
+    both.filter(|(at, _)| reach > 40.0 && rect.shrink(6.0).contains(*at)).collect()
+}
+
+/// Directions on the screen in which the two other planes cut this one, with the planes' colours.
+pub fn crosshair_lines(view: &PaneView, directions: &[PlaneDirections; 3]) -> Vec<(Vec2, Color32)> {
+    let own = Plane::ALL.iter().position(|&p| p == view.plane).unwrap_or(0);
+    let here = directions[own];
+    let mut lines = Vec::new();
+    for (n, other) in directions.iter().enumerate().filter(|(n, _)| *n != own) {
+        let cut = here.normal().cross(other.normal());
+        let line = Vec2::new(cut.dot(here.right) as f32, cut.dot(here.down) as f32);
+        if line.length() > 1e-3 {
+            lines.push((line.normalized(), PLANE_COLORS[n]));
+        }
+    }
+    lines
+}
+
 /// Lines where the two other planes cut this one, in the colours of those planes, with a gap around the crossing.
 pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geometry, voxel: DVec3, scale: f32) {
     let at = view.screen_from_voxel(geometry, voxel);
@@ -82,6 +147,28 @@ pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geom
         painter
             .line_segment([Pos2::new((at.x + gap).min(rect.right()), at.y), Pos2::new(rect.right(), at.y)], horizontal);
     }
+}
+
+/// A prompt under way: green inside, red outside.
+pub fn scribble(
+    painter: &Painter,
+    rect: Rect,
+    view: &PaneView,
+    geometry: &Geometry,
+    points: &[DVec3],
+    inside: bool,
+    scale: f32,
+) {
+    let color = if inside { Color32::from_rgb(90, 230, 120) } else { Color32::from_rgb(255, 110, 100) };
+    let at = |voxel: &DVec3| {
+        let at = view.screen_from_voxel(geometry, *voxel);
+        rect.min + Vec2::new(at.x as f32, at.y as f32) / scale
+    };
+    let line: Vec<Pos2> = points.iter().map(at).collect();
+    for pos in line.first().into_iter().chain(line.last()) {
+        painter.circle_filled(*pos, 3.0, color);
+    }
+    painter.add(egui::Shape::line(line, Stroke::new(3.0, color)));
 }
 
 /// Outline of the brush under the pointer.

@@ -1,158 +1,99 @@
-//! The way of voxels to the graphics device: an inbox that the window fills and the paint callback empties in portions.
-//!
-//! Portions keep a frame short: opening a large volume uploads a few slices a frame, nearest to the shown one first,
-//! and a stroke uploads only its bricks.
+//! What the device holds for the window, and the paint callbacks of slice panes and of the 3-D view.
 
-use crate::core::{BrickIndex, CaseId, LabelMap, LayerId, Volume};
-use crate::render::{LabelTexture, PaneId, RenderError, SliceRenderer, SliceView, VolumeTexture};
+use super::feed::{CaseInbox, GpuFeed, Inbox, LayerInbox, SliceData};
+use crate::core::{BrickIndex, CaseId, LayerId, Volume};
+use crate::render::{
+    LabelTexture, PaneId, RenderError, SliceRenderer, SliceTextures, SliceView, VolumeBlit, VolumeContent,
+    VolumeDrawer, VolumeOrder, VolumeTexture, VolumeView,
+};
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
 use egui::PaintCallbackInfo;
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Bytes of image uploaded in one frame.
 const SLICE_BYTES_PER_FRAME: usize = 12 << 20;
 /// Label bricks (4 KiB each) uploaded in one frame.
 const BRICKS_PER_FRAME: usize = 1024;
+/// The 3-D view follows the mask when nothing was painted for this long, so that it never slows a stroke.
+pub const SETTLED: Duration = Duration::from_millis(250);
 
-/// Samples of one slice.
-pub enum SliceData {
-    /// A slice that was just decoded.
-    Streamed(usize, Arc<[i16]>),
-    /// A slice of a finished volume.
-    Of(usize, Arc<Volume>),
-}
-
-/// Which slices of the shown case were handed over, so that none is missing however the reading and the showing of a
-/// case overlap.
-#[derive(Default)]
-pub struct SliceLedger {
-    pushed: Vec<bool>,
-}
-
-impl SliceLedger {
-    /// Nothing handed over of `count` slices.
-    pub fn new(count: usize) -> Self {
-        Self { pushed: vec![false; count] }
-    }
-
-    /// What to hand over now: slices that were just read, and once the volume is complete everything still missing,
-    /// nearest to slice `start` first.
-    pub fn take(
-        &mut self,
-        streamed: Vec<(usize, Arc<[i16]>)>,
-        volume: Option<&Arc<Volume>>,
-        start: usize,
-    ) -> Vec<SliceData> {
-        let mut slices = Vec::new();
-        for (k, hu) in streamed {
-            if let Some(pushed) = self.pushed.get_mut(k) {
-                *pushed = true;
-                slices.push(SliceData::Streamed(k, hu));
-            }
-        }
-        if let Some(volume) = volume {
-            let mut missing: Vec<usize> = (0..self.pushed.len()).filter(|&k| !self.pushed[k]).collect();
-            missing.sort_by_key(|k| k.abs_diff(start));
-            slices.extend(missing.into_iter().map(|k| SliceData::Of(k, Arc::clone(volume))));
-            self.pushed.fill(true);
-        }
-        slices
-    }
-}
-
-/// What the device is to hold: the volume of one case and up to two of its layers.
-#[derive(Default)]
-struct Inbox {
-    case: Option<(CaseId, [usize; 3])>,
-    slices: VecDeque<SliceData>,
-    layers: [LayerInbox; 2],
-    errors: Vec<String>,
-}
-
-#[derive(Default)]
-struct LayerInbox {
-    layer: Option<LayerId>,
-    /// The newest content; pending bricks are read from it.
-    labels: Option<LabelMap>,
-    pending: BTreeSet<BrickIndex>,
-}
-
-/// Shared by the window and its paint callbacks, which run on the same thread one after the other.
-#[derive(Clone, Default)]
-pub struct GpuFeed(Arc<Mutex<Inbox>>);
-
-impl GpuFeed {
-    fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The case the device is filled with.
-    pub fn case(&self) -> Option<CaseId> {
-        self.inbox().case.map(|(id, _)| id)
-    }
-
-    /// Starts anew with another case.
-    pub fn set_case(&self, case: CaseId, dims: [usize; 3]) {
-        *self.inbox() = Inbox { case: Some((case, dims)), ..Inbox::default() };
-    }
-
-    /// Queues slices for upload.
-    pub fn push_slices(&self, slices: impl IntoIterator<Item = SliceData>) {
-        self.inbox().slices.extend(slices);
-    }
-
-    /// The layer in slot 0 (A) or 1 (B).
-    pub fn layer(&self, slot: usize) -> Option<LayerId> {
-        self.inbox().layers[slot].layer
-    }
-
-    /// Puts a layer into a slot; all its bricks that are not empty are queued.
-    pub fn set_layer(&self, slot: usize, layer: Option<(LayerId, &LabelMap)>) {
-        let target = &mut self.inbox().layers[slot];
-        *target = match layer {
-            None => LayerInbox::default(),
-            Some((id, labels)) => LayerInbox {
-                layer: Some(id),
-                labels: Some(labels.clone()),
-                pending: (0..labels.brick_count() as BrickIndex).filter(|&i| labels.brick(i).is_some()).collect(),
-            },
-        };
-    }
-
-    /// Queues changed bricks of a layer in a slot.
-    pub fn push_bricks(&self, slot: usize, labels: &LabelMap, bricks: &BTreeSet<BrickIndex>) {
-        let target = &mut self.inbox().layers[slot];
-        target.labels = Some(labels.clone());
-        target.pending.extend(bricks);
-    }
-
-    /// Whether something still waits for a frame.
-    pub fn has_pending(&self) -> bool {
-        let inbox = self.inbox();
-        !inbox.slices.is_empty() || inbox.layers.iter().any(|l| !l.pending.is_empty())
-    }
-
-    /// Errors since the last call.
-    pub fn take_errors(&self) -> Vec<String> {
-        std::mem::take(&mut self.inbox().errors)
-    }
-}
-
-/// What the device holds, kept among egui's callback resources.
+/// Kept among egui's callback resources.
 struct Scene {
     renderer: SliceRenderer,
-    case: Option<CaseId>,
-    volume: Option<VolumeTexture>,
-    layers: [Option<(LayerId, LabelTexture)>; 2],
+    blit: VolumeBlit,
+    drawer: Option<VolumeDrawer>,
+    /// The case that the 3-D view was asked to show last.
+    drawn_case: Option<CaseId>,
+    cases: BTreeMap<CaseId, CaseTextures>,
+    /// Grows with every upload.
+    uploads: u64,
+    /// The frame whose portion was taken in.
+    frame: Option<u64>,
 }
 
-/// Draws one pane.
+struct CaseTextures {
+    volume: VolumeTexture,
+    layers: BTreeMap<LayerId, (LabelTexture, u64)>,
+    /// Value of `Scene::uploads` at the last change of the image.
+    revision: u64,
+}
+
+/// Draws one slice pane.
 pub struct SliceCallback {
     pub feed: GpuFeed,
+    pub frame: u64,
     pub pane: PaneId,
+    pub case: CaseId,
+    /// Layers A and B of the overlay.
+    pub layers: [Option<LayerId>; 2],
+    /// The case laid over.
+    pub fused: Option<CaseId>,
     pub view: SliceView,
     pub target_format: wgpu::TextureFormat,
+}
+
+/// Draws the 3-D view.
+pub struct VolumeCallback {
+    pub feed: GpuFeed,
+    pub frame: u64,
+    pub case: CaseId,
+    pub layer: Option<LayerId>,
+    /// `None` while slices are still being read.
+    pub volume: Option<Arc<Volume>>,
+    pub view: VolumeView,
+    pub target_format: wgpu::TextureFormat,
+    /// Woken when a better picture is there.
+    pub ctx: egui::Context,
+}
+
+/// The scene, made at the first call, with this frame's portion of uploads taken in.
+fn scene<'a>(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    resources: &'a mut CallbackResources,
+    inbox: &mut Inbox,
+    frame: u64,
+    format: wgpu::TextureFormat,
+) -> Result<Option<&'a mut Scene>, RenderError> {
+    if resources.get::<Scene>().is_none() {
+        resources.insert(Scene {
+            renderer: SliceRenderer::new(device, format)?,
+            blit: VolumeBlit::new(device, format),
+            drawer: None,
+            drawn_case: None,
+            cases: BTreeMap::new(),
+            uploads: 0,
+            frame: None,
+        });
+    }
+    let Some(scene) = resources.get_mut::<Scene>() else { return Ok(None) };
+    if scene.frame != Some(frame) {
+        scene.frame = Some(frame);
+        scene.take_in(device, queue, inbox)?;
+    }
+    Ok(Some(scene))
 }
 
 impl CallbackTrait for SliceCallback {
@@ -165,22 +106,15 @@ impl CallbackTrait for SliceCallback {
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         let mut inbox = self.feed.inbox();
-        if resources.get::<Scene>().is_none() {
-            match SliceRenderer::new(device, self.target_format) {
-                Ok(renderer) => {
-                    resources.insert(Scene { renderer, case: None, volume: None, layers: [None, None] });
-                }
-                Err(error) => inbox.errors.push(error.to_string()),
-            }
-        }
-        if let Some(scene) = resources.get_mut::<Scene>() {
-            let result = scene
-                .take_in(device, queue, &mut inbox)
-                .and_then(|()| scene.prepare_pane(queue, self.pane, &self.view));
-            if let Err(error) = result {
-                inbox.errors.push(error.to_string());
-            }
-        }
+        let result = scene(device, queue, resources, &mut inbox, self.frame, self.target_format).and_then(|scene| {
+            let Some(scene) = scene else { return Ok(()) };
+            let Some(case) = scene.cases.get(&self.case) else { return Ok(()) };
+            let layers = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(texture, _)| texture));
+            let fused = self.fused.and_then(|id| scene.cases.get(&id)).map(|c| &c.volume);
+            let textures = SliceTextures { volume: &case.volume, layers, fused };
+            scene.renderer.prepare(queue, self.pane, textures, &self.view)
+        });
+        inbox.errors.extend(result.err().map(|e| e.to_string()));
         Vec::new()
     }
 
@@ -196,97 +130,158 @@ impl CallbackTrait for SliceCallback {
     }
 }
 
-impl Scene {
-    /// Creates what is missing and uploads this frame's portion.
-    fn take_in(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, inbox: &mut Inbox) -> Result<(), RenderError> {
-        let Some((case, dims)) = inbox.case else { return Ok(()) };
-        if self.case != Some(case) {
-            self.renderer.forget_panes();
-            self.layers = [None, None];
-            self.volume = None;
-            self.case = Some(case);
-            self.volume = Some(VolumeTexture::new(device, dims)?);
+impl CallbackTrait for VolumeCallback {
+    fn prepare(
+        &self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        _screen: &ScreenDescriptor,
+        _encoder: &mut wgpu::CommandEncoder,
+        resources: &mut CallbackResources,
+    ) -> Vec<wgpu::CommandBuffer> {
+        let mut inbox = self.feed.inbox();
+        match scene(device, queue, resources, &mut inbox, self.frame, self.target_format) {
+            Ok(Some(scene)) => scene.prepare_volume(self, device, queue, &mut inbox),
+            Ok(None) => {}
+            Err(error) => inbox.errors.push(error.to_string()),
         }
-        if let Some(volume) = &self.volume {
-            let budget = (SLICE_BYTES_PER_FRAME / (dims[0] * dims[1] * 2)).max(1);
-            for slice in inbox.slices.drain(..budget.min(inbox.slices.len())) {
-                match slice {
-                    SliceData::Streamed(k, hu) => volume.upload_slice(queue, k, &hu)?,
-                    SliceData::Of(k, whole) => volume.upload_slice(queue, k, whole.slice(k).unwrap_or_default())?,
-                }
+        Vec::new()
+    }
+
+    fn paint(
+        &self,
+        _info: PaintCallbackInfo,
+        render_pass: &mut wgpu::RenderPass<'static>,
+        resources: &CallbackResources,
+    ) {
+        if let Some(scene) = resources.get::<Scene>() {
+            scene.blit.paint(render_pass);
+        }
+    }
+}
+
+impl Scene {
+    /// Creates what is missing, lets go of what is no longer shown, and uploads this frame's portion.
+    fn take_in(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, inbox: &mut Inbox) -> Result<(), RenderError> {
+        if self.cases.keys().any(|id| !inbox.cases.contains_key(id)) {
+            self.cases.retain(|id, _| inbox.cases.contains_key(id));
+            // Panes hold on to the textures that they showed.
+            self.renderer.forget_panes();
+            if let Some(drawer) = &mut self.drawer {
+                drawer.forget();
+                self.drawn_case = None;
             }
         }
-        for (slot, wanted) in self.layers.iter_mut().zip(&mut inbox.layers) {
-            take_in_layer(slot, wanted, device, queue, dims)?;
+        let mut bytes = SLICE_BYTES_PER_FRAME;
+        let mut bricks = BRICKS_PER_FRAME;
+        for (id, wanted) in &mut inbox.cases {
+            let case = match self.cases.entry(*id) {
+                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    let volume = VolumeTexture::new(device, wanted.dims)?;
+                    new.insert(CaseTextures { volume, layers: BTreeMap::new(), revision: 0 })
+                }
+            };
+            case.take_slices(queue, wanted, &mut bytes, &mut self.uploads)?;
+            case.layers.retain(|layer, _| wanted.layers.contains_key(layer));
+            for (layer, labels) in &mut wanted.layers {
+                if case.take_layer(device, queue, *layer, labels, &mut bricks, &mut self.uploads)? {
+                    inbox.uploaded = Some(Instant::now());
+                }
+            }
         }
         Ok(())
     }
 
-    fn prepare_pane(&mut self, queue: &wgpu::Queue, pane: PaneId, view: &SliceView) -> Result<(), RenderError> {
-        let Some(volume) = &self.volume else { return Ok(()) };
-        let [a, b] = &self.layers;
-        self.renderer.prepare(queue, pane, volume, [a.as_ref().map(|l| &l.1), b.as_ref().map(|l| &l.1)], view)
+    fn prepare_volume(
+        &mut self,
+        asked: &VolumeCallback,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        inbox: &mut Inbox,
+    ) {
+        let drawer = self.drawer.get_or_insert_with(|| {
+            let ctx = asked.ctx.clone();
+            VolumeDrawer::start(device, queue, move || ctx.request_repaint())
+        });
+        inbox.errors.extend(drawer.take_error().map(|e| e.to_string()));
+        if let (Some(case), Some(wanted)) = (self.cases.get(&asked.case), inbox.cases.get(&asked.case)) {
+            let layer = asked.layer.and_then(|l| Some((l, case.layers.get(&l)?, wanted.layers.get(&l)?)));
+            let revision = revision(asked, case, layer.as_ref().map_or(0, |(_, (_, revision), _)| *revision));
+            let settled = inbox.uploaded.is_none_or(|at| at.elapsed() >= SETTLED);
+            let same_case = self.drawn_case.replace(asked.case) == Some(asked.case);
+            let kept = drawer.content().filter(|c| same_case && (c.revision() == revision || !settled)).cloned();
+            let content = kept.unwrap_or_else(|| {
+                let labels = layer.map(|(_, (texture, _), inbox)| (texture, Arc::clone(&inbox.labels)));
+                VolumeContent::new(&case.volume, asked.volume.clone(), labels, revision)
+            });
+            drawer.ask(VolumeOrder { view: asked.view.clone(), content });
+        }
+        self.blit.prepare(&drawer.picture());
     }
 }
 
-fn take_in_layer(
-    slot: &mut Option<(LayerId, LabelTexture)>,
-    wanted: &mut LayerInbox,
-    device: &wgpu::Device,
-    queue: &wgpu::Queue,
-    dims: [usize; 3],
-) -> Result<(), RenderError> {
-    let (Some(id), Some(labels)) = (wanted.layer, &wanted.labels) else {
-        *slot = None;
-        return Ok(());
-    };
-    if slot.as_ref().map(|(have, _)| *have) != Some(id) {
-        *slot = Some((id, LabelTexture::new(device, dims)?));
+/// A number for what the rays go through: other cases, layers and uploads give other numbers.
+fn revision(asked: &VolumeCallback, case: &CaseTextures, layer_revision: u64) -> u64 {
+    use std::hash::{Hash, Hasher};
+    let mut hash = std::hash::DefaultHasher::new();
+    (asked.case, asked.layer, asked.volume.is_some(), case.revision, layer_revision).hash(&mut hash);
+    hash.finish()
+}
+
+impl CaseTextures {
+    fn take_slices(
+        &mut self,
+        queue: &wgpu::Queue,
+        wanted: &mut CaseInbox,
+        bytes: &mut usize,
+        uploads: &mut u64,
+    ) -> Result<(), RenderError> {
+        let [nx, ny, _] = wanted.dims;
+        let portion = (*bytes / (nx * ny * 2)).max(usize::from(*bytes > 0)).min(wanted.slices.len());
+        if portion == 0 {
+            return Ok(());
+        }
+        *bytes = bytes.saturating_sub(portion * nx * ny * 2);
+        for slice in wanted.slices.drain(..portion) {
+            match slice {
+                SliceData::Streamed(k, hu) => self.volume.upload_slice(queue, k, &hu)?,
+                SliceData::Of(k, whole) => self.volume.upload_slice(queue, k, whole.slice(k).unwrap_or_default())?,
+            }
+        }
+        *uploads += 1;
+        self.revision = *uploads;
+        Ok(())
     }
-    if let Some((_, texture)) = slot
-        && !wanted.pending.is_empty()
-    {
-        let portion: Vec<BrickIndex> = wanted.pending.iter().copied().take(BRICKS_PER_FRAME).collect();
-        texture.upload_bricks(queue, labels, &portion)?;
+
+    /// Whether something was uploaded.
+    fn take_layer(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        id: LayerId,
+        wanted: &mut LayerInbox,
+        room: &mut usize,
+        uploads: &mut u64,
+    ) -> Result<bool, RenderError> {
+        let (texture, revision) = match self.layers.entry(id) {
+            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                *uploads += 1;
+                new.insert((LabelTexture::new(device, self.volume.dims())?, *uploads))
+            }
+        };
+        let portion: Vec<BrickIndex> = wanted.pending.iter().copied().take(*room).collect();
+        if portion.is_empty() {
+            return Ok(false);
+        }
+        *room -= portion.len();
+        texture.upload_bricks(queue, &wanted.labels, &portion)?;
         for brick in portion {
             wanted.pending.remove(&brick);
         }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::Geometry;
-    use glam::DVec3;
-
-    fn numbers(slices: &[SliceData]) -> Vec<usize> {
-        slices
-            .iter()
-            .map(|s| match s {
-                SliceData::Streamed(k, _) | SliceData::Of(k, _) => *k,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_slice_is_handed_over_once_however_reading_and_showing_overlap() {
-        let geometry = Geometry::axis_aligned([2, 2, 5], DVec3::ONE, DVec3::ZERO).unwrap();
-        let volume = Arc::new(Volume::new(geometry, vec![0i16; 20]).unwrap());
-        let slice = |k: usize| (k, Arc::<[i16]>::from(vec![0i16; 4]));
-
-        // Read while shown: each as it comes, nothing again at the end.
-        let mut ledger = SliceLedger::new(5);
-        assert_eq!(numbers(&ledger.take(vec![slice(2), slice(1)], None, 2)), [2, 1]);
-        assert_eq!(numbers(&ledger.take(vec![slice(3), slice(0), slice(4)], Some(&volume), 2)), [3, 0, 4]);
-        assert!(ledger.take(Vec::new(), Some(&volume), 2).is_empty());
-
-        // Shown again after another case took its place half-way: what was handed over then is handed over again.
-        let mut ledger = SliceLedger::new(5);
-        assert_eq!(numbers(&ledger.take(vec![slice(4)], None, 2)), [4]);
-        assert_eq!(numbers(&ledger.take(Vec::new(), Some(&volume), 2)), [2, 1, 3, 0]);
-        // A slice beyond the grid is nobody's.
-        assert!(SliceLedger::new(5).take(vec![slice(5)], None, 0).is_empty());
+        *uploads += 1;
+        *revision = *uploads;
+        Ok(true)
     }
 }

@@ -1,12 +1,13 @@
 //! Pointer and wheel over a pane: tools get voxel positions, the pane gets pan and zoom.
 
 use super::annotations::pixel;
+use super::measures;
 use super::wire::WireHand;
-use crate::core::{Geometry, PlaneAxes, Volume, Window};
+use crate::core::{Geometry, Measurement, PlaneAxes, Volume, Window};
 use crate::render::PaneView;
 use crate::tools::{
-    BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, Phase, PointerEvent, PushTool, RegionTool, Tool,
-    ToolKind, WindowLevelTool,
+    BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, MeasureTool, Phase, PointerEvent, PromptTool, PushTool,
+    RegionTool, Tool, ToolKind, WindowLevelTool,
 };
 use crate::workspace::{Command, EditCommand};
 use egui::{Event, MouseWheelUnit, PointerButton, Pos2, Rect, Ui, Vec2};
@@ -31,6 +32,8 @@ pub struct ToolBelt {
     fill: FillTool,
     push: PushTool,
     pub wire: WireHand,
+    pub measure: MeasureTool,
+    pub prompt: PromptTool,
     /// The secondary button's own window/level.
     side: WindowLevelTool,
     /// Pane in which a drag began, with its button.
@@ -46,7 +49,7 @@ impl ToolBelt {
     /// Takes another tool.
     pub fn choose(&mut self, tool: ToolKind) {
         if tool != self.current {
-            self.drop_contour();
+            self.drop_drafts();
             self.previous = self.current;
             self.current = tool;
         }
@@ -54,7 +57,7 @@ impl ToolBelt {
 
     /// Swaps with the tool before.
     pub fn swap(&mut self) {
-        self.drop_contour();
+        self.drop_drafts();
         std::mem::swap(&mut self.current, &mut self.previous);
     }
 
@@ -66,6 +69,7 @@ impl ToolBelt {
 
     /// Ends the contour that is being drawn and applies it.
     pub fn close_contour(&mut self) -> Vec<Command> {
+        self.wire.finish(&mut self.lasso);
         self.wire.forget();
         self.lasso.close()
     }
@@ -73,6 +77,17 @@ impl ToolBelt {
     /// Whether a drag is going on.
     pub fn is_dragging(&self) -> bool {
         self.grab.is_some()
+    }
+
+    /// The button that is held in a pane.
+    pub fn held_in(&self, pane: egui::Id) -> Option<PointerButton> {
+        self.grab.filter(|(id, ..)| *id == pane).map(|(_, button, _)| button)
+    }
+
+    /// Forgets what was begun and is made by further clicks.
+    fn drop_drafts(&mut self) {
+        self.drop_contour();
+        self.measure.drop_draft();
     }
 
     fn tool(&mut self, button: PointerButton) -> &mut dyn Tool {
@@ -88,6 +103,8 @@ impl ToolBelt {
             ToolKind::Push => &mut self.push,
             ToolKind::Region => &mut self.region,
             ToolKind::Island => &mut self.island,
+            ToolKind::Measure => &mut self.measure,
+            ToolKind::Prompt => &mut self.prompt,
             ToolKind::Brush | ToolKind::Eraser => {
                 self.brush.erase = self.current == ToolKind::Eraser;
                 &mut self.brush
@@ -139,6 +156,7 @@ pub struct PaneInput<'a> {
     pub rect: Rect,
     pub geometry: &'a Geometry,
     pub window: Window,
+    pub measurements: &'a [Measurement],
     /// Physical pixels per point.
     pub scale: f32,
     /// Whether the pointer is over this pane and nothing lies above it.
@@ -162,6 +180,13 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                     if *button == PointerButton::Primary && closes_contour(pane, view, belt, *pos) {
                         out.extend(belt.close_contour());
                         continue;
+                    }
+                    if *button == PointerButton::Primary && !may_begin(view, belt) {
+                        belt.grab = None;
+                        continue;
+                    }
+                    if belt.current == ToolKind::Measure {
+                        belt.measure.under = point_under(pane, view, *pos);
                     }
                     let e = make(pane, view, Phase::Press, *pos, Vec2::ZERO, inverse);
                     if *button == PointerButton::Primary && belt.current == ToolKind::Wire {
@@ -203,7 +228,7 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
             }
             Event::Key { key: egui::Key::Escape, pressed: true, .. } => {
                 if belt.grab.is_none() && !ui.ctx().egui_wants_keyboard_input() {
-                    belt.drop_contour();
+                    belt.drop_drafts();
                     out.push(EditCommand::CancelPreview.into());
                 }
                 end(pane, view, belt, Phase::Cancel, None, &mut out);
@@ -212,6 +237,22 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
         }
     }
     out
+}
+
+/// Masks are edited and regions drawn on slices of the grid; on turned planes other tools work.
+pub fn may_begin(view: &PaneView, belt: &ToolBelt) -> bool {
+    let region = belt.current == ToolKind::Measure && belt.measure.kind().is_region();
+    view.oblique.is_none() || !(belt.current.edits() || region)
+}
+
+/// The point of a kept measurement that a press takes hold of.
+fn point_under(pane: &PaneInput<'_>, view: &PaneView, pos: Pos2) -> Option<(Measurement, usize)> {
+    let here = pixel(pane.rect, pos, pane.scale);
+    let shown = pane.measurements.iter().filter(|m| measures::is_shown(m, view, pane.geometry));
+    let points = shown.flat_map(|m| m.shape.points().iter().enumerate().map(move |(n, p)| (m, n, *p)));
+    let distance = |p| (view.screen_from_voxel(pane.geometry, p) - here).length();
+    let (measurement, n, point) = points.min_by(|a, b| distance(a.2).total_cmp(&distance(b.2)))?;
+    (distance(point) <= f64::from(CLOSING_DISTANCE * pane.scale)).then(|| (measurement.clone(), n))
 }
 
 /// Whether a press lies on the first corner of the polygon that is being drawn in this pane.
@@ -250,7 +291,9 @@ fn end(
 fn make(pane: &PaneInput<'_>, view: &PaneView, phase: Phase, pos: Pos2, delta: Vec2, inverse: bool) -> PointerEvent {
     let axes = PlaneAxes::of(pane.geometry, view.plane);
     let mut voxel = view.voxel_from_screen(pane.geometry, pixel(pane.rect, pos, pane.scale));
-    voxel[axes.through] = view.slice_index(pane.geometry) as f64;
+    if view.oblique.is_none() {
+        voxel[axes.through] = view.slice_index(pane.geometry) as f64;
+    }
     PointerEvent {
         phase,
         plane: view.plane,

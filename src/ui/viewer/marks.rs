@@ -3,7 +3,7 @@
 use super::annotations;
 use crate::core::{Plane, PlaneAxes, SliceStatus};
 use crate::ui::theme::STATUS_COLORS;
-use crate::workspace::Document;
+use crate::workspace::{Document, SliceMark};
 use egui::{Align2, Color32, Painter, Pos2, Rect, Vec2};
 
 /// Ticks along the slider of the plane whose slices are marked: one colour for corrected, another for approved.
@@ -44,4 +44,17 @@ pub fn status(painter: &Painter, corner: Pos2, document: &Document, plane: Plane
     if !note.is_empty() {
         annotations::text(painter, at, Align2::LEFT_TOP, note, 11.5, Color32::from_rgb(240, 200, 90));
     }
+}
+
+/// Whose work the shown slice of the learning loop's layer is: predictions in the colour of what can still change by
+/// itself, a person's work in that of what cannot.
+pub fn learned(painter: &Painter, corner: Pos2, document: &Document, plane: Plane) {
+    let Some(mark) = document.shown_mark().filter(|_| plane == Plane::Axial) else { return };
+    let color = match mark {
+        SliceMark::Waiting | SliceMark::Predicted(_) => Color32::from_rgb(120, 190, 255),
+        SliceMark::Touched => Color32::from_rgb(240, 200, 90),
+        SliceMark::Done => Color32::from_rgb(130, 220, 130),
+    };
+    let words = crate::ui::panels::learn::in_words(mark);
+    annotations::text(painter, corner, Align2::LEFT_TOP, &words, 11.5, color);
 }

@@ -20,6 +20,19 @@ impl WireHand {
         &self.way
     }
 
+    /// Closes the contour along the edge, back to its first corner.
+    pub fn finish(&mut self, lasso: &mut LassoTool) {
+        let Some((wire, first)) = self.wire.as_mut().zip(lasso.contour().and_then(|c| c.corners.first().copied()))
+        else {
+            return;
+        };
+        let (axis, index) = wire.slice();
+        if lasso.contour().is_some_and(|c| (c.axis, c.index) == (axis, index)) {
+            let way = wire.path_to(first);
+            lasso.append(axis, index, &way, false);
+        }
+    }
+
     /// Begins anew.
     pub fn forget(&mut self) {
         *self = Self::default();

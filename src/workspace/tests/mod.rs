@@ -3,6 +3,7 @@
 mod closing;
 mod history;
 mod journal;
+mod learning;
 mod masks;
 mod models;
 mod progress;

@@ -1,0 +1,161 @@
+//! Who goes first on one machine: drawing before painting before prediction before training.
+//!
+//! The window reports each frame and what the hand does; whoever predicts says so while it lasts; training asks before
+//! every step and waits its turn. Nothing here blocks the window.
+
+use super::CancelToken;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the hand does in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    /// Nothing moved.
+    Still,
+    /// The pointer moved, a wheel turned, a key went down.
+    Moves,
+    /// Between press and release of a stroke.
+    Paints,
+}
+
+/// For how long a movement counts.
+const MOVED: Duration = Duration::from_millis(150);
+/// Training gets a step at least this often, however long a stroke lasts.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const NAP: Duration = Duration::from_millis(4);
+
+/// Shared by the window and everyone who computes; clones speak of the same machine.
+#[derive(Clone)]
+pub struct Arbiter(Arc<State>);
+
+struct State {
+    origin: Instant,
+    painting: AtomicBool,
+    /// Nanoseconds since `origin` at which a hand moved last; 0 for never.
+    moved: AtomicU64,
+    predictions: AtomicUsize,
+    /// Off: training never waits, for measuring what waiting costs.
+    enabled: AtomicBool,
+    waited: AtomicU64,
+    worked: AtomicU64,
+}
+
+impl Default for Arbiter {
+    fn default() -> Self {
+        Self(Arc::new(State {
+            origin: Instant::now(),
+            painting: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            predictions: AtomicUsize::new(0),
+            enabled: AtomicBool::new(true),
+            waited: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+        }))
+    }
+}
+
+/// While it lives, somebody waits for a prediction.
+pub struct Predicting(Arbiter);
+
+impl Drop for Predicting {
+    fn drop(&mut self) {
+        self.0.0.predictions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Arbiter {
+    /// The window says what the hand did in this frame.
+    pub fn frame(&self, hand: Hand) {
+        self.0.painting.store(hand == Hand::Paints, Ordering::Relaxed);
+        if hand != Hand::Still {
+            self.0.moved.store(self.now().max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a stroke is under way.
+    pub fn is_painting(&self) -> bool {
+        self.0.painting.load(Ordering::Relaxed)
+    }
+
+    /// Training waits while the result lives.
+    #[must_use]
+    pub fn predicting(&self) -> Predicting {
+        self.0.predictions.fetch_add(1, Ordering::Relaxed);
+        Predicting(self.clone())
+    }
+
+    /// Lets training run without waiting (`false`), for measurements.
+    pub fn enable(&self, on: bool) {
+        self.0.enabled.store(on, Ordering::Relaxed);
+    }
+
+    /// Called by training in front of a step; `last` is how long the step before took. Waits while somebody paints or
+    /// predicts; while a hand moves, as long as the last step took, so that half of the time is left to drawing. Ends
+    /// at once when `cancel` is set.
+    pub fn before_step(&self, last: Duration, cancel: &CancelToken) {
+        let begun = Instant::now();
+        if self.0.enabled.load(Ordering::Relaxed) {
+            let longest = last.min(Duration::from_millis(400));
+            while !cancel.is_cancelled() && begun.elapsed() < LONGEST_WAIT {
+                let must = self.0.painting.load(Ordering::Relaxed) || self.0.predictions.load(Ordering::Relaxed) > 0;
+                let may = self.moves() && begun.elapsed() < longest;
+                if !must && !may {
+                    break;
+                }
+                std::thread::sleep(NAP);
+            }
+        }
+        self.0.waited.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.0.worked.fetch_add(last.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Share of the time that training had for itself so far, `0..=1`; `None` before the first step.
+    pub fn training_share(&self) -> Option<f64> {
+        let (worked, waited) = (self.0.worked.load(Ordering::Relaxed), self.0.waited.load(Ordering::Relaxed));
+        (worked > 0).then(|| worked as f64 / (worked + waited) as f64)
+    }
+
+    fn moves(&self) -> bool {
+        let moved = self.0.moved.load(Ordering::Relaxed);
+        moved > 0 && self.now().saturating_sub(moved) < MOVED.as_nanos() as u64
+    }
+
+    fn now(&self) -> u64 {
+        self.0.origin.elapsed().as_nanos() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_waits_for_the_hand_and_for_predictions_and_never_for_ever() {
+        let (arbiter, cancel) = (Arbiter::default(), CancelToken::default());
+        let step = Duration::from_millis(20);
+        arbiter.before_step(step, &cancel);
+        assert!(arbiter.training_share().unwrap() > 0.5);
+        arbiter.frame(Hand::Paints);
+        let other = arbiter.clone();
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(120));
+            other.frame(Hand::Still);
+        });
+        let begun = Instant::now();
+        arbiter.before_step(Duration::ZERO, &cancel);
+        assert!(begun.elapsed() >= Duration::from_millis(100), "it waited for the stroke's end");
+        ends.join().unwrap();
+        let guard = arbiter.predicting();
+        cancel.cancel();
+        arbiter.before_step(step, &cancel);
+        drop(guard);
+        assert!(arbiter.training_share().unwrap() < 0.5);
+        // Off means off.
+        let (off, cancel) = (Arbiter::default(), CancelToken::default());
+        off.enable(false);
+        off.frame(Hand::Paints);
+        off.before_step(step, &cancel);
+        assert!(off.training_share().unwrap() > 0.9);
+    }
+}

@@ -1,0 +1,166 @@
+//! One round of fine-tuning: from the weights in use to a candidate and its figures, in steps that others run between.
+
+use super::gate::Figures;
+use super::{LearnError, LoopConfig, Role, Sample};
+use crate::nn::{ComputeDevice, StateDict};
+use crate::train::{Recipe, Tuner};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// All that a round needs: a snapshot, so that corrections go on meanwhile.
+#[derive(Debug, Clone)]
+pub struct RoundInput {
+    pub recipe: Recipe,
+    pub config: LoopConfig,
+    /// From 1.
+    pub number: usize,
+    /// The version in use, and its weights.
+    pub parent: usize,
+    pub weights: Arc<StateDict>,
+    /// The whole pool, in the order of arrival.
+    pub samples: Vec<Sample>,
+    /// Corrected slices with this place in the order, or a later one, are new since the last round.
+    pub fresh_from: u64,
+}
+
+/// What happened since the last call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RoundStep {
+    /// A batch of slices is about to be judged.
+    Judging,
+    /// A step is about to be made: number from 1, of at most so many; the loss of the one before.
+    Step { number: usize, most: usize, loss: f64 },
+}
+
+/// A candidate: the best of the judged states.
+#[derive(Debug, Clone)]
+pub struct RoundOutput {
+    pub input: RoundInput,
+    pub weights: StateDict,
+    pub figures: Figures,
+    /// Those of the weights in use on the same slices.
+    pub in_use: Figures,
+    /// Steps that led to the candidate.
+    pub steps: usize,
+    pub learning_rate: f64,
+    pub device: String,
+    pub seconds: f64,
+}
+
+/// Judgements in a row that found nothing better, after which a round ends.
+const PATIENCE: usize = 3;
+
+/// Fine-tunes from the weights in use. `between` is called in front of every step and judged batch, lets other work
+/// in, and ends the round with `false`.
+///
+/// # Errors
+/// [`LearnError::NothingToLearn`] without a corrected slice; [`LearnError::Cancelled`]; those of training.
+pub fn fine_tune(
+    input: RoundInput,
+    device: &ComputeDevice,
+    between: &mut dyn FnMut(RoundStep) -> bool,
+) -> Result<RoundOutput, LearnError> {
+    let begun = Instant::now();
+    let config = input.config;
+    let of = |role: Role| -> Vec<usize> {
+        input.samples.iter().enumerate().filter(|(_, s)| s.info.role == role).map(|(n, _)| n).collect()
+    };
+    let (corrected, earlier) = (of(Role::Corrected), of(Role::Earlier));
+    let (aside, validation) = (of(Role::SetAside), of(Role::EarlierValidation));
+    if corrected.is_empty() {
+        return Err(LearnError::NothingToLearn);
+    }
+    let learning_rate = input.recipe.optimizer.lr * config.learning_rate;
+    let slices = input.samples.iter().map(|s| &*s.slice);
+    let mut tuner = Tuner::new(&input.recipe, learning_rate, &input.weights, slices, device)?;
+    let mut stopped = false;
+    let judge = |tuner: &Tuner, between: &mut dyn FnMut(RoundStep) -> bool, stopped: &mut bool| {
+        let mut one = |set: &[usize]| -> Result<_, LearnError> {
+            if set.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some(tuner.judge(set, &mut || *stopped |= !between(RoundStep::Judging))?))
+        };
+        Ok::<_, LearnError>(Figures { corrected: one(&aside)?, earlier: one(&validation)? })
+    };
+    let in_use = judge(&tuner, between, &mut stopped)?;
+    let draw = Draw::new(&input, &corrected, &earlier);
+    let mut best: Option<(StateDict, Figures, usize)> = None;
+    let (mut loss, mut since) = (f64::NAN, 0);
+    for step in 0..config.steps {
+        if stopped || !between(RoundStep::Step { number: step + 1, most: config.steps, loss }) {
+            return Err(LearnError::Cancelled);
+        }
+        loss = tuner.step(&draw.batch(step))?;
+        let last = step + 1 == config.steps;
+        if last || (step + 1) % config.judge_every.max(1) == 0 {
+            let figures = judge(&tuner, between, &mut stopped)?;
+            if best.as_ref().is_none_or(|(_, b, _)| figures.score() > b.score() || figures.score().is_none()) {
+                best = Some((tuner.weights()?, figures, step + 1));
+                since = 0;
+            } else {
+                since += 1;
+            }
+            if since >= PATIENCE {
+                break;
+            }
+        }
+    }
+    let (weights, figures, steps) = best.ok_or(LearnError::NothingToLearn)?;
+    Ok(RoundOutput {
+        weights,
+        figures,
+        in_use,
+        steps,
+        learning_rate,
+        device: device.description.clone(),
+        seconds: begun.elapsed().as_secs_f64(),
+        input,
+    })
+}
+
+/// Draws batches: corrected slices, new ones more often, mixed with earlier data.
+struct Draw<'a> {
+    input: &'a RoundInput,
+    /// Corrected slices, the new ones several times.
+    weighted: Vec<(f64, usize)>,
+    earlier: &'a [usize],
+    from_corrected: usize,
+}
+
+impl<'a> Draw<'a> {
+    fn new(input: &'a RoundInput, corrected: &[usize], earlier: &'a [usize]) -> Self {
+        let mut sum = 0.0;
+        let weighted = corrected
+            .iter()
+            .map(|n| {
+                let fresh = input.samples[*n].info.order >= input.fresh_from;
+                sum += if fresh { input.config.newest_weight.max(0.1) } else { 1.0 };
+                (sum, *n)
+            })
+            .collect();
+        let size = input.recipe.batch_size;
+        let share = (size as f64 * input.config.corrected_share).round() as usize;
+        let from_corrected = if earlier.is_empty() { size } else { share.clamp(1, size) };
+        Self { input, weighted, earlier, from_corrected }
+    }
+
+    fn batch(&self, step: usize) -> Vec<usize> {
+        let mut random = ChaCha8Rng::seed_from_u64(self.input.config.seed);
+        random.set_stream((self.input.number as u64) << 32 | step as u64);
+        let total = self.weighted.last().map_or(1.0, |(sum, _)| *sum);
+        (0..self.input.recipe.batch_size)
+            .filter_map(|n| {
+                if n < self.from_corrected {
+                    let at = random.random_range(0.0..total);
+                    let place = self.weighted.partition_point(|(sum, _)| *sum <= at);
+                    self.weighted.get(place).map(|(_, n)| *n)
+                } else {
+                    self.earlier.get(random.random_range(0..self.earlier.len().max(1))).copied()
+                }
+            })
+            .collect()
+    }
+}

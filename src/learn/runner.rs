@@ -1,0 +1,466 @@
+//! The loop at work behind a window: takes corrected slices, predicts, ranks and fine-tunes, and tells what it did.
+//!
+//! [`run`] is called inside a job and returns when it is told to stop. It serves what is asked between the steps of a
+//! round, so that a slice that was just finished is in the pool at once and a prediction never waits for a round's end.
+
+use super::place::{Fault, Place, Running};
+use super::queue::{jumps, look};
+use super::{
+    Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, RoundStep, SampleOrigin,
+    Session, SliceFeatures, SliceView, VersionInfo, case_key,
+};
+use crate::core::{LabelId, LabelMap, Plane, PlaneAxes, Volume};
+use crate::jobs::{Arbiter, JobContext};
+use crate::nn::{
+    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Segmenter, compute_device, resample_hu,
+};
+use crate::train::slice_of;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Reads what a loop begins with, inside the job.
+pub type Beginning = Box<dyn FnOnce(&JobContext<Tell>) -> Result<LoopStart, LearnError> + Send>;
+
+/// How a loop comes to be.
+pub enum Begin {
+    New(Beginning),
+    /// In the folder there is one already.
+    Again,
+}
+
+/// What a runner needs.
+pub struct RunnerRequest {
+    pub folder: PathBuf,
+    pub begin: Begin,
+    /// The thread that owns a graphics device; `None` computes on the processor.
+    pub thread: Option<ComputeThread>,
+    pub arbiter: Arbiter,
+    /// Makes the device fail, for tests; says `None` else.
+    pub fault: Option<Fault>,
+}
+
+/// What can be asked of a runner. Cases have numbers of the caller's.
+pub enum Ask {
+    /// Predicts and ranks a case from now on.
+    Case {
+        case: u64,
+        volume: Arc<Volume>,
+    },
+    Forget(u64),
+    /// A slice that a person has finished; `classes` maps labels to the recipe's classes.
+    Done {
+        case: u64,
+        slice: usize,
+        labels: LabelMap,
+        classes: Box<[LabelId; 256]>,
+        origin: SampleOrigin,
+        effort: Effort,
+    },
+    /// Adapts the answer for one slice to all its prompts of one class; `points` are in pixels of the slice.
+    Prompt {
+        case: u64,
+        slice: usize,
+        class: LabelId,
+        points: Vec<PromptPoint>,
+    },
+    /// Fine-tunes with what there is.
+    Tune,
+    RollBack(usize),
+}
+
+/// What a runner tells.
+#[derive(Debug, Clone)]
+pub enum Tell {
+    /// After anything of the loop changed.
+    State(Box<LoopState>),
+    /// The slices of a case that were corrected in this loop before.
+    Known {
+        case: u64,
+        slices: Vec<usize>,
+    },
+    /// Labels (the recipe's classes) of slices, in reading order.
+    Predicted {
+        case: u64,
+        version: usize,
+        slices: Vec<(usize, Vec<LabelId>)>,
+    },
+    /// All slices of a case are predicted: what the queue needs.
+    Ranked {
+        case: u64,
+        version: usize,
+        views: Vec<SliceView>,
+        spacing: f64,
+    },
+    /// What the prompts of a slice change of the network's answer, and how long that took.
+    Adapted {
+        case: u64,
+        slice: usize,
+        class: LabelId,
+        change: PromptChange,
+        seconds: f64,
+    },
+    Step {
+        number: usize,
+        most: usize,
+        loss: f64,
+        seconds: f64,
+    },
+    Round(Box<RoundReport>),
+    /// A sentence the user must read.
+    Warning(String),
+}
+
+/// A snapshot of a loop for a panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoopState {
+    pub recipe: String,
+    pub classes: Vec<String>,
+    pub config: LoopConfig,
+    pub device: String,
+    pub in_use: usize,
+    pub versions: Vec<VersionInfo>,
+    pub rounds: Vec<RoundReport>,
+    pub corrected: usize,
+    pub pending: usize,
+    /// Version, slices corrected while it was in use, their effort.
+    pub effort: Vec<(usize, usize, Effort)>,
+    pub hint: Hint,
+    /// A round is under way.
+    pub tuning: bool,
+}
+
+/// Slices a pass predicts.
+const BATCH: usize = 4;
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Serves until `asks` is closed or the job is cancelled.
+///
+/// # Errors
+/// [`LearnError`] when the loop cannot be begun or opened. What goes wrong later is told, and the runner goes on; a
+/// graphics device that fails is replaced by the processor.
+pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>) -> Result<(), LearnError> {
+    let session = match request.begin {
+        Begin::New(start) => Session::create(&request.folder, start(ctx)?)?,
+        Begin::Again => {
+            let (session, broken) = Session::open(&request.folder)?;
+            for error in broken {
+                ctx.send(Tell::Warning(format!("A slice was left out of the loop: {error}.")));
+            }
+            session
+        }
+    };
+    let place = match request.thread {
+        Some(thread) => Place::Thread(thread),
+        None => Place::cpu(compute_device(DeviceChoice::Cpu, None)?),
+    };
+    let fault = request.fault.unwrap_or_else(|| Arc::new(|| None));
+    let runner = Runner {
+        session,
+        place,
+        segmenter: None,
+        arbiter: request.arbiter,
+        fault,
+        cases: BTreeMap::new(),
+        features: None,
+        running: None,
+        asked: false,
+        ctx,
+    };
+    runner.serve(asks);
+    Ok(())
+}
+
+/// A case being served.
+struct Served {
+    volume: Arc<Volume>,
+    key: String,
+    hu: Vec<Vec<i16>>,
+    spacing: f64,
+    /// Slices still to be predicted by the version in use, in order.
+    waiting: VecDeque<usize>,
+    probabilities: Vec<Vec<f32>>,
+    views: Vec<SliceView>,
+}
+
+struct Runner<'a> {
+    session: Session,
+    place: Place,
+    segmenter: Option<Arc<Segmenter>>,
+    arbiter: Arbiter,
+    fault: Fault,
+    cases: BTreeMap<u64, Served>,
+    /// Case, slice and version whose features are kept for prompts.
+    features: Option<(u64, usize, usize, Arc<SliceFeatures>)>,
+    running: Option<Running>,
+    /// A round was asked for by hand.
+    asked: bool,
+    ctx: &'a JobContext<Tell>,
+}
+
+impl Runner<'_> {
+    fn serve(mut self, asks: &Receiver<Ask>) {
+        self.tell_state();
+        loop {
+            if self.ctx.is_cancelled() {
+                break;
+            }
+            // While there is something to predict nothing is waited for.
+            let idle = !self.cases.values().any(|c| !c.waiting.is_empty());
+            match asks.recv_timeout(if idle { PATIENCE } else { Duration::ZERO }) {
+                Ok(ask) => {
+                    self.take(ask);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.watch_round();
+            if self.running.is_none() && (self.asked || self.session.is_due()) {
+                self.start_round();
+            }
+            self.predict_some();
+        }
+        if let Some(running) = &self.running {
+            running.cancel.cancel();
+            // The device is free again when the step it is in has ended.
+            let _ = running.outcome.recv_timeout(Duration::from_secs(5));
+        }
+    }
+
+    fn take(&mut self, ask: Ask) {
+        match ask {
+            Ask::Case { case, volume } => self.take_case(case, volume),
+            Ask::Forget(case) => drop(self.cases.remove(&case)),
+            Ask::Done { case, slice, labels, classes, origin, effort } => {
+                let Some(served) = self.cases.get(&case) else { return };
+                let sample = slice_of(self.session.recipe(), &served.volume, &labels, &classes, slice);
+                let key = served.key.clone();
+                if let Err(error) = self.session.add(&key, slice, sample, origin, effort) {
+                    self.warn(&format!("The slice was not taken into the loop: {error}."));
+                }
+                self.tell_state();
+            }
+            Ask::Prompt { case, slice, class, points } => {
+                if let Err(error) = self.adapt(case, slice, class, &points) {
+                    self.device_failed(&error);
+                }
+            }
+            Ask::Tune => self.asked = true,
+            Ask::RollBack(version) => {
+                if let Err(error) = self.session.roll_back(version) {
+                    self.warn(&format!("{error}."));
+                    return;
+                }
+                self.renew();
+                self.tell_state();
+            }
+        }
+    }
+
+    fn take_case(&mut self, case: u64, volume: Arc<Volume>) {
+        let geometry = *volume.geometry();
+        let view = AxialView::new(&geometry);
+        let [width, height, slices] = view.size();
+        let n = self.session.recipe().preprocessing.size;
+        let axis = PlaneAxes::of(&geometry, Plane::Axial).through;
+        let key = case_key(&volume);
+        let known: BTreeSet<usize> =
+            self.session.corrections().filter(|s| s.info.case == key).map(|s| s.info.slice).collect();
+        self.ctx.send(Tell::Known { case, slices: known.into_iter().collect() });
+        let served = Served {
+            key,
+            hu: (0..slices).map(|k| resample_hu(&view.slice(&volume, k), [width, height], n)).collect(),
+            spacing: geometry.spacing()[axis],
+            waiting: (0..slices).collect(),
+            probabilities: Vec::new(),
+            views: Vec::new(),
+            volume,
+        };
+        self.cases.insert(case, served);
+    }
+
+    /// Answers the prompts of a slice; the network looks at it once for all of them.
+    fn adapt(&mut self, case: u64, slice: usize, class: LabelId, points: &[PromptPoint]) -> Result<(), LearnError> {
+        let begun = Instant::now();
+        let Some(served) = self.cases.get(&case) else { return Ok(()) };
+        let Some(hu) = served.hu.get(slice).cloned() else { return Ok(()) };
+        let [width, height, _] = AxialView::new(served.volume.geometry()).size();
+        let version = self.session.in_use();
+        let spec = self.session.spec();
+        let kept = self.features.as_ref().filter(|f| (f.0, f.1, f.2) == (case, slice, version)).map(|f| f.3.clone());
+        let features = match kept {
+            Some(features) => features,
+            None => {
+                let _guard = self.arbiter.predicting();
+                let segmenter = self.segmenter()?;
+                let (n, channels) = (spec.preprocessing.size, spec.network.out_channels);
+                let looked = hu.clone();
+                let (p, map) =
+                    self.place.short("looking at a slice", &self.fault, move || segmenter.features(&looked))?;
+                let features = Arc::new(SliceFeatures::new(n, channels, p, &map, &hu));
+                self.features = Some((case, slice, version, features.clone()));
+                features
+            }
+        };
+        let change = features.change(class, points, [width, height], spec.threshold);
+        let seconds = begun.elapsed().as_secs_f64();
+        self.ctx.send(Tell::Adapted { case, slice, class, change, seconds });
+        Ok(())
+    }
+
+    /// The network in use, built once for its weights.
+    fn segmenter(&mut self) -> Result<Arc<Segmenter>, LearnError> {
+        if let Some(segmenter) = &self.segmenter {
+            return Ok(segmenter.clone());
+        }
+        let built = self.place.load(self.session.spec(), self.session.weights().clone(), &self.fault)?;
+        self.segmenter = Some(built.clone());
+        Ok(built)
+    }
+
+    /// The weights changed: everything is predicted anew.
+    fn renew(&mut self) {
+        self.segmenter = None;
+        for case in self.cases.values_mut() {
+            case.waiting = (0..case.hu.len()).collect();
+            case.probabilities.clear();
+            case.views.clear();
+        }
+    }
+
+    /// Predicts the next few slices of a case that waits.
+    fn predict_some(&mut self) {
+        if self.arbiter.is_painting() {
+            std::thread::sleep(PATIENCE);
+            return;
+        }
+        let Some((&case, served)) = self.cases.iter().find(|(_, c)| !c.waiting.is_empty()) else { return };
+        let _guard = self.arbiter.predicting();
+        let first = served.waiting[0];
+        let chunk: Vec<Vec<i16>> = served.waiting.iter().take(BATCH).map(|k| served.hu[*k].clone()).collect();
+        let count = chunk.len();
+        let [width, height, _] = AxialView::new(served.volume.geometry()).size();
+        let spec = self.session.spec();
+        let (n, channels) = (spec.preprocessing.size, spec.network.out_channels);
+        let mirror = self.session.recipe().augmentation.flip_lr > 0.0;
+        let outcome = self.segmenter().and_then(|segmenter| {
+            let looked = segmenter.clone();
+            let (shown, views) =
+                self.place.short("predicting", &self.fault, move || look(&looked, first, &chunk, mirror))?;
+            let labels = shown.iter().map(|p| segmenter.labels(p, [width, height]));
+            let slices: Vec<(usize, Vec<LabelId>)> = (first..).zip(labels).collect();
+            Ok((shown, views, slices))
+        });
+        let (shown, views, slices) = match outcome {
+            Ok(done) => done,
+            Err(error) => return self.device_failed(&error),
+        };
+        let version = self.session.in_use();
+        self.ctx.send(Tell::Predicted { case, version, slices });
+        let Some(served) = self.cases.get_mut(&case) else { return };
+        served.waiting.drain(..count);
+        served.probabilities.extend(shown);
+        served.views.extend(views);
+        if served.waiting.is_empty() {
+            jumps(&mut served.views, &served.probabilities, n, channels);
+            served.probabilities.clear();
+            let (views, spacing) = (served.views.clone(), served.spacing);
+            self.ctx.send(Tell::Ranked { case, version, views, spacing });
+        }
+    }
+
+    fn start_round(&mut self) {
+        self.asked = false;
+        match self.session.round() {
+            Ok(input) => {
+                self.running = Some(self.place.start(input, self.arbiter.clone(), self.fault.clone()));
+                self.tell_state();
+            }
+            Err(error) => self.warn(&format!("{error}.")),
+        }
+    }
+
+    /// Passes steps on, and takes in a round that has ended.
+    fn watch_round(&mut self) {
+        let Some(running) = &self.running else { return };
+        while let Ok((step, took)) = running.steps.try_recv() {
+            if let RoundStep::Step { number, most, loss } = step {
+                self.ctx.send(Tell::Step { number, most, loss, seconds: took.as_secs_f64() });
+            }
+        }
+        let outcome = match running.outcome.try_recv() {
+            Ok(outcome) => outcome,
+            Err(crossbeam_channel::TryRecvError::Empty) => return,
+            Err(crossbeam_channel::TryRecvError::Disconnected) => {
+                Err(DeviceError::Failed { what: "fine-tuning", reason: "its thread has ended".into() }.into())
+            }
+        };
+        self.running = None;
+        match outcome.and_then(|output| self.session.finish(output)) {
+            Ok(report) => {
+                if report.version.is_some() {
+                    self.renew();
+                }
+                self.ctx.send(Tell::Round(Box::new(report)));
+            }
+            Err(error) => {
+                // Nothing is lost: the slices wait for the next round.
+                self.device_failed(&error);
+                self.asked = error.is_of_device();
+            }
+        }
+        self.tell_state();
+    }
+
+    /// Says what failed; a graphics device is not asked again.
+    fn device_failed(&mut self, error: &LearnError) {
+        if self.place.is_cpu() {
+            self.warn(&format!("{error}. Masks and versions are as they were; it is tried again."));
+            std::thread::sleep(PATIENCE);
+            return;
+        }
+        match compute_device(DeviceChoice::Cpu, None) {
+            Ok(device) => {
+                self.warn(&format!(
+                    "{error}. The loop goes on with the processor; masks and versions are as they were."
+                ));
+                self.use_cpu(device);
+            }
+            Err(other) => self.warn(&format!("{error}, and {other}.")),
+        }
+    }
+
+    fn use_cpu(&mut self, device: ComputeDevice) {
+        self.place = Place::cpu(device);
+        self.segmenter = None;
+    }
+
+    fn warn(&self, text: &str) {
+        let mut text = text.to_owned();
+        if let Some(first) = text.get_mut(0..1) {
+            first.make_ascii_uppercase();
+        }
+        self.ctx.send(Tell::Warning(text));
+    }
+
+    fn tell_state(&self) {
+        let session = &self.session;
+        self.ctx.send(Tell::State(Box::new(LoopState {
+            recipe: session.recipe().name.clone(),
+            classes: session.spec().classes,
+            config: session.config(),
+            device: self.place.device().description.clone(),
+            in_use: session.in_use(),
+            versions: session.versions().to_vec(),
+            rounds: session.rounds().to_vec(),
+            corrected: session.corrected(),
+            pending: session.pending(),
+            effort: session.effort(),
+            hint: session.hint(),
+            tuning: self.running.is_some(),
+        })));
+    }
+}

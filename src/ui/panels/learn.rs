@@ -1,0 +1,314 @@
+//! The learn panel: the loop from a model, what to correct next, what became of the rounds, and what it all took.
+
+use super::path_dialog::{PathDialog, Purpose};
+use super::patients::warning_color;
+use crate::learn::{Figures, LoopConfig, LoopState, VersionInfo};
+use crate::nn::DeviceChoice;
+use crate::ui::shortcuts::{Action, keys_of};
+use crate::workspace::{Command, LearnCommand, LearnForm, LearnView, SliceMark, Workspace};
+use egui::{ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, Ui};
+use std::path::PathBuf;
+
+/// What is being filled in.
+pub struct LearnPanel {
+    form: LearnForm,
+}
+
+impl Default for LearnPanel {
+    fn default() -> Self {
+        Self {
+            form: LearnForm {
+                run: PathBuf::new(),
+                name: "loop-1".into(),
+                device: DeviceChoice::Auto,
+                earlier: None,
+                config: LoopConfig::default(),
+                all_cases: false,
+            },
+        }
+    }
+}
+
+impl LearnPanel {
+    /// Takes the folder of earlier data from the path dialog.
+    pub fn take_path(&mut self, path: PathBuf) {
+        self.form.earlier = Some(path);
+    }
+
+    /// The device to begin with.
+    pub fn set_device(&mut self, device: DeviceChoice) {
+        self.form.device = device;
+    }
+
+    /// The panel.
+    pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            let view = workspace.learning.view.as_ref();
+            if !workspace.learning.is_running() {
+                self.form(ui, workspace, dialog, out);
+            }
+            let Some(view) = view else { return };
+            match &view.state {
+                Some(state) => {
+                    if !view.running {
+                        ui.separator();
+                    }
+                    running(ui, workspace, view, state, dialog, out);
+                }
+                None if view.running => {
+                    ui.horizontal(|ui| {
+                        ui.spinner();
+                        ui.label("Opening the loop…");
+                    });
+                }
+                None => {}
+            }
+        });
+    }
+
+    fn form(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        ui.label(RichText::new("Learning loop").strong());
+        let ready: Vec<_> = workspace.models.runs.iter().filter(|r| r.ready).collect();
+        let Some(newest) = ready.last() else {
+            ui.weak(
+                "Train a model first. The loop then predicts the case, you correct slices, and it learns from them.",
+            );
+            return;
+        };
+        if !ready.iter().any(|r| r.folder == self.form.run) {
+            self.form.run.clone_from(&newest.folder);
+        }
+        let exists = self.form.is_known(workspace);
+        Grid::new("learn form").num_columns(2).spacing([10.0, 6.0]).show(ui, |ui| {
+            let label = ui.label("Loop name");
+            ui.add(egui::TextEdit::singleline(&mut self.form.name).desired_width(150.0)).labelled_by(label.id);
+            ui.end_row();
+            if !exists {
+                let label = ui.label("Start from");
+                let name = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned());
+                ComboBox::from_id_salt("loop model")
+                    .selected_text(name(&self.form.run).unwrap_or_default())
+                    .width(150.0)
+                    .show_ui(ui, |ui| {
+                        for run in &ready {
+                            ui.selectable_value(&mut self.form.run, run.folder.clone(), &run.name);
+                        }
+                    })
+                    .response
+                    .labelled_by(label.id);
+                ui.end_row();
+                let label = ui.label("Retrain after");
+                ui.add(DragValue::new(&mut self.form.config.slices_per_round).range(1..=100).suffix(" slices"))
+                    .labelled_by(label.id);
+                ui.end_row();
+                let label = ui.label("Steps a round");
+                ui.add(DragValue::new(&mut self.form.config.steps).range(5..=5000)).labelled_by(label.id);
+                ui.end_row();
+                ui.label("Earlier data");
+                ui.horizontal(|ui| {
+                    let chosen = self.form.earlier.as_ref().and_then(name);
+                    let button = ui.button(chosen.as_deref().unwrap_or("Folder…"));
+                    if button
+                        .on_hover_text("What the model was trained on: replayed so that nothing is forgotten")
+                        .clicked()
+                    {
+                        dialog.ask(Purpose::EarlierData, "");
+                    }
+                    if chosen.is_some() && ui.button("None").clicked() {
+                        self.form.earlier = None;
+                    }
+                });
+                ui.end_row();
+            }
+        });
+        ui.checkbox(&mut self.form.all_cases, "All open cases");
+        let text = if exists { "Go on with this loop" } else { "Start the loop" };
+        if ui.button(RichText::new(text).strong()).clicked() {
+            out.push(LearnCommand::Start(Box::new(self.form.clone())).into());
+        }
+        if !exists {
+            ui.weak("Your masks stay as they are: the loop works on a layer of its own.");
+        }
+    }
+}
+
+fn running(
+    ui: &mut Ui,
+    workspace: &Workspace,
+    view: &LearnView,
+    state: &LoopState,
+    dialog: &mut PathDialog,
+    out: &mut Vec<Command>,
+) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(format!("{}: version {} in use", view.name, state.in_use)).strong());
+        if view.running && ui.button("Stop").on_hover_text("Everything is kept; go on with it any time").clicked() {
+            out.push(LearnCommand::Stop.into());
+        }
+    });
+    ui.label(RichText::new(format!("{}, {}", state.recipe, state.device)).small());
+    if view.running {
+        slice(ui, workspace, view, out);
+        round(ui, workspace, view, state, out);
+    }
+    if let Some(hint) = view.hint() {
+        ui.label(RichText::new(hint).color(warning_color(ui)));
+    }
+    ui.separator();
+    versions(ui, view, state, out);
+    ui.separator();
+    effort(ui, view);
+    ui.horizontal(|ui| {
+        report_buttons(ui, dialog);
+    });
+}
+
+fn report_buttons(ui: &mut Ui, dialog: &mut PathDialog) {
+    if ui.button("Export model…").on_hover_text("The version in use, with its model card").clicked() {
+        dialog.ask(Purpose::ExportModel, "");
+    }
+    if ui.button("Report…").on_hover_text("Effort, versions and rounds as .md, .csv or .json").clicked() {
+        dialog.ask(Purpose::LearnReport, "");
+    }
+}
+
+/// The shown slice: whose work it is, and the two keys of the loop.
+fn slice(ui: &mut Ui, workspace: &Workspace, view: &LearnView, out: &mut Vec<Command>) {
+    ui.separator();
+    let Some(document) = workspace.active_document() else { return };
+    let Some(learned) = document.learned() else {
+        ui.label("This case is not in the loop.");
+        if ui.button("Add this case").clicked() {
+            out.push(LearnCommand::AddCase.into());
+        }
+        return;
+    };
+    let shown = document.slice_index(crate::core::Plane::Axial);
+    ui.label(format!("Slice {}: {}", shown + 1, in_words(learned.mark(shown))));
+    let cost = learned.effort(shown);
+    if cost.strokes > 0 {
+        let text = format!("{} strokes, {} voxels, {:.0} s so far", cost.strokes, cost.voxels, cost.seconds);
+        ui.label(RichText::new(text).small());
+    }
+    if let Some((case, slice, reason)) = &view.reason
+        && (*case, *slice) == (document.case.id, shown)
+    {
+        ui.label(RichText::new(format!("Shown because {reason}.")).small());
+    }
+    ui.horizontal_wrapped(|ui| {
+        let key = |action| keys_of(action);
+        if ui.button(format!("Slice is done ({})", key(Action::TeachSlice))).clicked() {
+            out.push(LearnCommand::Done.into());
+        }
+        if ui.button(format!("Next best slice ({})", key(Action::NextSlice))).clicked() {
+            out.push(LearnCommand::Next.into());
+        }
+    });
+    if learned.is_waiting() {
+        ui.weak("Predicting the slices…");
+    }
+}
+
+/// What the annotator has to know of a slice.
+pub fn in_words(mark: SliceMark) -> String {
+    match mark {
+        SliceMark::Waiting => "not predicted yet".into(),
+        SliceMark::Predicted(version) => format!("predicted by version {version}, untouched"),
+        SliceMark::Touched => "changed by hand, not done".into(),
+        SliceMark::Done => "done".into(),
+    }
+}
+
+fn round(ui: &mut Ui, workspace: &Workspace, view: &LearnView, state: &LoopState, out: &mut Vec<Command>) {
+    let wanted = state.config.slices_per_round;
+    match (state.tuning, view.step) {
+        (true, Some((number, most, loss))) => {
+            let text =
+                if loss.is_finite() { format!("step {number} of {most}, loss {loss:.3}") } else { "starting".into() };
+            ui.add(ProgressBar::new(number as f32 / most.max(1) as f32).text(text));
+        }
+        (true, None) => drop(ui.add(ProgressBar::new(0.0).text("starting a round"))),
+        (false, _) => {
+            let text = format!("{} of {wanted} slices for the next round", state.pending.min(wanted));
+            ui.add(ProgressBar::new(state.pending as f32 / wanted.max(1) as f32).text(text));
+            let button = ui.button(format!("Fine-tune now ({})", keys_of(Action::TuneNow)));
+            if state.corrected > 0 && button.clicked() {
+                out.push(LearnCommand::Tune.into());
+            }
+        }
+    }
+    if !view.outcome.is_empty() {
+        ui.label(RichText::new(&view.outcome).small());
+    }
+    if let Some(share) = workspace.learning.arbiter.training_share().filter(|s| *s < 0.995) {
+        let text = format!("Training had {:.0} % of the time; drawing and predictions came first.", share * 100.0);
+        ui.label(RichText::new(text).small());
+    }
+}
+
+fn dice_of(figures: &Figures) -> String {
+    let judged = figures.corrected.or(figures.earlier);
+    judged.and_then(|j| j.dice).map_or_else(|| "-".into(), |d| format!("{d:.3}"))
+}
+
+fn versions(ui: &mut Ui, view: &LearnView, state: &LoopState, out: &mut Vec<Command>) {
+    ui.label(RichText::new("Versions").strong());
+    Grid::new("versions").num_columns(4).spacing([12.0, 4.0]).striped(true).show(ui, |ui| {
+        for title in ["", "Dice", "slices", ""] {
+            ui.label(RichText::new(title).small());
+        }
+        ui.end_row();
+        for version in state.versions.iter().rev() {
+            ui.label(format!("Version {}", version.number)).on_hover_text(provenance(version));
+            ui.label(dice_of(&version.figures));
+            ui.label(version.corrected.len().to_string());
+            if version.number == state.in_use {
+                ui.label("in use");
+            } else if view.running {
+                let button = ui.button("Use");
+                let name = format!("Use version {}", version.number);
+                button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name.clone()));
+                if button.on_hover_text("Predictions of untouched slices follow; nothing is lost").clicked() {
+                    out.push(LearnCommand::RollBack(version.number).into());
+                }
+            }
+            ui.end_row();
+        }
+    });
+    ui.label(RichText::new("Dice on corrected slices that are set aside and never train.").small());
+}
+
+fn provenance(version: &VersionInfo) -> String {
+    let from = match version.parent {
+        Some(parent) => format!("fine-tuned from version {parent}, {} steps", version.steps),
+        None => "the weights that the loop began with".into(),
+    };
+    format!("SHA-256 {}\n{from}\nrecipe {}", version.weights_sha256, version.recipe)
+}
+
+fn effort(ui: &mut Ui, view: &LearnView) {
+    ui.label(RichText::new("Effort a slice").strong());
+    let rows = view.effort_rows();
+    if rows.is_empty() {
+        ui.weak("Counted from the first slice that is done.");
+        return;
+    }
+    Grid::new("effort").num_columns(5).spacing([12.0, 4.0]).striped(true).show(ui, |ui| {
+        for title in ["version", "slices", "strokes", "voxels", "seconds"] {
+            ui.label(RichText::new(title).small());
+        }
+        ui.end_row();
+        for (version, slices, [strokes, voxels, seconds]) in rows {
+            for text in [
+                version.to_string(),
+                slices.to_string(),
+                format!("{strokes:.1}"),
+                format!("{voxels:.0}"),
+                format!("{seconds:.0}"),
+            ] {
+                ui.label(text);
+            }
+            ui.end_row();
+        }
+    });
+}

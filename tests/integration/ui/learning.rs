@@ -1,0 +1,139 @@
+//! The learning loop driven by pointer and keys, found by accessible names.
+
+use super::screen::{Screen, write_mask};
+use egui::{Key, Modifiers};
+use maskwright::core::Plane;
+use maskwright::nn::DeviceChoice;
+use maskwright::workspace::{
+    FileCommand, LearnedLayer, ModelCommand, SettingsCommand, SliceMark, TrainForm, TrainSource, Workspace,
+};
+
+const RECIPE: &str = r#"(
+    name: "tiny",
+    data: (classes: [(name: "ball", from: Any)]),
+    preprocessing: (size: 16, intensity: Window(low: -1000.0, high: 400.0)),
+    network: UNet(base_width: 2, depth: 1, norm: Batch, dropout: 0.0),
+    loss: BceDice(smooth: 1.0),
+    optimizer: (kind: Adam, lr: 0.01),
+    batch_size: 8,
+    epochs: 3,
+    split: EvenOdd(validation_every: 5),
+    seed: 1,
+)"#;
+
+fn with_run() -> Screen {
+    let mut screen = Screen::with_scan();
+    screen.workspace_mut().dispatch(SettingsCommand::Device(DeviceChoice::Cpu));
+    let mask = write_mask(screen.dir.path());
+    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
+    screen.wait();
+    let recipe = screen.dir.path().join("tiny.ron");
+    std::fs::write(&recipe, RECIPE).unwrap();
+    screen.workspace_mut().dispatch(ModelCommand::Train(TrainForm {
+        recipe: recipe.to_string_lossy().into_owned(),
+        source: TrainSource::ActiveCase,
+        run: "first".into(),
+        epochs: 3,
+        learning_rate: 0.01,
+        batch_size: 8,
+        device: DeviceChoice::Cpu,
+        resume: false,
+        text: None,
+        init: None,
+    }));
+    screen.wait();
+    screen
+}
+
+fn ranked(w: &Workspace) -> bool {
+    w.active_document().and_then(|d| d.learned()).is_some_and(|l| !l.is_waiting())
+}
+
+#[test]
+fn predict_correct_finish_retrain_and_roll_back_by_pointer_and_keys() {
+    let mut screen = with_run();
+    screen.click("Learn");
+    screen.fill("Loop name", "by-hand");
+    screen.fill("Retrain after", "3");
+    screen.fill("Steps a round", "8");
+    screen.click("Start the loop");
+    screen.until("the predictions", ranked);
+    screen.steps(3);
+    assert!(screen.says("by-hand: version 0 in use"));
+    assert!(screen.says("predicted by version 0, untouched"));
+    assert!(screen.says("0 of 3 slices for the next round"));
+    let own: Vec<_> = screen
+        .document()
+        .case
+        .layers
+        .iter()
+        .filter(|l| !l.name.starts_with("Loop"))
+        .map(|l| (l.id, l.labels.clone()))
+        .collect();
+    assert!(!own.is_empty());
+    let mut slices = Vec::new();
+    for _ in 0..3 {
+        screen.key(Modifiers::COMMAND, Key::J);
+        screen.steps(2);
+        assert!(screen.says("Shown because"));
+        screen.key(Modifiers::NONE, Key::B);
+        // Painted and erased: whatever was predicted there, one of them changes something.
+        screen.paint(Plane::Axial, Modifiers::NONE);
+        screen.paint(Plane::Axial, Modifiers::COMMAND);
+        assert!(screen.says("changed by hand, not done"));
+        screen.key(Modifiers::COMMAND, Key::D);
+        screen.steps(2);
+        let shown = screen.shown_slice(Plane::Axial) - 1;
+        let mark = screen.document().learned().map(|l| l.mark(shown));
+        assert_eq!(mark, Some(SliceMark::Done));
+        assert!(!slices.contains(&shown), "each slice is shown once");
+        slices.push(shown);
+    }
+    screen.until("the round's end", |w| {
+        let state = w.learning.view.as_ref().and_then(|v| v.state.as_ref());
+        state.is_some_and(|s| s.rounds.len() == 1 && !s.tuning)
+    });
+    screen.steps(2);
+    assert!(screen.says("Version 0 stays") || screen.says("Version 1 replaces version 0"));
+    assert_eq!(screen.document().learned().map(LearnedLayer::done), Some(3));
+    // Rounds by hand until one is taken, then back to the first version by a click.
+    for _ in 0..12 {
+        if screen.says("by-hand: version 1 in use") {
+            break;
+        }
+        let rounds =
+            |w: &Workspace| w.learning.view.as_ref().and_then(|v| v.state.as_ref()).map_or(0, |s| s.rounds.len());
+        let before = rounds(screen.workspace());
+        screen.key(Modifiers::COMMAND | Modifiers::SHIFT, Key::J);
+        screen.until("another round", |w| {
+            rounds(w) > before && w.learning.view.as_ref().is_some_and(|v| v.state.as_ref().is_some_and(|s| !s.tuning))
+        });
+        screen.steps(2);
+    }
+    assert!(screen.says("by-hand: version 1 in use"), "no candidate was ever better");
+    screen.click("Use version 0");
+    screen.until("the rollback", |w| {
+        w.learning.view.as_ref().and_then(|v| v.state.as_ref()).is_some_and(|s| s.in_use == 0)
+    });
+    screen.steps(2);
+    assert!(screen.says("by-hand: version 0 in use"));
+    for (id, labels) in own {
+        assert_eq!(screen.document().case.layer(id).unwrap().labels, labels, "other layers are as they were");
+    }
+    let report = screen.dir.path().join("effort.csv");
+    screen.click("Report…");
+    screen.answer_path(&report);
+    screen.until("the report", |_| report.is_file());
+    assert!(std::fs::read_to_string(&report).unwrap().starts_with("version,slices,strokes,voxels,seconds\n0,3,"));
+    screen.click("Stop");
+    screen.until("the end", |w| !w.learning.is_running());
+    screen.wait();
+    assert!(screen.says("Go on with this loop"));
+}
+
+#[test]
+fn without_a_model_the_panel_says_what_is_missing() {
+    let mut screen = Screen::with_scan();
+    screen.click("Learn");
+    assert!(screen.says("Train a model first"));
+}
