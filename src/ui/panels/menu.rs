@@ -3,7 +3,7 @@
 use super::edit_mask::OperationKind;
 use crate::ui::layout::Arrangement;
 use crate::ui::shortcuts::{Action, keys_of};
-use crate::workspace::{Command, OpenCommand, Workspace};
+use crate::workspace::{CohortCommand, Command, OpenCommand, Workspace};
 use egui::{Button, Ui};
 
 /// What only the window can do.
@@ -107,6 +107,11 @@ pub fn show(
             });
         }
         ui.menu_button("View", |ui| {
+            let shown = workspace.cohort.shown;
+            if ui.selectable_label(shown, "Cohort under the slices").clicked() {
+                out.push(CohortCommand::Show(!shown).into());
+                ui.close();
+            }
             if document.is_some() {
                 entry(ui, "Fit slices", Action::Fit, actions);
                 entry(ui, "Crosshair lines", Action::ToggleCrosshair, actions);

@@ -77,6 +77,7 @@ impl ReviewPanel {
 
     /// The panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
+        cohort_switch(ui, workspace, out);
         let Some(document) = workspace.active_document() else {
             ui.weak("Open a case to review its layers.");
             return;
@@ -121,11 +122,6 @@ impl ReviewPanel {
             }
             if workspace.review.report.is_some() && ui.button("Export report…").clicked() {
                 dialog.ask(Purpose::ExportReport, suggestion(&document.case.name, "html"));
-            }
-            let shown = workspace.cohort.shown;
-            let hint = "Many cases, two or three models: tables and plots under the slices";
-            if ui.selectable_label(shown, "Cohort").on_hover_text(hint).clicked() {
-                out.push(CohortCommand::Show(!shown).into());
             }
         });
     }
@@ -191,6 +187,15 @@ impl ReviewPanel {
                 figures::slices(ui, document, row, plane_through_k(document), &mut self.worst_first, out);
             }
         }
+    }
+}
+
+/// Opens and closes the wide view.
+fn cohort_switch(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+    let shown = workspace.cohort.shown;
+    let hint = "Many cases, two or three models: tables and plots under the slices";
+    if ui.selectable_label(shown, "Cohort").on_hover_text(hint).clicked() {
+        out.push(CohortCommand::Show(!shown).into());
     }
 }
 
