@@ -12,6 +12,7 @@ mod metrics;
 mod redraw;
 mod sampling;
 mod stroke;
+mod torch;
 mod view;
 
 use super::CliError;
@@ -39,7 +40,7 @@ enum Group {
     Edit,
     /// Dice and surface distances of two masks.
     Metrics,
-    /// Optimisation steps of U-Nets on the CPU.
+    /// Optimisation steps of U-Nets and DeepLabV3+ on the CPU.
     Train,
     /// Predictions of the same networks.
     Predict,
@@ -62,6 +63,10 @@ pub(super) struct BenchArgs {
     /// series in each, the same volume in each.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// A Python with torch and segmentation_models_pytorch, which does what `train` and `predict` do with PyTorch, on
+    /// one thread, in between.
+    #[arg(long, value_name = "PYTHON")]
+    beside: Option<PathBuf>,
 }
 
 /// A group that could not be timed.
@@ -95,8 +100,10 @@ struct Document {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let (groups, quick, data) = (chosen(&args.groups), args.quick, args.data.clone());
-    let document = foreground("Timing", |(), _| {}, move |ctx| measure(&groups, quick, data.as_deref(), ctx))?;
+    let (groups, quick) = (chosen(&args.groups), args.quick);
+    let (data, beside) = (args.data.clone(), args.beside.clone());
+    let work = move |ctx: &JobContext<()>| measure(&groups, quick, [data.as_deref(), beside.as_deref()], ctx);
+    let document = foreground("Timing", |(), _| {}, work)?;
     if args.json {
         print_json(&document)
     } else {
@@ -111,7 +118,12 @@ fn chosen(named: &[Group]) -> Vec<Group> {
     Group::value_variants().iter().copied().filter(wanted).collect()
 }
 
-fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<()>) -> Result<Document, CliError> {
+fn measure(
+    groups: &[Group],
+    quick: bool,
+    [data, beside]: [Option<&Path>; 2],
+    ctx: &JobContext<()>,
+) -> Result<Document, CliError> {
     let gpu = SharedGpu::create();
     let mut skipped = Vec::new();
     let mut sampler = Sampler::new(quick, ctx);
@@ -133,8 +145,8 @@ fn measure(groups: &[Group], quick: bool, data: Option<&Path>, ctx: &JobContext<
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler)?,
             Group::Metrics => metrics::measure(&mut sampler)?,
-            Group::Train => learning::measure_training(&mut sampler)?,
-            Group::Predict => learning::measure_prediction(&mut sampler)?,
+            Group::Train => learning::measure_training(&mut sampler, beside)?,
+            Group::Predict => learning::measure_prediction(&mut sampler, beside)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => skipped.push(Skipped { name: "arbiter", reason: error.to_string() }),
@@ -174,15 +186,15 @@ fn table(document: &Document) -> String {
     let width = document.figures.iter().map(|f| f.case.chars().count()).max().unwrap_or(0).max(4);
     let _ = writeln!(
         t,
-        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>9}  {:>8}  note",
-        "name", "case", "n", "median s", "min s", "CPU s", "peak MiB"
+        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>9}  {:>8}  {:>9}  note",
+        "name", "case", "n", "median s", "min s", "CPU s", "peak MiB", "grown MiB"
     );
     for f in &document.figures {
         let cell = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
-        let (cpu, peak) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0));
+        let (cpu, peak, grown) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0), cell(f.grown_mib, 0));
         let note = f.note.as_deref().unwrap_or("");
         let line = format!(
-            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {note}",
+            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {grown:>9}  {note}",
             f.name, f.case, f.n, f.median_s, f.min_s
         );
         let _ = writeln!(t, "{}", line.trim_end());
@@ -213,7 +225,7 @@ mod tests {
     #[test]
     fn quick_figures_are_complete_and_read_back_as_json() {
         let ctx = JobContext::<()>::detached();
-        let document = measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, None, &ctx).unwrap();
+        let document = measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, [None; 2], &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -231,6 +243,6 @@ mod tests {
     fn a_cancelled_measurement_stops() {
         let ctx = JobContext::<()>::detached();
         ctx.cancel.cancel();
-        assert!(measure(&[Group::Stroke], true, None, &ctx).is_err());
+        assert!(measure(&[Group::Stroke], true, [None; 2], &ctx).is_err());
     }
 }

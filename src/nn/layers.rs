@@ -104,6 +104,13 @@ impl Conv2d {
         let bias = self.bias.as_ref().map(Param::val);
         ops::conv2d(x, self.weight.val(), bias, ConvShape { stride, padding, dilation, groups })
     }
+
+    /// [`Self::forward`] over the channels of `a` with those of `b` behind them.
+    pub fn forward_joined(&self, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        let Self { stride, padding, dilation, groups, .. } = *self;
+        let bias = self.bias.as_ref().map(Param::val);
+        ops::conv2d_joined(a, b, self.weight.val(), bias, ConvShape { stride, padding, dilation, groups })
+    }
 }
 
 /// A transposed convolution, 2 x 2 with stride 2 and a bias, with PyTorch's names.

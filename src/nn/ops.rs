@@ -45,6 +45,20 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: C
     kernels::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
 }
 
+/// [`conv2d`] over the channels of `a` with those of `b` behind them.
+pub fn conv2d_joined(
+    a: Tensor<4>,
+    b: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    shape: ConvShape,
+) -> Tensor<4> {
+    if shape.groups == 1 && bias.is_none() && cpu::serves(&a.device()) {
+        return cpu::conv2d_joined(a, b, weight, shape);
+    }
+    conv2d(join(a, b), weight, bias, shape)
+}
+
 /// Transposed convolution with `weight` `[in, out, k, k]`; grows by `stride`.
 pub fn conv_transpose2d(
     x: Tensor<4>,

@@ -235,21 +235,39 @@ impl DoubleConv {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        let norm = |x: Tensor<4>, norm: &Option<Norm>| match norm {
-            Some(norm) => norm.forward(x, pass),
-            None => x,
-        };
-        let beside = self.skip.as_ref().map(|skip| norm(skip.forward(x.clone()), &self.bn3));
+        let beside = self.skip.as_ref().map(|skip| normalised(skip.forward(x.clone()), &self.bn3, pass));
+        self.behind_first(self.conv1.forward(x), beside, pass)
+    }
+
+    /// [`Self::forward`] of the channels of `a` with those of `b` behind them.
+    fn forward_joined(&self, a: Tensor<4>, b: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        match self.skip {
+            Some(_) => self.forward(ops::join(a, b), pass),
+            None => self.behind_first(self.conv1.forward_joined(a, b), None, pass),
+        }
+    }
+
+    /// What follows the first convolution.
+    fn behind_first(&self, x: Tensor<4>, beside: Option<Tensor<4>>, pass: &Pass) -> Tensor<4> {
         let activated = |x: Tensor<4>, norm: &Option<Norm>| match norm {
             Some(norm) => norm.activated(x, self.activation, pass),
             None => ops::activate(x, self.activation),
         };
-        let x = self.conv2.forward(activated(self.conv1.forward(x), &self.bn1));
+        let x = self.conv2.forward(activated(x, &self.bn1));
         match beside {
             None => activated(x, &self.bn2),
-            Some(beside) if self.activation == Activation::Relu => ops::add_relu(norm(x, &self.bn2), beside),
-            Some(beside) => ops::activate(norm(x, &self.bn2) + beside, self.activation),
+            Some(beside) if self.activation == Activation::Relu => {
+                ops::add_relu(normalised(x, &self.bn2, pass), beside)
+            }
+            Some(beside) => ops::activate(normalised(x, &self.bn2, pass) + beside, self.activation),
         }
+    }
+}
+
+fn normalised(x: Tensor<4>, norm: &Option<Norm>, pass: &Pass) -> Tensor<4> {
+    match norm {
+        Some(norm) => norm.forward(x, pass),
+        None => x,
     }
 }
 
@@ -306,8 +324,11 @@ impl UNet {
         for (step, ((up, block), skip)) in self.up.iter().zip(&self.dec).zip(skips.into_iter().rev()).enumerate() {
             let grown = up.forward(x);
             see(format!("up.{step}"), &grown);
-            x = dropout(ops::join(skip, grown), self.dropout, self.dropout_kind, pass);
-            x = block.forward(x, pass);
+            x = if self.dropout > 0.0 {
+                block.forward(dropout(ops::join(skip, grown), self.dropout, self.dropout_kind, pass), pass)
+            } else {
+                block.forward_joined(skip, grown, pass)
+            };
             see(format!("dec.{step}"), &x);
         }
         self.head.forward(x)

@@ -84,6 +84,11 @@ pub(super) fn note_data(run: &Path, prepared: &Prepared, ctx: &JobContext<TrainE
         slices: prepared.store.len(),
         slices_without_any_class: prepared.empty_slices,
     };
+    if let Some((one, other)) = same_twice(&now.cases) {
+        ctx.send(TrainEvent::Warning(format!(
+            "the cases {one} and {other} are the same image with the same mask: a copy that trains makes the figures of one that tests too good; leave one of them out"
+        )));
+    }
     let before: Option<Fingerprint> =
         read_bounded(&path, MAX_FILE).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     if let Some(before) = before {
@@ -98,4 +103,22 @@ pub(super) fn note_data(run: &Path, prepared: &Prepared, ctx: &JobContext<TrainE
     }
     let text = serde_json::to_vec_pretty(&now).map_err(|e| TrainError::Data(e.to_string()))?;
     write(&path, &text)
+}
+
+/// The first two cases with the same sum, by name.
+fn same_twice(cases: &[CaseFingerprint]) -> Option<(&str, &str)> {
+    let mut seen = std::collections::BTreeMap::new();
+    cases.iter().find_map(|case| Some((seen.insert(&case.sha256, case.case.as_str())?, case.case.as_str())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_that_is_there_twice_is_found() {
+        let case = |name: &str, sum: &str| CaseFingerprint { case: name.into(), slices: 1, sha256: sum.into() };
+        assert_eq!(same_twice(&[case("a", "1"), case("b", "2"), case("c", "1")]), Some(("a", "c")));
+        assert_eq!(same_twice(&[case("a", "1"), case("b", "2")]), None);
+    }
 }

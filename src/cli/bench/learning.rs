@@ -1,35 +1,49 @@
-//! Times training steps and predictions of U-Nets on the CPU, the backend that every machine has.
+//! Times training steps and predictions on the CPU, the backend that every machine has.
 
 use super::data::{TemporaryFolder, volume};
 use super::sampling::{Sampler, attached, cpu_ticks};
+use super::torch;
 use crate::cli::CliError;
 use crate::core::{LabelMap, Segment};
 use crate::nn::{
-    DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, Segmenter, UNetConfig, collect_state, compute_device,
-    initial_weights, parameter_count,
+    DeepLabConfig, DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, Segmenter, UNetConfig, collect_state,
+    compute_device, initial_weights, parameter_count,
 };
 use crate::train::{
     AugmentConfig, ClassConfig, ClassSource, DataConfig, Recipe, SplitConfig, TrainCase, TrainControl, TrainData,
     TrainEvent, TrainRequest, train,
 };
+use std::path::Path;
 use std::sync::Arc;
 
-/// Slices per step and per prediction.
-const BATCH: usize = 4;
+/// The network that is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Four halvings and batch normalisation, by base width.
+    UNet(usize),
+    /// On ResNet50, with output stride 16.
+    DeepLab,
+}
 
-/// Base width of the network, edge of its input in pixels, and steps to time.
+/// The network, edge of its input in pixels, slices per step and per prediction, and steps to time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Job {
-    base_width: usize,
+    kind: Kind,
     size: usize,
+    batch: usize,
     steps: usize,
 }
 
 impl Job {
     fn case(&self, what: &str) -> String {
-        format!("{what} U-Net base {} (batch norm), {}x{} px, batch {BATCH}", self.base_width, self.size, self.size)
+        let (size, batch) = (self.size, self.batch);
+        match self.kind {
+            Kind::UNet(width) => format!("{what} U-Net base {width} (batch norm), {size}x{size} px, batch {batch}"),
+            Kind::DeepLab => format!("{what} DeepLabV3+ (ResNet50), {size}x{size} px, batch {batch}"),
+        }
     }
 
-    /// Four halvings and batch normalisation; nothing random but the weights.
+    /// Nothing random but the weights.
     fn recipe(&self) -> Result<Recipe, CliError> {
         let mut recipe = Recipe::load("demo").map_err(CliError::of)?;
         recipe.name = "bench".into();
@@ -40,28 +54,43 @@ impl Job {
         };
         recipe.preprocessing =
             PreprocessConfig { size: self.size, intensity: Intensity::Window { low: -1000.0, high: 1000.0 } };
-        recipe.network = NetworkConfig::UNet(UNetConfig::new(self.base_width, 4));
+        recipe.network = match self.kind {
+            Kind::UNet(width) => NetworkConfig::UNet(UNetConfig::new(width, 4)),
+            Kind::DeepLab => NetworkConfig::DeepLabV3Plus(DeepLabConfig::default()),
+        };
         recipe.augmentation = AugmentConfig::default();
         recipe.split = SplitConfig::Slices { validation: 0.0, test: 0.0 };
-        (recipe.batch_size, recipe.epochs, recipe.patience) = (BATCH, 1, None);
+        (recipe.batch_size, recipe.epochs, recipe.patience) = (self.batch, 1, None);
         Ok(recipe)
+    }
+
+    /// Arguments of the script that times PyTorch.
+    fn arguments(&self, what: &str) -> Vec<String> {
+        let width = if let Kind::UNet(width) = self.kind { width } else { 0 };
+        let numbers = [width, self.size, self.batch, self.steps];
+        std::iter::once(what.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
     }
 }
 
 fn jobs(quick: bool) -> Vec<Job> {
     if quick {
-        return vec![Job { base_width: 8, size: 64, steps: 5 }];
+        return vec![Job { kind: Kind::UNet(8), size: 64, batch: 4, steps: 5 }];
     }
-    vec![
-        Job { base_width: 8, size: 64, steps: 40 },
-        Job { base_width: 16, size: 64, steps: 20 },
-        Job { base_width: 32, size: 64, steps: 8 },
-        Job { base_width: 8, size: 256, steps: 8 },
-    ]
+    let mut jobs = Vec::new();
+    for (size, steps) in [(64, [40, 20, 8]), (128, [16, 8, 4]), (256, [6, 4, 2]), (512, [3, 2, 2])] {
+        jobs.extend([8, 16, 32].into_iter().zip(steps).map(|(w, steps)| Job {
+            kind: Kind::UNet(w),
+            size,
+            batch: 4,
+            steps,
+        }));
+    }
+    jobs.extend([(256, 4), (512, 2)].map(|(size, steps)| Job { kind: Kind::DeepLab, size, batch: 2, steps }));
+    jobs
 }
 
 /// Real runs of one epoch: the time of each step is what the run itself tells.
-pub(super) fn measure_training(sampler: &mut Sampler) -> Result<(), CliError> {
+pub(super) fn measure_training(sampler: &mut Sampler, beside: Option<&Path>) -> Result<(), CliError> {
     for job in jobs(sampler.quick) {
         let case = job.case("step of");
         sampler.begin("train", &case)?;
@@ -69,7 +98,7 @@ pub(super) fn measure_training(sampler: &mut Sampler) -> Result<(), CliError> {
         let request = TrainRequest {
             recipe: job.recipe()?,
             // One step more, to warm up.
-            data: TrainData::Memory(vec![discs(job.size, BATCH * (job.steps + 1))?]),
+            data: TrainData::Memory(vec![discs(job.size, job.batch * (job.steps + 1))?]),
             run: folder.0.join("run"),
             device: DeviceChoice::Cpu,
             compute: None,
@@ -104,12 +133,15 @@ pub(super) fn measure_training(sampler: &mut Sampler) -> Result<(), CliError> {
         let timed = steps.split_off(1.min(steps.len()));
         sampler.add("train", &case, timed, ticks);
         sampler.note(format!("{parameters} parameters"));
+        if let Some(python) = beside {
+            torch::measure(sampler, "train", python, &job.arguments("train"))?;
+        }
     }
     Ok(())
 }
 
 /// From Hounsfield units to labels, at the network's own resolution.
-pub(super) fn measure_prediction(sampler: &mut Sampler) -> Result<(), CliError> {
+pub(super) fn measure_prediction(sampler: &mut Sampler, beside: Option<&Path>) -> Result<(), CliError> {
     let compute = compute_device(DeviceChoice::Cpu, None).map_err(CliError::of)?;
     for job in jobs(sampler.quick) {
         let spec = job.recipe()?.model_spec();
@@ -117,13 +149,17 @@ pub(super) fn measure_prediction(sampler: &mut Sampler) -> Result<(), CliError> 
         let parameters = parameter_count(&network);
         let weights = initial_weights(&collect_state(&network), 1);
         let segmenter = Segmenter::new(spec, &weights, &compute).map_err(CliError::of)?;
-        let image = volume([job.size, job.size, BATCH])?;
-        let slices: Vec<Vec<f32>> =
-            (0..BATCH).map(|k| image.slice(k).unwrap_or_default().iter().map(|hu| f32::from(*hu)).collect()).collect();
+        let image = volume([job.size, job.size, job.batch])?;
+        let slices: Vec<Vec<f32>> = (0..job.batch)
+            .map(|k| image.slice(k).unwrap_or_default().iter().map(|hu| f32::from(*hu)).collect())
+            .collect();
         sampler.measure("predict", &job.case("prediction by"), |watch| {
             watch.time(|| segmenter.segment(&slices, [job.size; 2])).map(drop).map_err(CliError::of)
         })?;
         sampler.note(format!("{parameters} parameters"));
+        if let Some(python) = beside {
+            torch::measure(sampler, "predict", python, &job.arguments("predict"))?;
+        }
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ pub(super) struct Figure {
     pub cpu_s: Option<f64>,
     /// Largest resident memory of the process during the repetitions, its data included.
     pub peak_rss_mib: Option<f64>,
+    /// What of it came on top of what the process held before.
+    pub grown_mib: Option<f64>,
     /// What came out, so that a fast wrong answer shows.
     pub note: Option<String>,
 }
@@ -61,11 +63,13 @@ pub(super) struct Sampler<'a> {
     ctx: &'a JobContext<()>,
     /// Memory is counted from the last reset; `None` where the system cannot.
     resets: bool,
+    /// Resident memory when the case began.
+    before_mib: Option<f64>,
 }
 
 impl<'a> Sampler<'a> {
     pub fn new(quick: bool, ctx: &'a JobContext<()>) -> Self {
-        Self { quick, figures: Vec::new(), ctx, resets: false }
+        Self { quick, figures: Vec::new(), ctx, resets: false, before_mib: None }
     }
 
     /// The token of the whole measurement.
@@ -80,6 +84,16 @@ impl<'a> Sampler<'a> {
     pub fn begin(&mut self, name: &str, case: &str) -> Result<(), CliError> {
         self.ctx.progress.say(format!("{name}: {case}"));
         self.resets = reset_peak();
+        self.before_mib = memory_mib("VmRSS:");
+        self.go_on()
+    }
+
+    /// Says what happens between two cases of our own, and stops when the user asked to.
+    ///
+    /// # Errors
+    /// When the measurement was cancelled.
+    pub fn say(&self, text: &str) -> Result<(), CliError> {
+        self.ctx.progress.say(text.to_owned());
         self.go_on()
     }
 
@@ -119,6 +133,7 @@ impl<'a> Sampler<'a> {
         let n = walls.len();
         let Some((&min_s, &upper)) = walls.first().zip(walls.get(n / 2)) else { return };
         let lower = walls.get((n - 1) / 2).copied().unwrap_or(upper);
+        let peak = if self.resets { memory_mib("VmHWM:") } else { None };
         self.figures.push(Figure {
             name,
             case: case.to_owned(),
@@ -128,7 +143,8 @@ impl<'a> Sampler<'a> {
             cpu_s: ticks
                 .filter(|t| *t >= FEWEST_TICKS && min_s >= SHORTEST_FOR_CPU_S)
                 .map(|t| t as f64 / TICKS_PER_SECOND / n as f64),
-            peak_rss_mib: if self.resets { peak_mib() } else { None },
+            peak_rss_mib: peak,
+            grown_mib: peak.zip(self.before_mib).map(|(peak, before)| peak - before),
             note: None,
         });
     }
@@ -163,9 +179,9 @@ fn reset_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-fn peak_mib() -> Option<f64> {
+fn memory_mib(field: &str) -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix(field))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
 }
 

@@ -13,6 +13,8 @@ use std::cell::RefCell;
 
 /// Numbers of a sum whose weights stay in the fastest cache while the pixels of a region go by.
 pub(super) const BLOCK: usize = 320;
+/// Products from which on threads share the work: below, waking them costs more than they bring.
+pub(super) const SHARED_WORK: usize = 1 << 20;
 /// Most pixels of a tile.
 const MAX_ROWS: usize = 8;
 /// Most channels of a panel.
@@ -122,7 +124,7 @@ pub fn backward_input(isa: Isa, shape: &Shape, dy: &[f32], weights: &[f32], bias
             in_channels: shape.out_channels,
             in_size: out_size,
             out_channels: shape.in_channels,
-            padding: 2 - shape.padding,
+            padding: 2 * shape.dilation - shape.padding,
             ..*shape
         };
         return winograd::forward(isa, &turned, Source::one(dy, shape.out_channels), weights, bias, true);
@@ -207,7 +209,7 @@ fn run(isa: Isa, gather: &Gather, packed: &[f32], panels: Panels, bias: Option<&
         SCRATCH
             .with_borrow_mut(|scratch| one_region(isa, gather, region, scratch, packed, panels, range, bias, target));
     };
-    if work < 1 << 18 {
+    if work < SHARED_WORK {
         (0..regions.len() * groups).for_each(task);
     } else {
         (0..regions.len() * groups).into_par_iter().for_each(task);

@@ -4,7 +4,7 @@ use super::simd::{Isa, Simd, on_isa};
 use rayon::prelude::*;
 
 /// Numbers that a thread takes at a time.
-const PIECE: usize = 1 << 14;
+const PIECE: usize = 1 << 16;
 
 /// `x` plus `y`, if there is one, cut off below 0, in place.
 pub fn rectify(isa: Isa, x: &mut [f32], y: Option<&[f32]>) {

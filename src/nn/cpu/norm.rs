@@ -12,7 +12,7 @@ const PARTS: usize = 16;
 /// Numbers of a block, which is read more than once.
 const BLOCK: usize = 4096;
 /// Numbers below which threads cost more than they bring.
-const FEW: usize = 1 << 15;
+const FEW: usize = 1 << 17;
 
 /// The kind of vectors that divides the channels, or none.
 fn vectors(isa: Isa, channels: usize) -> Option<Isa> {

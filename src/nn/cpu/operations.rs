@@ -35,6 +35,63 @@ pub fn conv_transpose2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>
     }
 }
 
+/// A convolution without groups and bias over the channels of `a` with those of `b` behind them.
+pub fn conv2d_joined(a: Tensor<4>, b: Tensor<4>, weight: Tensor<4>, shape: ConvShape) -> Tensor<4> {
+    hook::three(a, b, weight, Arc::new(JoinedConv(Conv { shape, transposed: false })))
+}
+
+/// The joined picture is never made: not for the convolution, and not for its gradient.
+#[derive(Debug)]
+struct JoinedConv(Conv);
+
+impl JoinedConv {
+    fn shape(&self, a: &Picture, b: &Picture, weight: &FlexTensor) -> Shape {
+        let [n, first, h, w] = a.dims();
+        self.0.shape([n, first + b.dims()[1], h, w], weight)
+    }
+}
+
+fn both<'a>(a: &'a Picture, b: &'a Picture) -> Source<'a> {
+    Source { first: a.values(), first_channels: a.dims()[1], second: Some((b.values(), b.dims()[1])) }
+}
+
+impl Operation for JoinedConv {
+    fn forward(&self, inputs: Vec<FlexTensor>, keep: bool) -> (FlexTensor, Kept) {
+        let [a, b, weight]: [FlexTensor; 3] = inputs.try_into().unwrap_or_else(|_| unreachable!("three inputs"));
+        let (a, b, weight) = (Picture::of(a), Picture::of(b), weight.to_contiguous());
+        let shape = self.shape(&a, &b, &weight);
+        let [rows, columns] = shape.out_size().unwrap_or([0; 2]);
+        let output = conv::forward(Isa::best(), &shape, both(&a, &b), values(&weight), None);
+        let output = Picture::new(output, [shape.images, shape.out_channels, rows, columns]);
+        let tensors = if keep { vec![a.into_tensor(), b.into_tensor(), weight] } else { Vec::new() };
+        (output.into_tensor(), Kept { tensors, ..Kept::default() })
+    }
+
+    fn backward(&self, kept: Kept, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>> {
+        let [a, b, weight]: [FlexTensor; 3] =
+            kept.tensors.try_into().unwrap_or_else(|_| unreachable!("kept by forward"));
+        let (a, b, dy) = (Picture::of(a), Picture::of(b), Picture::of(dy));
+        let shape = self.shape(&a, &b, &weight);
+        let isa = Isa::best();
+        let dw = wanted[2].then(|| {
+            let dw = backward_weights(isa, &shape, both(&a, &b), dy.values());
+            flat(dw, weight.layout().shape())
+        });
+        let (taps, first) = (shape.kernel[0] * shape.kernel[1], a.dims()[1]);
+        let dx = |picture: &Picture, from: usize| {
+            let own = picture.dims()[1];
+            let weights: Vec<f32> = values(&weight)
+                .chunks_exact(shape.in_channels * taps)
+                .flat_map(|kernels| &kernels[from * taps..(from + own) * taps])
+                .copied()
+                .collect();
+            let shape = Shape { in_channels: own, ..shape };
+            Picture::new(conv::backward_input(isa, &shape, dy.values(), &weights, None), picture.dims()).into_tensor()
+        };
+        vec![wanted[0].then(|| dx(&a, 0)), wanted[1].then(|| dx(&b, first)), dw]
+    }
+}
+
 #[derive(Debug)]
 struct Conv {
     shape: ConvShape,

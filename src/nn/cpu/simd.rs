@@ -16,6 +16,9 @@ pub enum Isa {
     Avx2,
     /// 8 lanes that the compiler maps to what the target has.
     Portable,
+    /// 16 of them, so that tests go where only AVX-512 leads.
+    #[cfg(test)]
+    Wide,
 }
 
 impl Isa {
@@ -39,7 +42,7 @@ impl Isa {
     /// All kinds that this processor has, for tests.
     #[cfg(test)]
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::Portable];
+        let mut all = vec![Self::Portable, Self::Wide];
         #[cfg(target_arch = "x86_64")]
         {
             if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
@@ -60,6 +63,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 8,
             Self::Portable => 8,
+            #[cfg(test)]
+            Self::Wide => 16,
         }
     }
 
@@ -71,6 +76,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => "AVX2 and FMA",
             Self::Portable => "portable vectors",
+            #[cfg(test)]
+            Self::Wide => "wide portable vectors",
         }
     }
 
@@ -79,6 +86,8 @@ impl Isa {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 if channels <= 8 => Self::Avx2,
+            #[cfg(test)]
+            Self::Wide if channels <= 8 => Self::Portable,
             other => other,
         }
     }
@@ -109,9 +118,9 @@ pub unsafe trait Simd: Copy {
     unsafe fn where_positive(gate: Self::V, v: Self::V) -> Self::V;
 }
 
-/// 8 lanes in an array.
+/// Lanes in an array.
 #[derive(Clone, Copy)]
-pub struct Portable;
+pub struct Portable<const LANES: usize>;
 
 macro_rules! lanes {
     ($f:expr) => {
@@ -121,28 +130,28 @@ macro_rules! lanes {
 
 // SAFETY: plain arithmetic; loads and stores touch what the caller promised.
 #[allow(clippy::inline_always, reason = "the caller carries the target features")]
-unsafe impl Simd for Portable {
-    type V = [f32; 8];
-    const LANES: usize = 8;
+unsafe impl<const N: usize> Simd for Portable<N> {
+    type V = [f32; N];
+    const LANES: usize = N;
     #[inline(always)]
     unsafe fn zero() -> Self::V {
-        [0.0; 8]
+        [0.0; N]
     }
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self::V {
-        [value; 8]
+        [value; N]
     }
     #[inline(always)]
     unsafe fn splat_at(at: *const f32) -> Self::V {
-        [unsafe { *at }; 8]
+        [unsafe { *at }; N]
     }
     #[inline(always)]
     unsafe fn load(at: *const f32) -> Self::V {
-        unsafe { at.cast::<[f32; 8]>().read_unaligned() }
+        unsafe { at.cast::<[f32; N]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(at: *mut f32, v: Self::V) {
-        unsafe { at.cast::<[f32; 8]>().write_unaligned(v) }
+        unsafe { at.cast::<[f32; N]>().write_unaligned(v) }
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -323,7 +332,11 @@ macro_rules! on_isa {
                 #[cfg(target_arch = "x86_64")]
                 $crate::nn::cpu::simd::Isa::Avx2 => unsafe { middle($($arg),*) },
                 $crate::nn::cpu::simd::Isa::Portable => unsafe {
-                    $inner::<$crate::nn::cpu::simd::Portable>($($arg),*)
+                    $inner::<$crate::nn::cpu::simd::Portable<8>>($($arg),*)
+                },
+                #[cfg(test)]
+                $crate::nn::cpu::simd::Isa::Wide => unsafe {
+                    $inner::<$crate::nn::cpu::simd::Portable<16>>($($arg),*)
                 },
             }
         }

@@ -152,6 +152,8 @@ fn wide_and_large_convolutions_equal_loops() {
     check(&shape(1, 48, [15, 17], 16, 3, 1, 0, 1), 7);
     check(&shape(1, 24, [12, 12], 40, 3, 1, 2, 1), 8);
     check(&shape(1, 352, [12, 12], 80, 3, 1, 1, 1), 9);
+    check(&shape(1, 16, [13, 18], 32, 3, 1, 2, 2), 10);
+    check(&shape(2, 32, [14, 9], 16, 3, 1, 3, 3), 11);
 }
 
 fn normalisation(channels: usize, pixels: usize, level: f32, [rectified, own]: [bool; 2], seed: u64) {

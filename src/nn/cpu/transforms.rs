@@ -58,7 +58,7 @@ unsafe fn input_in<S: Simd>(from: *const f32, row: usize, pixel: usize, channels
 
 on_isa! {
     pub(super) unsafe fn output => output_in(
-        from: *const f32, plane: usize, channels: usize, bias: *const f32, out: *mut f32, row: usize, whole: [bool; 2],
+        from: *const f32, plane: usize, channels: usize, bias: *const f32, out: *mut f32, steps: [usize; 2], whole: [bool; 2],
     )
 }
 
@@ -70,7 +70,7 @@ unsafe fn output_in<S: Simd>(
     channels: usize,
     bias: *const f32,
     out: *mut f32,
-    row: usize,
+    [row, pixel]: [usize; 2],
     whole: [bool; 2],
 ) {
     unsafe {
@@ -86,9 +86,9 @@ unsafe fn output_in<S: Simd>(
                     continue;
                 }
                 let column = output_line::<S>([rows[0][c], rows[1][c], rows[2][c], rows[3][c]]);
-                S::store(out.wrapping_add(c * channels + v), S::add(column[0], level));
+                S::store(out.wrapping_add(c * pixel + v), S::add(column[0], level));
                 if whole[0] {
-                    S::store(out.wrapping_add(row + c * channels + v), S::add(column[1], level));
+                    S::store(out.wrapping_add(row + c * pixel + v), S::add(column[1], level));
                 }
             }
             v += S::LANES;

@@ -4,7 +4,7 @@
 //! of a region go by. Sums over pixels are made in an order that depends on the shape alone, never on the number of
 //! threads. Called by `hook`.
 
-use super::conv::{SCRATCH, Shape, uninit};
+use super::conv::{SCRATCH, SHARED_WORK, Shape, uninit};
 use super::gather::{Gather, Region, Source};
 use super::pack::{Order, Panels, unpack};
 use super::simd::{Isa, Simd, on_isa};
@@ -69,7 +69,7 @@ fn sums(isa: Isa, gather: &Gather, dy: &[f32], panels: Panels) -> Vec<f32> {
             add_region(isa, gather, region, dy, panels, 0..panels.count(), out);
         }
     };
-    if gather.out[0] * gather.out[1] * gather.images * length < 1 << 18 {
+    if gather.out[0] * gather.out[1] * gather.images * length < SHARED_WORK {
         parts.into_iter().zip(partial.chunks_mut(length)).for_each(work);
     } else {
         parts.into_par_iter().zip(partial.par_chunks_mut(length)).for_each(work);

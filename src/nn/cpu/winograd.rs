@@ -1,4 +1,4 @@
-//! 3 x 3 convolutions of stride 1 with fewer multiplications: F(2 x 2, 3 x 3) of Winograd's minimal filtering (Lavin and
+//! 3 x 3 convolutions of stride 1, dilated or not, with fewer multiplications: F(2 x 2, 3 x 3) of Winograd's minimal filtering (Lavin and
 //! Gray, "Fast Algorithms for Convolutional Neural Networks", 2016).
 //!
 //! A tile of 4 x 4 source pixels and a kernel become 16 numbers each, which are multiplied in place of the 36 products that
@@ -35,18 +35,20 @@ pub fn pays(isa: Isa, shape: &Shape, source: Option<&Source>) -> Option<Isa> {
     let narrow = isa.for_channels(0);
     let kind = [isa, narrow].into_iter().find(|kind| divides(*kind))?;
     let [rows, columns] = shape.out_size()?;
-    let fits = shape.kernel == [3, 3] && shape.stride == 1 && shape.dilation == 1 && shape.padding <= 2;
+    let fits = shape.kernel == [3, 3] && shape.stride == 1 && shape.padding <= 2 * shape.dilation;
     let enough = shape.images * rows * columns >= 128 && shape.in_channels >= 16 && shape.out_channels >= 16;
     (fits && enough).then_some(kind)
 }
 
-/// Tiles of 2 x 2 output pixels.
+/// Tiles of 2 x 2 output pixels, `dilation` rows and columns apart.
 struct Tiles {
     images: usize,
     in_size: [usize; 2],
     out_size: [usize; 2],
     padding: usize,
-    grid: [usize; 2],
+    dilation: usize,
+    /// First rows and first columns of tiles.
+    starts: [Vec<usize>; 2],
 }
 
 /// A tile's image, and its first row and column of output.
@@ -58,17 +60,21 @@ struct Tile {
 }
 
 impl Tiles {
-    fn new(images: usize, in_size: [usize; 2], out_size: [usize; 2], padding: usize) -> Self {
-        Self { images, in_size, out_size, padding, grid: out_size.map(|n| n.div_ceil(2)) }
+    fn new(shape: &Shape, out_size: [usize; 2]) -> Self {
+        let Shape { images, in_size, padding, dilation, .. } = *shape;
+        // A dilated convolution is one on each of the interleaved pictures of every `dilation`th row and column.
+        let starts = out_size.map(|n| (0..dilation).flat_map(|first| (first..n).step_by(2 * dilation)).collect());
+        Self { images, in_size, out_size, padding, dilation, starts }
     }
 
     fn count(&self) -> usize {
-        self.images * self.grid[0] * self.grid[1]
+        self.images * self.starts[0].len() * self.starts[1].len()
     }
 
     fn get(&self, index: usize) -> Tile {
-        let [rows, columns] = self.grid;
-        Tile { image: index / (rows * columns), row: index / columns % rows * 2, column: index % columns * 2 }
+        let [rows, columns] = &self.starts;
+        let (line, column) = (index / columns.len(), index % columns.len());
+        Tile { image: line / rows.len(), row: rows[line % rows.len()], column: columns[column] }
     }
 
     /// Ranges of tiles whose transformed numbers fit into the cache.
@@ -105,12 +111,12 @@ pub fn forward(isa: Isa, shape: &Shape, x: Source, w: &[f32], bias: Option<&[f32
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
     let panels = Panels::new(outputs, isa);
     let kernels = transformed(isa, w, inputs, panels, flipped);
-    let tiles = Tiles::new(shape.images, shape.in_size, out_size, shape.padding);
+    let tiles = Tiles::new(shape, out_size);
     let mut out = uninit(shape.out_len(out_size));
     let to = SharedMut(out.as_mut_ptr());
     let plane = inputs * panels.padded();
     let to = &to;
-    tiles.regions(inputs + outputs).into_par_iter().for_each(|range| {
+    let region = |range: Range<usize>| {
         BUFFERS.with_borrow_mut(|b| {
             let count = range.len();
             sized(&mut b.source, POINTS * count * inputs);
@@ -142,7 +148,13 @@ pub fn forward(isa: Isa, shape: &Shape, x: Source, w: &[f32], bias: Option<&[f32
                 scatter(isa, &tiles, range, b.product.as_ptr(), outputs, bias, to.0);
             }
         });
-    });
+    };
+    let regions = tiles.regions(inputs + outputs);
+    if POINTS * tiles.count() * inputs * outputs < conv::SHARED_WORK {
+        regions.into_iter().for_each(region);
+    } else {
+        regions.into_par_iter().for_each(region);
+    }
     out
 }
 
@@ -214,7 +226,9 @@ unsafe fn gather(isa: Isa, tiles: &Tiles, range: Range<usize>, x: &Source, patch
         let tile = tiles.get(index);
         let top = tile.row as isize - tiles.padding as isize;
         let left = tile.column as isize - tiles.padding as isize;
-        let inside = top >= 0 && left >= 0 && top as usize + 4 <= height && left as usize + 4 <= width;
+        let step = tiles.dilation;
+        let reach = 3 * step + 1;
+        let inside = top >= 0 && left >= 0 && top as usize + reach <= height && left as usize + reach <= width;
         let mut first = 0;
         for (values, own) in parts.iter().flatten() {
             // SAFETY: the patch lies in the source, or in a copy with zeros around it.
@@ -222,12 +236,12 @@ unsafe fn gather(isa: Isa, tiles: &Tiles, range: Range<usize>, x: &Source, patch
                 let to = out.wrapping_add(t * channels + first);
                 if inside {
                     let at = ((tile.image * height + top as usize) * width + left as usize) * own;
-                    input(isa, values[at..].as_ptr(), width * own, *own, *own, to, plane);
+                    input(isa, values[at..].as_ptr(), step * width * own, step * own, *own, to, plane);
                 } else {
                     patch.clear();
                     patch.resize(POINTS * own, 0.0);
                     for (p, to) in patch.chunks_exact_mut(*own).enumerate() {
-                        let (y, z) = (top + (p / 4) as isize, left + (p % 4) as isize);
+                        let (y, z) = (top + (p / 4 * step) as isize, left + (p % 4 * step) as isize);
                         if y >= 0 && z >= 0 && (y as usize) < height && (z as usize) < width {
                             let at = ((tile.image * height + y as usize) * width + z as usize) * own;
                             to.copy_from_slice(&values[at..at + own]);
@@ -256,20 +270,13 @@ unsafe fn scatter(
     for (t, index) in range.enumerate() {
         let tile = tiles.get(index);
         let at = ((tile.image * height + tile.row) * width + tile.column) * channels;
-        let whole = [tile.row + 1 < height, tile.column + 1 < width];
+        let step = tiles.dilation;
+        let whole = [tile.row + step < height, tile.column + step < width];
+        let steps = [step * width * channels, step * channels];
         let bias = bias.map_or(std::ptr::null(), <[f32]>::as_ptr);
         // SAFETY: this tile's own pixels.
         unsafe {
-            output(
-                isa,
-                product.wrapping_add(t * channels),
-                plane,
-                channels,
-                bias,
-                out.wrapping_add(at),
-                width * channels,
-                whole,
-            )
+            output(isa, product.wrapping_add(t * channels), plane, channels, bias, out.wrapping_add(at), steps, whole)
         };
     }
 }
@@ -279,7 +286,7 @@ pub fn backward_weights(isa: Isa, shape: &Shape, x: Source, dy: &[f32]) -> Vec<f
     let out_size = shape.out_size().unwrap_or([0; 2]);
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
     let panels = Panels::new(outputs, isa);
-    let tiles = Tiles::new(shape.images, shape.in_size, out_size, shape.padding);
+    let tiles = Tiles::new(shape, out_size);
     let regions = tiles.regions(inputs + outputs);
     let length = POINTS * inputs * panels.padded();
     let span = POINTS * inputs * 2 * panels.lanes;
@@ -389,7 +396,7 @@ unsafe fn spread(
     for (t, index) in range.enumerate() {
         let tile = tiles.get(index);
         let at = |r: usize, c: usize| {
-            let (row, column) = (tile.row + r, tile.column + c);
+            let (row, column) = (tile.row + r * tiles.dilation, tile.column + c * tiles.dilation);
             if row >= height || column >= width {
                 return zeros.as_ptr();
             }

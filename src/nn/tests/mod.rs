@@ -1,6 +1,7 @@
 //! The networks and losses against PyTorch's numbers, and the CPU against the graphics device.
 
 mod encoders;
+mod full_size;
 mod losses;
 mod operations;
 mod optimizers;
