@@ -182,7 +182,9 @@ impl<'a> Layout<'a> {
     }
 
     fn plots(&mut self, scenes: &[Scene]) {
-        let scale = |s: &Scene| PLOT_SCALE.min(ROOM / s.width);
+        // Small ones go side by side.
+        let room = |s: &Scene| if s.width <= 420.0 { (ROOM - 8.0) / 2.0 } else { ROOM };
+        let scale = |s: &Scene| PLOT_SCALE.min(room(s) / s.width);
         let mut rest = scenes;
         while !rest.is_empty() {
             let (mut count, mut width) = (0, 0.0);
