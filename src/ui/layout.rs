@@ -124,6 +124,8 @@ pub struct Layout {
     tree: Tree<Pane>,
     arrangement: Arrangement,
     maximised: Option<Pane>,
+    /// Something is being moved.
+    moving: bool,
     /// Something was moved since the text was taken last.
     changed: bool,
 }
@@ -152,7 +154,7 @@ impl Layout {
         let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
         share(&mut tiles, root, &[(left, 0.19), (middle, 0.56), (right, 0.25)]);
         let tree = Tree::new(egui::Id::unique("panes"), root, tiles);
-        let mut layout = Self { tree, arrangement, maximised: None, changed: false };
+        let mut layout = Self { tree, arrangement, maximised: None, moving: false, changed: false };
         if arrangement == Arrangement::One {
             layout.show_alone(Some(Pane::Slices(Plane::Axial)));
         }
@@ -179,7 +181,13 @@ impl Layout {
         if !sound || panes(&saved.tree) != panes(&wanted.tree) {
             return wanted;
         }
-        Self { tree: saved.tree, arrangement: saved.arrangement, maximised: saved.maximised, changed: false }
+        Self {
+            tree: saved.tree,
+            arrangement: saved.arrangement,
+            maximised: saved.maximised,
+            moving: false,
+            changed: false,
+        }
     }
 
     /// The arrangement as text for the settings, when it changed since the last call.
@@ -257,9 +265,10 @@ impl Layout {
     pub fn show(&mut self, ui: &mut Ui, panes: &mut Panes<'_>) {
         self.tree.ui(panes, ui);
         // A drag changes shares in every frame; it is kept when the hand lets go.
-        self.changed |= panes.edited && !ui.input(|i| i.pointer.any_down());
-        if panes.edited && !self.changed {
-            ui.ctx().request_repaint();
+        self.moving |= panes.edited;
+        if self.moving && !ui.input(|i| i.pointer.any_down()) {
+            self.moving = false;
+            self.changed = true;
         }
     }
 }

@@ -293,7 +293,7 @@ impl Artist {
                 return Ok(());
             }
             let rows = (STRIP.as_secs_f64() / (self.per_pixel[1] * f64::from(size[0]))) as u32;
-            let end = (row + rows.max(2)).min(size[1]);
+            let end = (row + rows.max(8)).min(size[1]);
             let took = self.strip(&target, row..end, row == 0)?;
             self.learn(1, took, (end - row) * size[0]);
             if row == 0 {

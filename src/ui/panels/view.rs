@@ -16,12 +16,14 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, viewer: &mut Viewer, out: &mut V
         return;
     };
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        if viewer.shows_volume() {
+            ui.label(RichText::new("3-D").strong());
+            volume(ui, viewer.volume_options());
+            clip(ui, document, viewer);
+            turn(ui, viewer);
+            ui.separator();
+        }
         super::picture::show(ui, workspace, document, viewer, out);
-        ui.separator();
-        ui.label(RichText::new("3-D").strong());
-        volume(ui, viewer.volume_options());
-        clip(ui, document, viewer);
-        turn(ui, viewer);
     });
 }
 

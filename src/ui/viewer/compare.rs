@@ -19,8 +19,10 @@ const OVERLAP: f64 = 0.5;
 struct Cell {
     /// `None` until the pane was first shown.
     case: Option<CaseId>,
-    /// `None`: no mask.
+    /// `None`: no mask yet, or none wanted.
     layer: Option<LayerId>,
+    /// The user wants no mask here.
+    bare: bool,
     plane: Option<Plane>,
 }
 
@@ -64,7 +66,8 @@ impl Compare {
             let known = self.cells[n].case.and_then(|id| workspace.document(id));
             if let Some(document) = known {
                 let layer = self.cells[n].layer.filter(|l| document.case.layer(*l).is_some());
-                self.cells[n].layer = layer;
+                // A mask that was begun here is seen here.
+                self.cells[n].layer = layer.or(document.active_layer.filter(|_| !self.cells[n].bare));
                 continue;
             }
             let taken = |case: CaseId| self.cells[..n].iter().any(|c| c.case == Some(case));
@@ -73,7 +76,7 @@ impl Compare {
             let shown: Vec<LayerId> = self.cells[..n].iter().filter_map(|c| c.layer).collect();
             let layer = document.case.layers.iter().map(|l| l.id).find(|l| !shown.contains(l));
             let layer = if n == 0 { document.active_layer } else { layer };
-            self.cells[n] = Cell { case: Some(document.case.id), layer, plane: None };
+            self.cells[n] = Cell { case: Some(document.case.id), layer, ..Cell::default() };
         }
     }
 }
@@ -146,6 +149,7 @@ impl Viewer {
                     if ui.selectable_label(cell.case == Some(other.case.id), &other.case.name).clicked() {
                         cell.case = Some(other.case.id);
                         cell.layer = other.active_layer;
+                        cell.bare = false;
                     }
                 }
             });
@@ -157,10 +161,12 @@ impl Viewer {
                 let list = list.show_ui(ui, |ui| {
                     if ui.selectable_label(cell.layer.is_none(), "No mask").clicked() {
                         cell.layer = None;
+                        cell.bare = true;
                     }
                     for layer in &document.case.layers {
                         if ui.selectable_label(cell.layer == Some(layer.id), &layer.name).clicked() {
                             cell.layer = Some(layer.id);
+                            cell.bare = false;
                         }
                     }
                 });

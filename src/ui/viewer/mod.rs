@@ -131,6 +131,11 @@ impl Viewer {
         self.refit = true;
     }
 
+    /// Whether the 3-D view was drawn in this frame or the one before.
+    pub fn shows_volume(&self) -> bool {
+        self.volume.drawn + 1 >= self.frame && self.volume.drawn > 0
+    }
+
     /// How the 3-D view looks.
     pub fn volume_options(&mut self) -> &mut VolumeOptions {
         self.volume.options()

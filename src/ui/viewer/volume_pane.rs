@@ -55,6 +55,8 @@ pub(super) struct VolumeState {
     /// A direction asked for by a button or key.
     look: Option<ViewFrom>,
     turn: DVec2,
+    /// The frame in which it was drawn last.
+    pub drawn: u64,
 }
 
 /// Where a case is looked at from, and what is cut away.
@@ -105,6 +107,7 @@ impl Viewer {
         let scale = ui.ctx().pixels_per_point();
         let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
         let state = &mut self.volume;
+        state.drawn = self.frame;
         let eye = state
             .eyes
             .entry(document.case.id)

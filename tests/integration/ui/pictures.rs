@@ -82,6 +82,7 @@ fn segments_are_measured_and_a_region_sets_the_window() {
 fn slices_are_seen_thick_cubic_and_in_colour() {
     let mut screen = Screen::with_scan();
     screen.tab("View");
+    screen.wait();
     assert!(screen.document().histogram().is_some(), "counted when it is first shown");
     assert_eq!(screen.workspace().overlay.interpolation, Interpolation::Linear);
     screen.key(Modifiers::NONE, Key::T);
@@ -161,7 +162,7 @@ fn two_cases_side_by_side_share_position_zoom_and_window() {
     let slice = screen.document().view.crosshair.z;
     screen.drag(right, right + Vec2::new(40.0, 0.0), PointerButton::Secondary, Modifiers::NONE);
     assert_eq!(screen.document().case.id, first);
-    assert_eq!(screen.document().view.crosshair.z, slice);
+    assert!((screen.document().view.crosshair.z - slice).abs() < 1e-6);
     screen.key(Modifiers::NONE, Key::B);
     let at = screen.cell(0).center();
     screen.drag(at, at + Vec2::new(20.0, 0.0), PointerButton::Primary, Modifiers::NONE);
