@@ -45,7 +45,8 @@ fn a_simulation_leaves_table_curves_and_loops() {
         assert_eq!(arm["reached"], true, "{result}");
         assert_eq!(arm["curve"].as_array().unwrap().len() as u64, arm["slices"].as_u64().unwrap());
     }
-    assert!(arms[0]["voxels"].as_u64() > arms[1]["voxels"].as_u64(), "drawing costs more than correcting: {result}");
+    assert_eq!(arms[0]["start_dice"], 0.0, "drawn from nothing: {result}");
+    assert_eq!(arms[1]["start_dice"], arms[2]["start_dice"], "both begin with the same network: {result}");
     let csv = fs::read_to_string(out.join("simulation.csv")).unwrap();
     let points: u64 = arms.iter().map(|a| a["slices"].as_u64().unwrap()).sum();
     assert_eq!(csv.lines().count() as u64, points + 1);
