@@ -110,7 +110,9 @@ impl CroppedMask {
                         let planes = if neighbours.in_slice() { &[k][..] } else { &[front, k, back] };
                         for &plane in planes {
                             for line in [up, j, down] {
-                                erode_beside(here, row(line, plane), ends, &mut edge);
+                                let other = row(line, plane);
+                                erode(here, other, &mut edge);
+                                erode_beside(here, other, ends, &mut edge);
                             }
                         }
                     }

@@ -91,9 +91,9 @@ fn compare_pair(
 /// are named by: a file without names calls its only segment so.
 fn pairs_of(case: &str, a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
     if let ([one], [other]) = (a.segments.as_slice(), b.segments.as_slice()) {
-        // A name that is the file's would make another structure of each case.
-        let named = |s: &&Segment| !numbered(s) && !s.name.eq_ignore_ascii_case(case) && s.name != a.name;
-        let name = [one, other].into_iter().find(named).map_or("Mask", |s| s.name.as_str());
+        // The truth's name, so that all sides have the same; the file's would make another structure of each case.
+        let named = !numbered(one) && !one.name.eq_ignore_ascii_case(case) && one.name != a.name;
+        let name = if named { one.name.as_str() } else { "Mask" };
         return vec![Pair::labels(name, one.id, other.id)];
     }
     if let [one] = [a.segments.as_slice(), b.segments.as_slice()].concat().as_slice()

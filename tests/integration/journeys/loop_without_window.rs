@@ -75,7 +75,7 @@ fn train_resume_predict_and_evaluate() {
     )
     .json();
     let written = tree(&at("report"));
-    let expected = ["evaluation.json", "report.html", "segments.csv", "slices.csv"];
+    let expected = ["evaluation.json", "report.html", "report.pdf", "segments.csv", "slices.csv"];
     assert_eq!(written.iter().map(|p| p.to_str().unwrap()).collect::<Vec<_>>(), expected);
     let on_disk: Value = serde_json::from_slice(&fs::read(at("report/evaluation.json")).unwrap()).unwrap();
     assert_eq!(on_disk, report);
