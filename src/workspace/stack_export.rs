@@ -192,7 +192,7 @@ mod tests {
         let coronal = painter.picture(4);
         assert_eq!(coronal.dimensions(), (10, 18), "3 mm slices are three pixels");
         // Head at the top: slice 3 of 6 is the third from below.
-        assert_eq!(coronal.get_pixel(3, 7).0, [255, 0, 0]);
+        assert_eq!(coronal.get_pixel(3, 6).0, [255, 0, 0], "its upper rim");
         painter.invert = true;
         assert_eq!(coronal.get_pixel(9, 0).0, [255; 3]);
         assert_eq!(painter.picture(4).get_pixel(9, 0).0, [0; 3]);

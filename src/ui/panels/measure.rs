@@ -58,7 +58,10 @@ fn line(ui: &mut Ui, document: &Document, m: &Measurement, out: &mut Vec<Command
     }
     let mut note = m.note.clone();
     let field = ui.add(TextEdit::singleline(&mut note).hint_text("Note").desired_width(f32::INFINITY));
-    field.widget_info(|| egui::WidgetInfo::text_edit(true, &m.note, &note, format!("Note of {name}")));
+    field.widget_info(|| egui::WidgetInfo {
+        label: Some(format!("Note of {name}")),
+        ..egui::WidgetInfo::text_edit(true, &m.note, &note, "")
+    });
     if field.changed() {
         out.push(MeasureCommand::Note { id: m.id, text: note }.into());
     }

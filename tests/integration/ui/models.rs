@@ -122,6 +122,9 @@ fn samples_curves_figures_and_runs_are_shown_and_predict_together() {
     screen.wait();
     assert!(screen.workspace().models.preview.is_some());
     assert!(screen.says("three samples each"));
+    // Folded again, so that the button below is in sight.
+    screen.click("Augmentation");
+    screen.steps(20);
     for run in ["one", "two"] {
         screen.click("New run");
         screen.steps(2);
@@ -129,6 +132,7 @@ fn samples_curves_figures_and_runs_are_shown_and_predict_together() {
         screen.fill("Epochs", "2");
         screen.click("Start training");
         screen.wait();
+        screen.steps(3);
     }
     for words in ["Best validation Dice", "Test, with the best checkpoint", "Hausdorff", "Loss"] {
         assert!(screen.says(words), "{words}");

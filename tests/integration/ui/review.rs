@@ -117,7 +117,7 @@ fn a_cohort_of_files_leads_to_case_slice_and_voxels() {
     let review = &screen.workspace().review;
     let cause = review.cause.expect("the pair of voxels is shown");
     assert!(review.difference);
-    assert!((cause.mm - 2.0 * 0.8).abs() < 1e-9, "{}", cause.mm);
+    assert!((cause.mm - 2.0 * 0.8).abs() < 1e-6, "{}", cause.mm);
     assert_eq!(screen.shown_slice(Plane::Axial), cause.at[2] + 1);
     for tab in ["Summary", "Plots", "Paired", "Cases"] {
         screen.click(tab);
