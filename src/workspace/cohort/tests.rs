@@ -63,9 +63,6 @@ fn folders_are_matched_by_name_and_nothing_is_dropped() {
     // Shifted by 0, 1, 2 of 8 voxels: 1, 7/8, 6/8; patient A has the first two.
     let means = (1.0 + 0.875) / 2.0;
     assert!((patients.figures[0].mean.unwrap() - (means + 0.75) / 2.0).abs() < 1e-12);
-    assert!(inputs.sheets.iter().any(|p| p.caption.contains("Regressed")));
-    assert!(inputs.facts.iter().any(|(name, value)| name.contains("Fingerprint") && value.len() == 64));
-    assert_eq!(run(&request).unwrap().facts, inputs.facts, "the fingerprint repeats");
 }
 
 #[test]
