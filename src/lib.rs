@@ -2,16 +2,12 @@
 //!
 //! The floors of the house, each using only those below it, are described in `ARCHITECTURE.md`.
 
+pub use maskwright_base::{core, edit, io, jobs, kernels, metrics, phantom};
+
 pub mod app;
 pub mod cli;
-pub mod core;
-pub mod edit;
-pub mod io;
-pub mod jobs;
 pub mod learn;
-pub mod metrics;
 pub mod nn;
-pub mod phantom;
 pub mod predict;
 pub mod render;
 pub mod report;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 fn data(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("MASKWRIGHT_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from);
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     let path = root.join(name);
     if !path.exists() {
         println!("skipped: {name} is not here");

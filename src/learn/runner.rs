@@ -212,7 +212,8 @@ impl Runner<'_> {
             match asks.recv_timeout(if idle { PATIENCE } else { Duration::ZERO }) {
                 Ok(ask) => {
                     self.take(ask);
-                    continue;
+                    // Only what waits already: whoever asks without end must not keep rounds from starting.
+                    asks.try_iter().take(asks.len()).for_each(|ask| self.take(ask));
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}

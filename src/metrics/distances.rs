@@ -217,7 +217,7 @@ pub(super) fn figures(mut a: Sample, mut b: Sample, convention: Convention, tole
 /// Percentile `q` in `0..=1` with linear interpolation between ranks (NumPy's default); reorders `values`.
 ///
 /// Infinite when there are no values.
-pub(crate) fn percentile(values: &mut [f64], q: f64) -> f64 {
+pub fn percentile(values: &mut [f64], q: f64) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return f64::INFINITY };
     let rank = q * last as f64;
     let below = (rank.floor() as usize).min(last);

@@ -21,7 +21,7 @@ fn report_as(a: &LabelMap, b: &LabelMap, pairs: &[Pair], convention: Convention)
 }
 
 fn oracle() -> (Value, Vec<u8>) {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/oracle");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/oracle");
     let json = std::fs::read_to_string(folder.join("metrics.json")).unwrap();
     (serde_json::from_str(&json).unwrap(), std::fs::read(folder.join("metrics.safetensors")).unwrap())
 }

@@ -61,7 +61,7 @@ pub fn report(choice: DeviceChoice) -> DeviceReport {
         },
         _ => (None, mode, description),
     };
-    let (shader_language, cpu_vectors) = ("WGSL", super::cpu::vectors());
+    let (shader_language, cpu_vectors) = ("WGSL", crate::kernels::vectors());
     DeviceReport { adapters, graphics_error, mode, description, shader_language, cpu_vectors, proofs, trial }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Called by `layers` and the networks alone. Tensors are `[batch, channels, height, width]`.
 
-use super::cpu::depthwise::Along;
 use super::cpu::{further, operations as cpu};
+use crate::kernels::depthwise::Along;
 use burn::tensor::activation;
 use burn::tensor::module as kernels;
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions, MaxPoolOptions};

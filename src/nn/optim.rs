@@ -2,10 +2,10 @@
 //! Python can read it.
 
 use super::cpu;
-use super::cpu::elementwise::AdamStep;
 use super::gradients::GradientSet;
 use super::state::Path;
 use super::weights::{HostTensor, StateDict};
+use crate::kernels::elementwise::AdamStep;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

@@ -147,6 +147,7 @@ impl Run {
         note_environment(&self.folder, compute.device(), self.position.epoch)?;
         self.events = Some(EventFile::begin(&self.folder.join("tensorboard"), &self.position.history)?);
         let mut collapsed = false;
+        let mut missed = Vec::new();
         let mut stopped_early = self.out_of_patience();
         while self.position.epoch < self.recipe.epochs && !stopped_early {
             let begun = Instant::now();
@@ -160,6 +161,16 @@ impl Run {
                 )));
             }
             collapsed = validation.collapsed();
+            let now = if collapsed { Vec::new() } else { validation.missed() };
+            if !now.is_empty() && now != missed {
+                let name = |class: &usize| self.recipe.data.classes.get(*class).map_or("", |c| c.name.as_str());
+                ctx.send(TrainEvent::Warning(format!(
+                    "after epoch {} the network finds nothing of {} on the validation slices",
+                    self.position.epoch + 1,
+                    now.iter().map(name).collect::<Vec<_>>().join(", ")
+                )));
+            }
+            missed = now;
             let row = EpochRow {
                 epoch: self.position.epoch + 1,
                 train_loss,

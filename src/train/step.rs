@@ -125,6 +125,12 @@ impl Validation {
         (!ratios.is_empty()).then(|| ratios.iter().sum::<f64>() / ratios.len() as f64)
     }
 
+    /// Classes, from 0, that are there to be found and of which nothing was predicted.
+    pub fn missed(&self) -> Vec<usize> {
+        let nothing = |(class, counts): (usize, &[u64; 3])| (counts[2] > 0 && counts[1] == 0).then_some(class);
+        self.counts.iter().enumerate().filter_map(nothing).collect()
+    }
+
     /// There was something to find, and nothing at all was predicted.
     pub fn collapsed(&self) -> bool {
         self.counts.iter().any(|c| c[2] > 0) && self.counts.iter().all(|c| c[1] == 0)
@@ -422,4 +428,19 @@ fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
 
 fn read_scalar(tensor: Tensor<1>) -> Result<f64, DeviceError> {
     Ok(read(tensor)?.first().copied().map_or(f64::NAN, f64::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_told_one_by_one_and_accuracy_is_high_for_one_that_is_never_found() {
+        let sums = Validation { counts: vec![[5, 6, 7], [0, 0, 9], [0, 0, 0]], pixels: 100, ..Validation::default() };
+        assert_eq!((sums.missed(), sums.collapsed()), (vec![1], false));
+        let classes = sums.classes(["a", "b", "c"].into_iter());
+        assert_eq!((classes[0].dice, classes[0].accuracy), (Some(10.0 / 13.0), 0.97));
+        assert_eq!((classes[1].dice, classes[1].precision, classes[1].accuracy), (Some(0.0), None, 0.91));
+        assert_eq!((classes[2].dice, classes[2].recall), (None, None));
+    }
 }

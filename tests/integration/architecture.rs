@@ -9,13 +9,14 @@ use std::fs;
 use std::path::Path;
 
 /// Module, floor, what it may use. `cli`, `app` and the crate roots may use everything.
-const FLOORS: [(&str, u8, &[&str]); 17] = [
+const FLOORS: [(&str, u8, &[&str]); 18] = [
     ("core", 0, &[]),
     ("jobs", 0, &[]),
     ("io", 1, &["core", "jobs"]),
     ("edit", 1, &["core"]),
     ("metrics", 1, &["core", "jobs"]),
-    ("nn", 1, &["core", "jobs"]),
+    ("kernels", 0, &[]),
+    ("nn", 1, &["core", "jobs", "kernels"]),
     ("render", 1, &["core"]),
     ("phantom", 1, &["core"]),
     ("train", 2, &["core", "jobs", "io", "edit", "metrics", "nn"]),
@@ -58,6 +59,7 @@ const ALL: &[&str] = &[
     "io",
     "edit",
     "metrics",
+    "kernels",
     "nn",
     "render",
     "phantom",
@@ -155,7 +157,7 @@ fn test_files(files: &[Source]) -> Vec<String> {
     for file in files {
         let stem = file.path.trim_end_matches(".rs");
         let parent = match stem.rsplit_once('/') {
-            Some((folder, "mod" | "lib" | "main")) => folder,
+            Some((folder, "mod" | "lib" | "base" | "main")) => folder,
             _ => stem,
         };
         paths.extend(file.test_files.iter().map(|name| format!("{parent}/{name}")));
@@ -195,7 +197,7 @@ fn check_floors(file: &Source, all_tests: bool, report: &mut impl FnMut(usize, S
 /// `src/name.rs` is the module `name`; the crate roots are none.
 fn top_file(file: &Source) -> Option<&str> {
     let name = file.path["src/".len()..].strip_suffix(".rs")?;
-    (!["lib", "main"].contains(&name)).then_some(name)
+    (!["lib", "base", "main"].contains(&name)).then_some(name)
 }
 
 /// The first part behind each `crate::`, those in braces one by one.

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn figures_equal_scipys() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/oracle/wilcoxon.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/oracle/wilcoxon.json");
         let oracle: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let cases = oracle["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 13);

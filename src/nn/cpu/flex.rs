@@ -3,7 +3,7 @@
 //! A picture is `[batch, channels, height, width]` to burn, with strides that say that its channels lie last: burn's own
 //! operations understand it, and ours take its numbers without a copy. Called by `hook` and `operations`.
 
-use super::layout::turned;
+use crate::kernels::layout::turned;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
 

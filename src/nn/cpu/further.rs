@@ -1,12 +1,12 @@
 //! Further operations of the networks on the CPU: rectifiers, depthwise convolutions, interpolation, means, dropout, and
 //! the optimizer's step. Called by `nn::ops`, `nn::layers` and `nn::optim`.
 
-use super::depthwise::{Along, Depthwise, mapped};
-use super::elementwise::{AdamStep, Dropped, adam, drop_values, rectify, rectify_gradient};
 use super::flex::{Picture, flat, values};
 use super::hook::{self, Kept, Operation};
-use super::layout::turned;
-use super::simd::Isa;
+use crate::kernels::Isa;
+use crate::kernels::depthwise::{Along, Depthwise, mapped};
+use crate::kernels::elementwise::{AdamStep, Dropped, adam, drop_values, rectify, rectify_gradient};
+use crate::kernels::layout::turned;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use burn::tensor::{Device, Tensor};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::norm::Normalised;
+use crate::kernels::norm::Normalised;
 
 /// What a forward pass keeps for the backward pass.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,14 @@
 //! The networks' operations on the CPU, each with its gradient, in PyTorch's arithmetic. Called by `nn::ops` alone.
 
-use super::conv::{self, Shape};
 use super::flex::{Picture, flat, values};
-use super::gather::Source;
 use super::hook::{self, Kept, Operation};
-use super::layout::{joined, part};
-use super::norm::{self, Normalised};
-use super::pool::{Windows, max_pool, max_pool_backward};
-use super::simd::Isa;
-use super::weights::{backward_bias, backward_weights};
+use crate::kernels::Isa;
+use crate::kernels::conv::{self, Shape};
+use crate::kernels::gather::Source;
+use crate::kernels::layout::{joined, part};
+use crate::kernels::norm::{self, Normalised};
+use crate::kernels::pool::{Windows, max_pool, max_pool_backward};
+use crate::kernels::weights::{backward_bias, backward_weights};
 use crate::nn::ops::ConvShape;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Tensor, TensorData};

@@ -23,7 +23,7 @@ fn of_bits(bits: u16, signed: bool) -> PixelFormat {
 
 macro_rules! sample {
     ($name:literal) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/codestreams/", $name))
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/codestreams/", $name))
     };
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 macro_rules! sample {
     ($name:literal) => {
-        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/codestreams/", $name))
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/codestreams/", $name))
     };
 }
 

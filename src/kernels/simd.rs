@@ -315,28 +315,28 @@ macro_rules! on_isa {
     ($(#[$meta:meta])* $vis:vis unsafe fn $name:ident => $inner:ident ($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)?) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "a kernel's door")]
-        $vis unsafe fn $name(isa: $crate::nn::cpu::simd::Isa, $($arg: $ty),*) $(-> $ret)? {
+        $vis unsafe fn $name(isa: $crate::kernels::simd::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx2,fma")]
             unsafe fn wide($($arg: $ty),*) $(-> $ret)? {
-                unsafe { $inner::<$crate::nn::cpu::simd::Avx512>($($arg),*) }
+                unsafe { $inner::<$crate::kernels::simd::Avx512>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             unsafe fn middle($($arg: $ty),*) $(-> $ret)? {
-                unsafe { $inner::<$crate::nn::cpu::simd::Avx2>($($arg),*) }
+                unsafe { $inner::<$crate::kernels::simd::Avx2>($($arg),*) }
             }
             match isa {
                 #[cfg(target_arch = "x86_64")]
-                $crate::nn::cpu::simd::Isa::Avx512 => unsafe { wide($($arg),*) },
+                $crate::kernels::simd::Isa::Avx512 => unsafe { wide($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
-                $crate::nn::cpu::simd::Isa::Avx2 => unsafe { middle($($arg),*) },
-                $crate::nn::cpu::simd::Isa::Portable => unsafe {
-                    $inner::<$crate::nn::cpu::simd::Portable<8>>($($arg),*)
+                $crate::kernels::simd::Isa::Avx2 => unsafe { middle($($arg),*) },
+                $crate::kernels::simd::Isa::Portable => unsafe {
+                    $inner::<$crate::kernels::simd::Portable<8>>($($arg),*)
                 },
                 #[cfg(test)]
-                $crate::nn::cpu::simd::Isa::Wide => unsafe {
-                    $inner::<$crate::nn::cpu::simd::Portable<16>>($($arg),*)
+                $crate::kernels::simd::Isa::Wide => unsafe {
+                    $inner::<$crate::kernels::simd::Portable<16>>($($arg),*)
                 },
             }
         }
