@@ -117,9 +117,8 @@ pub fn main() -> ExitCode {
     }
     hush_wayland();
     // Drivers complain about displays that nobody asked for; what matters comes back as an error.
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MASKWRIGHT_LOG").unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new("maskwright=warn,maskwright_base=warn,wgpu_hal=off,error")
-    });
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MASKWRIGHT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("maskwright=warn,wgpu_hal=off,error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     crate::jobs::quiet_caught_panics();
     let arguments = Arguments::parse();

@@ -5,7 +5,7 @@
 //! small network, with every kind of layer, came out as on the CPU, and keeps it only if a wider step is faster.
 //! Called by `train` and `predict` through [`settle`], and by `doctor`.
 
-use super::device::ComputeDevice;
+use super::device::{ComputeDevice, instead_of_software};
 use super::guard::catch;
 use super::state::{apply_state, collect_gradients, collect_state};
 use super::worker::{ComputeThread, wait};
@@ -63,6 +63,11 @@ pub fn settle(choice: DeviceChoice, offered: Option<&ComputeThread>) -> Result<S
         return Ok(Settled { thread: Some(thread), device, warning: None });
     }
     let name = device.description.split(" (").next().unwrap_or("the graphics device").to_owned();
+    if device.software {
+        let mut device = compute_device(DeviceChoice::Cpu, None)?;
+        device.description = device.description.replace("as asked", &instead_of_software(&name));
+        return Ok(Settled { thread: None, device, warning: None });
+    }
     let (why, warning) = match verdict(&thread)? {
         Verdict::Faster(_) => return Ok(Settled { thread: Some(thread), device, warning: None }),
         Verdict::Slower(times) => (format!("{name} takes {:.1} times as long", 1.0 / times.max(1e-3)), None),
@@ -226,12 +231,14 @@ mod tests {
         let asked = settle(DeviceChoice::Gpu, Some(&thread)).unwrap();
         assert!(asked.thread.is_some() && asked.warning.is_none());
         let settled = settle(DeviceChoice::Auto, Some(&thread)).unwrap();
-        println!("{:?}: {}", verdict(&thread), settled.device.description);
         assert_eq!(settled.warning, None, "the device is right");
         if gpu.is_software() {
             assert!(settled.thread.is_none() && settled.device.mode == DeviceMode::Cpu);
-            assert!(settled.device.description.contains("times as long"), "{}", settled.device.description);
+            assert!(settled.device.description.contains("in software"), "{}", settled.device.description);
         }
+        let cpu = compute_device(DeviceChoice::Cpu, None).unwrap();
+        let there = wait("a step", &thread.submit("a step", |c| step(c.device(), &small(), 32))).unwrap().unwrap();
+        assert_eq!(difference(&step(&cpu, &small(), 32).unwrap(), &there), None);
     }
 
     #[test]

@@ -20,15 +20,18 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         let Some(document) = workspace.active_document() else { return };
         ui.separator();
         window(ui, document, out);
-        ui.separator();
-        overlay(ui, workspace, out);
     });
-    // A row of its own that is always there, so that the panes never move when another tool is taken.
+    // A row of its own that is always there, so that the panes never move when another tool is taken. How masks look
+    // comes first, where it stays whatever the tool.
     let height = ui.spacing().interact_size.y + 2.0;
     let (_, row) = ui.allocate_space(egui::Vec2::new(ui.available_width(), height));
     ui.scope_builder(egui::UiBuilder::new().max_rect(row), |ui| {
         egui::ScrollArea::horizontal().id_salt("tool options").show(ui, |ui| {
             ui.horizontal(|ui| {
+                if workspace.active_document().is_some() {
+                    overlay(ui, workspace, out);
+                    ui.separator();
+                }
                 options(ui, workspace, belt, out);
                 if belt.current().edits() {
                     rules_in_force(ui, workspace);
@@ -235,9 +238,10 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     }
     let mut percent = o.opacity * 100.0;
     let label = ui.label("Opacity");
-    ui.spacing_mut().slider_width = 80.0;
+    let usual = std::mem::replace(&mut ui.spacing_mut().slider_width, 80.0);
     let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").max_decimals(0);
     if ui.add(slider).labelled_by(label.id).on_hover_text("A and D").changed() {
         out.push(ViewCommand::Opacity(percent / 100.0).into());
     }
+    ui.spacing_mut().slider_width = usual;
 }
