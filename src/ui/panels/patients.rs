@@ -39,7 +39,20 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
 }
 
 fn study_line(label: &str, date: &str, description: &str) -> String {
-    [label, date, description].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+    let date = readable(date);
+    // Anonymisers write "None" where a description was.
+    let description = if description.eq_ignore_ascii_case("none") { "" } else { description };
+    [label, &date, description].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// A date of DICOM (`YYYYMMDD`, PS3.5 section 6.2) with its parts apart; anything else as it is.
+fn readable(date: &str) -> String {
+    match (date.get(..4), date.get(4..6), date.get(6..8)) {
+        (Some(year), Some(month), Some(day)) if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{year}-{month}-{day}")
+        }
+        _ => date.to_owned(),
+    }
 }
 
 fn open_cases(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
@@ -117,4 +130,18 @@ fn findings(ui: &mut Ui, findings: &[Finding]) {
 /// Amber that can be read on both themes.
 pub fn warning_color(ui: &Ui) -> Color32 {
     if ui.visuals().dark_mode { Color32::from_rgb(240, 180, 80) } else { Color32::from_rgb(150, 90, 0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_easily_and_odd_ones_left_alone() {
+        assert_eq!(study_line("Study 1", "20060101", "None"), "Study 1, 2006-01-01");
+        assert_eq!(study_line("Study 1", "", "Chest"), "Study 1, Chest");
+        for odd in ["2006.01.01", "2006", "äöüß"] {
+            assert_eq!(readable(odd), odd);
+        }
+    }
 }

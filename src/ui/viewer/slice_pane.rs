@@ -113,7 +113,7 @@ impl Viewer {
         self.follow_linked_view(spec, workspace, &mut view);
         view.set_slice(&geometry, slice);
 
-        let hovered = response.contains_pointer() && ui.ui_contains_pointer();
+        let hovered = response.contains_pointer() && ui.rect_contains_pointer(rect);
         let before = view;
         if hovered {
             self.focus = plane;

@@ -124,7 +124,7 @@ impl Viewer {
         eye.camera.turn(std::mem::take(&mut state.turn));
 
         let place = Place { rect, scale };
-        let hovered = response.contains_pointer() && ui.ui_contains_pointer();
+        let hovered = response.contains_pointer() && ui.rect_contains_pointer(rect);
         if hovered {
             let wheel = input::wheel(ui);
             let factor = f64::from(wheel.zoom * 1.15f32.powf(wheel.slices));

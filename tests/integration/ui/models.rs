@@ -107,7 +107,7 @@ const SEARCH: &str = r#"(
 )"#;
 
 #[test]
-fn samples_are_shown_as_they_are_learned() {
+fn samples_curves_figures_and_runs_are_shown_and_predict_together() {
     let mut screen = Screen::with_scan();
     let mask = write_mask(screen.dir.path());
     screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
@@ -122,6 +122,34 @@ fn samples_are_shown_as_they_are_learned() {
     screen.wait();
     assert!(screen.workspace().models.preview.is_some());
     assert!(screen.says("three samples each"));
+    for run in ["one", "two"] {
+        screen.click("New run");
+        screen.steps(2);
+        screen.fill("Run name", run);
+        screen.fill("Epochs", "2");
+        screen.click("Start training");
+        screen.wait();
+        screen.steps(3);
+    }
+    for words in ["Best validation Dice", "Test, with the best checkpoint", "Hausdorff", "Loss"] {
+        assert!(screen.says(words), "{words}");
+    }
+    let training = screen.workspace().models.training.clone().unwrap();
+    assert!(training.pictures.is_some() && training.facts.unwrap().classes[0].pixels > 0.0);
+    screen.click("Runs");
+    screen.steps(3);
+    for run in ["one", "two"] {
+        screen.click(run);
+    }
+    screen.steps(3);
+    screen.click("Ticked runs predict together (mean of their probabilities)");
+    screen.steps(3);
+    assert!(screen.says("2 ticked runs together"));
+    let layers = screen.document().case.layers.len();
+    screen.click("Predict this case");
+    screen.wait();
+    assert_eq!(screen.document().case.layers.len(), layers + 1);
+    assert!(matches!(&screen.document().layer().unwrap().origin, Origin::Model { run, .. } if run == "one, two"));
 }
 
 #[test]

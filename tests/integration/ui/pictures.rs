@@ -23,7 +23,7 @@ impl Screen {
 }
 
 #[test]
-fn a_distance_is_drawn_and_its_end_moved() {
+fn a_distance_is_drawn_listed_moved_noted_saved_and_deleted() {
     let mut screen = Screen::with_scan();
     screen.tab("Measure");
     screen.click("Measure distance");
@@ -41,6 +41,25 @@ fn a_distance_is_drawn_and_its_end_moved() {
     let moved = screen.document().measurements.clone();
     assert_eq!(moved.len(), 1, "no second one was begun");
     assert!(moved[0].shape.points()[1].y > b.y + 1.0 && moved[0].shape.points()[0] == a);
+    screen.fill("Note of Distance 1", "short axis");
+    assert_eq!(screen.document().measurements[0].note, "short axis");
+    // An ellipse says what is in it.
+    screen.click("Measure ellipse");
+    let corner = middle - Vec2::new(14.0, 34.0);
+    screen.drag(corner, corner + Vec2::splat(24.0), PointerButton::Primary, Modifiers::NONE);
+    assert_eq!(screen.document().measurements.len(), 2);
+    assert!(screen.says(" HU ("), "mean, deviation and range");
+    // Kept in the project.
+    let project = screen.dir.path().join("kept.maskwright");
+    screen.workspace_mut().dispatch(FileCommand::SaveProject(Some(project.clone())));
+    screen.wait();
+    let before = screen.document().measurements.clone();
+    screen.workspace_mut().dispatch(OpenCommand::Path(project));
+    screen.wait();
+    assert_eq!(screen.document().measurements, before);
+    screen.click("Delete Distance 1");
+    assert_eq!(screen.document().measurements.len(), 1);
+    assert!(screen.document().is_unsaved());
 }
 
 #[test]
@@ -87,7 +106,7 @@ fn slices_are_seen_thick_cubic_and_in_colour() {
 }
 
 #[test]
-fn planes_are_turned_by_a_handle_and_not_painted_on() {
+fn planes_are_turned_by_a_handle_laid_through_points_and_straightened() {
     let mut screen = Screen::with_scan();
     let pane = screen.pane(Plane::Axial);
     screen.click_at(pane.center());
@@ -102,6 +121,19 @@ fn planes_are_turned_by_a_handle_and_not_painted_on() {
     screen.key(Modifiers::NONE, Key::B);
     screen.paint(Plane::Coronal, Modifiers::NONE);
     assert!(screen.document().layer().is_none());
+    let before = screen.document().view.crosshair;
+    let middle = screen.pane(Plane::Coronal).center();
+    screen.wheel(middle, 1.0, Modifiers::NONE);
+    assert_ne!(screen.document().view.crosshair, before, "the wheel goes along the turned normal");
+    screen.key(Modifiers::SHIFT, Key::R);
+    assert_eq!(screen.document().view.oblique, None);
+    screen.click("Measure");
+    screen.click("Plane through 3 points");
+    let middle = screen.pane(Plane::Sagittal).center();
+    for off in [Vec2::new(-30.0, -20.0), Vec2::new(30.0, 0.0), Vec2::new(0.0, 35.0)] {
+        screen.click_at(middle + off);
+    }
+    assert!(screen.document().view.oblique.is_some());
 }
 
 #[test]

@@ -151,8 +151,15 @@ impl Screen {
         texts.flatten().find(|t| t.contains(part)).unwrap_or_else(|| panic!("nothing says {part:?}"))
     }
 
-    /// Clicks the thing called `name`.
+    /// Clicks the thing called `name`; brings it into sight first where a panel has to be scrolled.
     pub fn click(&mut self, name: &str) {
+        const STATUS_BAR: f32 = 40.0;
+        let bottom = self.harness.ctx.content_rect().bottom() - STATUS_BAR;
+        let found = self.find(name);
+        if found.rect().center().y > bottom {
+            found.scroll_to_me();
+            self.steps(10);
+        }
         let pos = self.find(name).rect().center();
         self.click_at(pos);
     }
