@@ -5,7 +5,7 @@
 //! and for whatever else there is; the processor decides at run time. All sums are made in an order that depends on
 //! shapes alone: a run gives the same bits with any number of threads.
 //!
-//! Plain slices in, plain slices out. `nn::cpu` alone calls them, for tensors of the CPU backend.
+//! Plain slices in, plain slices out. Called by `nn` alone: `nn::cpu` hands them the tensors of the CPU backend.
 
 pub mod conv;
 pub mod depthwise;
