@@ -119,7 +119,7 @@ impl FrameFile {
             let bytes = self.native_bytes(frame)?;
             let pairs = bytes.as_chunks().0.iter();
             // Two loops, so that each is a straight copy for the compiler.
-            Ok(if self.syntax.encoding.big_endian {
+            Ok(if self.syntax.big_endian_pixels {
                 self.convert(pairs.map(|b| u16::from_be_bytes(*b)), &lut, out)
             } else {
                 self.convert(pairs.map(|b| u16::from_le_bytes(*b)), &lut, out)
@@ -171,9 +171,7 @@ impl FrameFile {
                     .collect()
             }
             8 => bytes.iter().map(|b| u16::from(*b)).collect(),
-            _ if self.syntax.encoding.big_endian => {
-                bytes.as_chunks().0.iter().map(|b| u16::from_be_bytes(*b)).collect()
-            }
+            _ if self.syntax.big_endian_pixels => bytes.as_chunks().0.iter().map(|b| u16::from_be_bytes(*b)).collect(),
             _ => bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect(),
         })
     }

@@ -14,11 +14,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// First read of every file; the header of an ordinary slice fits.
-const FIRST_READ: u64 = 16 << 10;
+pub(super) const FIRST_READ: u64 = 16 << 10;
 /// Largest header (everything before the pixels) that is held.
 const MAX_HEADER: u64 = 128 << 20;
 /// Largest header of a deflated file.
 const MAX_INFLATED: u64 = 64 << 20;
+/// GE's own transfer syntax: the header is implicit and little endian, the words of its pixels are big endian.
+const GE_PRIVATE: &str = "1.2.840.113619.5.2";
 /// An inflated header may be this many times the size of the file…
 const MAX_INFLATE_RATIO: u64 = 32;
 /// …once it is larger than this.
@@ -32,6 +34,8 @@ pub(super) struct Syntax {
     pub deflated: bool,
     /// Pixels are compressed fragments.
     pub encapsulated: bool,
+    /// Uncompressed words of pixels are big endian, whatever the header is.
+    pub big_endian_pixels: bool,
     /// First byte of the data set in the file.
     pub start: u64,
 }
@@ -243,6 +247,7 @@ fn syntax(uid: String, data: &[u8], start: u64) -> Syntax {
         #[allow(deprecated)] // Retired in the standard, alive in archives.
         uids::EXPLICIT_VR_BIG_ENDIAN => native(EXPLICIT_BIG),
         uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => (EXPLICIT_LITTLE, true, false),
+        GE_PRIVATE => native(IMPLICIT_LITTLE),
         "" => native(guess_encoding(data).unwrap_or(IMPLICIT_LITTLE)),
         _ => (EXPLICIT_LITTLE, false, true),
     };
@@ -256,5 +261,6 @@ fn syntax(uid: String, data: &[u8], start: u64) -> Syntax {
         (true, IMPLICIT_LITTLE) => uids::IMPLICIT_VR_LITTLE_ENDIAN.to_owned(),
         (true, _) => uids::EXPLICIT_VR_LITTLE_ENDIAN.to_owned(),
     };
-    Syntax { uid, encoding, deflated, encapsulated, start }
+    let big_endian_pixels = encoding.big_endian || uid == GE_PRIVATE;
+    Syntax { uid, encoding, deflated, encapsulated, big_endian_pixels, start }
 }

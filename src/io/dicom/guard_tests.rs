@@ -148,6 +148,12 @@ fn every_uncompressed_encoding_gives_the_same_volume() {
             _ => [&head[..], &(value.len() as u16).to_be_bytes(), &value].concat(),
         }
     });
+    // GE's own: little endian but for the pixels.
+    let private = transcode(&set, |Tag(g, e), vr, value| {
+        let swapped: Vec<u8> = value.chunks_exact(2).flat_map(|b| [b[1], b[0]]).collect();
+        let value = if &vr == b"OW" { &swapped[..] } else { value };
+        [&g.to_le_bytes()[..], &e.to_le_bytes(), &(value.len() as u32).to_le_bytes(), value].concat()
+    });
     let mut deflate = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
     deflate.write_all(&set).unwrap();
     let deflated = deflate.finish().unwrap();
@@ -157,6 +163,7 @@ fn every_uncompressed_encoding_gives_the_same_volume() {
         ("implicit", part10(uids::IMPLICIT_VR_LITTLE_ENDIAN, &implicit)),
         ("implicit called explicit", part10(uids::EXPLICIT_VR_LITTLE_ENDIAN, &implicit)),
         ("big", part10(big_syntax, &big)),
+        ("private", part10("1.2.840.113619.5.2", &private)),
         ("deflated", part10(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, &deflated)),
         ("no preamble", set.clone()),
         ("no preamble, implicit", implicit),

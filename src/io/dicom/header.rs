@@ -4,7 +4,7 @@ use super::dataset::DataSet;
 use super::error::DicomError;
 use super::format::{MAX_FRAMES, PixelFormat, pixel_format};
 use super::guard::{Header, with_header};
-use super::lut::voi_lut;
+use super::lut::{ModalityLut, voi_lut};
 use super::padding::Padding;
 use crate::core::{VoiFunction, Window};
 use dicom_dictionary_std::{tags, uids};
@@ -85,6 +85,8 @@ pub(super) struct FileHeader {
     /// A table of grey values in place of, or beside, the window.
     pub has_grey_table: bool,
     pub padding: Option<Padding>,
+    /// The ends of the padding in HU where a table and not slope and intercept says what values mean.
+    pub padding_by_table: Option<[f64; 2]>,
     /// The samples are declared unsigned, and another attribute is written as a negative sample.
     pub signed_hint: bool,
     /// Why the pixels cannot be used, or how they are stored.
@@ -152,6 +154,7 @@ impl FileHeader {
             window: window(set),
             has_grey_table: voi_lut(set).is_some(),
             padding: Padding::of(set),
+            padding_by_table: format.as_ref().ok().and_then(|format| padding_by_table(set, format)),
             signed_hint: signed_hint(set),
             rows: usize::from(set.u16(tags::ROWS).unwrap_or(0)),
             columns: usize::from(set.u16(tags::COLUMNS).unwrap_or(0)),
@@ -162,6 +165,12 @@ impl FileHeader {
             format,
         }
     }
+}
+
+fn padding_by_table(set: &DataSet<'_>, format: &PixelFormat) -> Option<[f64; 2]> {
+    let padding = Padding::of(set)?;
+    let table = ModalityLut::table(set, format.signed)?;
+    Some(padding.range(format).map(|stored| table.value(stored)))
 }
 
 fn kind(sop_class: &str, modality: &str, header: &Header<'_>) -> Kind {

@@ -4,6 +4,7 @@
 
 use super::dataset::DataSet;
 use super::format::PixelFormat;
+use super::header::functional_group;
 use crate::core::VoiLut;
 use dicom_dictionary_std::tags;
 
@@ -77,12 +78,15 @@ impl RawTable {
     }
 }
 
-/// The header's first table of grey values (PS3.3 C.11.2.1.1), its entries counted in HU.
+/// The header's first table of grey values (PS3.3 C.11.2.1.1), of the shared or first frame's group in enhanced images
+/// (C.7.6.16.2.10b), its entries counted in HU.
 ///
 /// The first entry's number is signed when it is written so; files of implicit VR do not say, and files that say
 /// unsigned may be wrong: beyond 32,767 there are no Hounsfield units.
 pub(super) fn voi_lut(set: &DataSet<'_>) -> Option<VoiLut> {
-    let raw = RawTable::of(set.item(tags::VOILUT_SEQUENCE)?)?;
+    let frame = functional_group(set, 0, tags::FRAME_VOILUT_SEQUENCE);
+    let item = frame.and_then(|group| group.item(tags::VOILUT_SEQUENCE)).or_else(|| set.item(tags::VOILUT_SEQUENCE));
+    let raw = RawTable::of(item?)?;
     VoiLut::new(i32::from(raw.first as i16), raw.entries, raw.bits)
 }
 

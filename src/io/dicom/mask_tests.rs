@@ -11,7 +11,7 @@ use glam::{DAffine3, DMat3, DQuat, DVec3, EulerRot};
 use proptest::prelude::*;
 use std::path::Path;
 
-fn info() -> CtSeriesInfo {
+pub(super) fn info() -> CtSeriesInfo {
     CtSeriesInfo {
         patient_id: "PHANTOM-0001".into(),
         series_description: "Synthetic chest".into(),
@@ -23,14 +23,14 @@ fn info() -> CtSeriesInfo {
 }
 
 /// A rotated, sheared or plain grid with right-handed slices.
-fn grid(dims: [usize; 3], angles: [f64; 3], shear: f64) -> Geometry {
+pub(super) fn grid(dims: [usize; 3], angles: [f64; 3], shear: f64) -> Geometry {
     let rotation = DMat3::from_quat(DQuat::from_euler(EulerRot::XYZ, angles[0], angles[1], angles[2]));
     let mut m = rotation * DMat3::from_diagonal(DVec3::new(0.7, 0.8, 2.5));
     m.z_axis += m.y_axis * shear;
     Geometry::new(dims, DAffine3 { matrix3: m, translation: DVec3::new(-100.25, 31.5, 812.125) }).unwrap()
 }
 
-fn noise(n: usize, seed: u64) -> impl Iterator<Item = u64> {
+pub(super) fn noise(n: usize, seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed | 1;
     (0..n).map(move |_| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -38,7 +38,7 @@ fn noise(n: usize, seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-fn write_and_open(dir: &Path, geometry: Geometry, low: i16) -> (Volume, DicomStack) {
+pub(super) fn write_and_open(dir: &Path, geometry: Geometry, low: i16) -> (Volume, DicomStack) {
     let hu: Vec<i16> = noise(geometry.voxel_count(), 3).map(|v| (v % 3000) as i16 + low).collect();
     let volume = Volume::new(geometry, hu).unwrap();
     let files = write_ct_series(dir, &volume, &info()).unwrap();
@@ -53,7 +53,7 @@ fn random_labels(geometry: Geometry, count: u64, seed: u64) -> LabelMap {
     LabelMap::from_dense(geometry, &dense).unwrap()
 }
 
-fn segments(count: u8) -> Vec<Segment> {
+pub(super) fn segments(count: u8) -> Vec<Segment> {
     let names = ["liver", "left lung", "tumour", "Größe µ 肺", "spleen"];
     (1..=count).map(|id| Segment::new(id, names[usize::from(id - 1) % names.len()])).collect()
 }

@@ -1,10 +1,14 @@
 //! Enhanced CT: frames in any order, several stacks and times in one file, a scale of its own for each frame.
 
 use super::real_data::{load, series, stack};
-use super::test_files::{TestFrame, TestSlice, write_enhanced};
+use super::test_files::{TestFrame, TestSlice, write_enhanced, write_enhanced_with};
+use super::write::Builder;
 use super::*;
+use crate::core::VoiLut;
 use crate::io::Series;
 use crate::jobs::JobContext;
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
 use std::path::PathBuf;
 
 fn scan_frames(frames: &[TestFrame]) -> (DicomScan, tempfile::TempDir) {
@@ -80,12 +84,12 @@ fn one_frame_and_one_slice_open_as_one_voxel_layer() {
     );
     let dir = tempfile::tempdir().unwrap();
     let mut slice = TestSlice::at(3.0);
-    slice.more = |b| b.text(dicom_dictionary_std::tags::SLICE_THICKNESS, dicom_core::VR::DS, "");
+    slice.more = |b| b.text(tags::SLICE_THICKNESS, VR::DS, "");
     let scan = scan_files(&[slice.write(dir.path())], &JobContext::detached());
     assert_eq!(codes(series(&scan)[0]), ["assumed-thickness"]);
     assert_eq!(stack(series(&scan)[0]).geometry.spacing().z, 1.0);
     // Frames that do not say where they lie are no volume.
-    slice.more = |b| b.text(dicom_dictionary_std::tags::NUMBER_OF_FRAMES, dicom_core::VR::IS, "3");
+    slice.more = |b| b.text(tags::NUMBER_OF_FRAMES, VR::IS, "3");
     slice.stored = [0; 12];
     let path: PathBuf = slice.write(dir.path());
     let scan = scan_files(&[path], &JobContext::detached());
@@ -98,4 +102,27 @@ fn uneven_frames_are_resampled_like_files() {
     let (scan, _dir) = scan_frames(&frames);
     let whole = series(&scan)[0].resample().unwrap();
     assert_eq!(column(&whole), [0, 20, 40, 60, 80]);
+}
+
+#[test]
+fn a_table_of_grey_values_is_found_in_the_frames_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("enhanced");
+    let frames = [0.0, 5.0].map(|z| TestFrame::at(z, 1064));
+    write_enhanced_with(&path, &frames, |shared| {
+        let described = Builder::new().shorts(tags::LUT_DESCRIPTOR, &[3, -100, 10]);
+        let table = Builder::new().items(tags::VOILUT_SEQUENCE, [described.words(tags::LUT_DATA, &[5, 700, 1023])]);
+        shared.items(tags::FRAME_VOILUT_SEQUENCE, [table])
+    });
+    let scan = scan_files(std::slice::from_ref(&path), &JobContext::detached());
+    assert_eq!(codes(series(&scan)[0]), ["grey-table"]);
+    let volume = load(stack(series(&scan)[0]));
+    assert_eq!(volume.header_lut.as_deref(), VoiLut::new(-100, vec![5, 700, 1023], 10).as_ref());
+    // A window alone in that group is no table.
+    write_enhanced_with(&path, &frames, |shared| {
+        let window = Builder::new().decimals(tags::WINDOW_CENTER, &[40.0]).decimals(tags::WINDOW_WIDTH, &[400.0]);
+        shared.items(tags::FRAME_VOILUT_SEQUENCE, [window])
+    });
+    let volume = load(stack(series(&scan_files(&[path], &JobContext::detached()))[0]));
+    assert!(volume.header_lut.is_none() && volume.header_window.is_some());
 }

@@ -61,9 +61,9 @@ fn values(usable: &[Slice<'_>], findings: &mut Vec<Finding>) {
 fn padding(slice: &Slice<'_>) -> Option<Finding> {
     let (padding, format) = (slice.header.padding?, slice.header.format.as_ref().ok()?);
     let hu = |stored: i32| slice.place.rescale_slope * f64::from(stored) + slice.place.rescale_intercept;
-    let [a, b] = padding.range(format).map(hu);
+    let [a, b] = slice.header.padding_by_table.unwrap_or_else(|| padding.range(format).map(hu));
     let range = if a == b { format!("{a:.0} HU") } else { format!("{:.0} to {:.0} HU", a.min(b), a.max(b)) };
-    let (severity, consequence) = match padding.fate(format, hu) {
+    let (severity, consequence) = match Fate::of([a, b]) {
         // Air itself: nobody would notice.
         Fate::Dark if a.min(b) >= f64::from(OUTSIDE_HU) => return None,
         Fate::Dark => (Severity::Note, "They are kept, as in 3D Slicer and ITK-SNAP, and show black".to_owned()),

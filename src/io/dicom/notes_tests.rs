@@ -132,6 +132,24 @@ fn padding_keeps_what_other_programs_show_unless_it_dazzles() {
 }
 
 #[test]
+fn padding_is_judged_by_the_table_where_there_is_one() {
+    // Stored 0 is -1024 HU by slope and intercept, which is air and needs no words; the table makes it 5000 HU.
+    let (scan, _dir) = three(|_, s| {
+        s.more = |b| {
+            let table = Builder::new().words(tags::LUT_DESCRIPTOR, &[2, 0, 16]).words(tags::LUT_DATA, &[5000, 40]);
+            b.items(tags::MODALITY_LUT_SEQUENCE, [table]).words(tags::PIXEL_PADDING_VALUE, &[0])
+        };
+        s.stored = [1; 12];
+        s.stored[0] = 0;
+    });
+    let told = findings(&scan);
+    assert_eq!(told.iter().map(|f| (f.code, f.severity)).collect::<Vec<_>>(), [("pixel-padding", Severity::Warning)]);
+    assert!(told[0].text.contains("5000 HU") && told[0].text.contains("set to -1024 HU"), "{}", told[0].text);
+    assert_eq!(firsts(&scan), [-1024; 3]);
+    assert_eq!(load(stack(series(&scan)[0])).at([1, 0, 0]), Some(40));
+}
+
+#[test]
 fn signed_values_in_unsigned_fields_are_read_as_signed() {
     let load_all = |slices: &[TestSlice]| {
         let (scan, _dir) = scan_slices(slices);

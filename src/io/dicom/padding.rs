@@ -59,11 +59,17 @@ impl Padding {
 
     /// What becomes of it where a stored value is `hu(value)`.
     pub fn fate(&self, format: &PixelFormat, hu: impl Fn(i32) -> f64) -> Fate {
-        let [a, b] = self.range(format).map(hu);
+        Fate::of(self.range(format).map(hu))
+    }
+}
+
+impl Fate {
+    /// Of padding between these values in HU.
+    pub fn of([a, b]: [f64; 2]) -> Self {
         match (a.min(b), a.max(b)) {
-            (_, high) if high <= AIR_HU => Fate::Dark,
-            (low, _) if low > BRIGHTEST_HU => Fate::ToAir,
-            _ => Fate::Tissue,
+            (_, high) if high <= AIR_HU => Self::Dark,
+            (low, _) if low > BRIGHTEST_HU => Self::ToAir,
+            _ => Self::Tissue,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::real_data::{load, series, stack};
 use super::test_files::TestSlice;
 use super::*;
+use crate::core::{Geometry, Volume};
 use crate::io::{Severity, VolumeSource};
 use crate::jobs::{CancelToken, JobContext, Waker};
 use glam::DVec3;
@@ -191,4 +192,38 @@ fn events_arrive_in_order_and_cancelling_stops() {
     std::fs::remove_file(&stack.slices[3].path).unwrap();
     let error = load_stack(&stack, &JobContext::detached()).unwrap_err().to_string();
     assert!(error.ends_with("cannot be read: it does not exist"), "{error}");
+}
+
+/// What this thread has read from files, in bytes.
+#[cfg(target_os = "linux")]
+fn bytes_read() -> u64 {
+    let counts = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_scan_reads_headers_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let geometry = Geometry::axis_aligned([256, 256, 40], DVec3::ONE, DVec3::ZERO).unwrap();
+    let volume = Volume::new(geometry, vec![0i16; geometry.voxel_count()]).unwrap();
+    let files = write_ct_series(dir.path(), &volume, &super::mask_tests::info()).unwrap();
+    let size: u64 = files.iter().map(|f| std::fs::metadata(f).unwrap().len()).sum();
+    // On one thread of its own, so that what other tests read is not counted.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let (scan, read) = pool.install(|| {
+        let before = bytes_read();
+        let scan = crate::io::scan(dir.path(), &JobContext::detached()).unwrap();
+        (scan, bytes_read() - before)
+    });
+    assert_eq!(scan.series().map(|s| (s.slices, s.can_open())).collect::<Vec<_>>(), [(40, true)]);
+    // The counts themselves are read from a file of some hundred bytes.
+    let most = files.len() as u64 * super::guard::FIRST_READ + 4096;
+    assert!(read > 0 && read <= most && 5 * most < size, "{read} of {size} bytes, {most} are enough");
+    let read_all = pool.install(|| {
+        let before = bytes_read();
+        load(stack(scan.series().next().unwrap()));
+        bytes_read() - before
+    });
+    assert!(read_all >= 2 * geometry.voxel_count() as u64, "pixels count where they are read: {read_all}");
 }

@@ -135,6 +135,11 @@ impl TestFrame {
 
 /// Writes the frames, in this order, as one enhanced CT.
 pub(super) fn write_enhanced(path: &Path, frames: &[TestFrame]) {
+    write_enhanced_with(path, frames, |shared| shared);
+}
+
+/// [`write_enhanced`] with more in the group that all frames share.
+pub(super) fn write_enhanced_with(path: &Path, frames: &[TestFrame], more: fn(Builder) -> Builder) {
     let shared = Builder::new()
         .items(
             tags::PLANE_ORIENTATION_SEQUENCE,
@@ -162,7 +167,7 @@ pub(super) fn write_enhanced(path: &Path, frames: &[TestFrame]) {
         .words(tags::BITS_STORED, &[16])
         .words(tags::HIGH_BIT, &[15])
         .words(tags::PIXEL_REPRESENTATION, &[0])
-        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [shared])
+        .items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, [more(shared)])
         .items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, frames.iter().map(TestFrame::groups))
         .save(path, VR::OW, bytes.len() as u64, |w| w.write_all(&bytes))
         .unwrap();

@@ -111,6 +111,8 @@ impl Copy {
 fn transfer_syntax(syntax: &Syntax) -> &str {
     match (syntax.encapsulated, syntax.encoding) {
         (true, _) => &syntax.uid,
+        // The one syntax that says more than the header's own encoding does.
+        (false, encoding) if syntax.big_endian_pixels != encoding.big_endian => &syntax.uid,
         (false, EXPLICIT_LITTLE) => uids::EXPLICIT_VR_LITTLE_ENDIAN,
         (false, IMPLICIT_LITTLE) => uids::IMPLICIT_VR_LITTLE_ENDIAN,
         #[allow(deprecated)] // Retired in the standard, alive in archives.
