@@ -2,8 +2,8 @@
 
 use super::CliError;
 use super::run::{foreground, print};
-use crate::core::{Flips, Geometry, Volume};
-use crate::io::{self, DicomStack, FileKind, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
+use crate::core::{Flips, Geometry, Volume, Window};
+use crate::io::{self, DicomStack, FileKind, ImageTarget, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
 use crate::jobs::JobContext;
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,18 @@ pub(super) struct ConvertArgs {
     input: PathBuf,
     /// File or folder to write.
     output: PathBuf,
-    /// The image that a mask belongs to; needed for DICOM SEG, RTSTRUCT and picture stacks.
+    /// The image that a mask belongs to; needed for DICOM SEG, RTSTRUCT and picture stacks. With --to dicom the series
+    /// whose patient, study and frame of reference the image shares.
     #[arg(long)]
     reference: Option<PathBuf>,
-    /// Kind to write instead of what the ending says: nifti, nrrd, seg, rtstruct, png, stl or obj.
+    /// Kind to write instead of what the ending says: nifti, nrrd, png; seg, rtstruct, stl or obj for masks; dicom for an
+    /// image as a new folder of one DICOM file a slice.
     #[arg(long, value_parser = parse_kind)]
     to: Option<FileKind>,
+    /// Centre and width in HU of an image that is written as PNG pictures, for example 40,400. Without it the header's
+    /// window, or that for soft tissue.
+    #[arg(long, value_name = "CENTER,WIDTH", value_parser = parse_window, allow_hyphen_values = true)]
+    window: Option<Window>,
     /// Which image to take where the input, or the reference of a mask, holds several: its label as `info` shows it, for
     /// example "CT 2".
     #[arg(long)]
@@ -43,11 +49,12 @@ pub(super) struct ConvertArgs {
 impl ConvertArgs {
     /// Whether something was asked for that only a mask has.
     fn asks_for_mask(&self) -> bool {
-        self.mask
-            || self.reference.is_some()
-            || self.mask_name.is_some()
-            || !self.segment.is_empty()
-            || self.flip.is_some()
+        self.mask || self.mask_name.is_some() || !self.segment.is_empty() || self.flip.is_some()
+    }
+
+    /// Whether something was asked for that only an image has.
+    fn asks_for_image(&self) -> bool {
+        self.to == Some(FileKind::DicomSeries) || self.window.is_some()
     }
 }
 
@@ -60,12 +67,33 @@ fn parse_kind(text: &str) -> Result<FileKind, String> {
         "rtstruct" => Ok(FileKind::RtStruct),
         "stl" => Ok(FileKind::Stl),
         "obj" => Ok(FileKind::Obj),
-        other => Err(format!("{other} is no kind: choose nifti, nrrd, seg, rtstruct, png, stl or obj")),
+        "dicom" => Ok(FileKind::DicomSeries),
+        other => Err(format!("{other} is no kind: choose nifti, nrrd, seg, rtstruct, png, stl, obj or dicom")),
+    }
+}
+
+fn parse_window(text: &str) -> Result<Window, String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some(&[center, width]) if center.is_finite() && width.is_finite() && width >= 1.0 => {
+            Ok(Window::new(width, center))
+        }
+        _ => Err(format!("{text} is no window: give centre and width in HU, for example 40,400")),
     }
 }
 
 pub(super) fn run(args: &ConvertArgs) -> Result<(), CliError> {
-    if args.asks_for_mask() || holds_only_masks(&args.input)? { convert_mask(args) } else { convert_image(args) }
+    match (args.asks_for_image(), args.asks_for_mask()) {
+        (true, true) => {
+            let text = "--to dicom and --window are for images, --mask, --mask-name, --segment and --flip for masks: leave \
+                        the one or the other out. A mask as DICOM is --to seg.";
+            Err(CliError(text.into()))
+        }
+        (true, false) => convert_image(args),
+        (false, true) => convert_mask(args),
+        (false, false) if args.reference.is_some() || holds_only_masks(&args.input)? => convert_mask(args),
+        (false, false) => convert_image(args),
+    }
 }
 
 /// Whether a scan finds masks and no image that can be opened.
@@ -77,15 +105,39 @@ fn holds_only_masks(path: &Path) -> Result<bool, CliError> {
 }
 
 fn convert_image(args: &ConvertArgs) -> Result<(), CliError> {
-    if args.to.is_some_and(|kind| !matches!(kind, FileKind::Nifti | FileKind::Nrrd)) {
+    let (input, output) = (args.input.display(), args.output.clone());
+    let kind = args.to.or_else(|| FileKind::of(&output));
+    let for_images = [FileKind::Nifti, FileKind::Nrrd, FileKind::Png, FileKind::DicomSeries];
+    if args.to.is_some_and(|kind| !for_images.contains(&kind)) {
         return Err(CliError(format!(
-            "{} is an image; images are written as NIfTI or NRRD. Add --mask if it is a mask.",
-            args.input.display()
+            "{input} is an image; images are written as nifti, nrrd, png or dicom. Add --mask if it is a mask."
         )));
     }
-    let (volume, _) = read_volume(&args.input, args.series.as_deref(), args.resample)?;
-    let output = args.output.clone();
-    foreground("Writing", |(), _| {}, move |_| io::save_volume(&output, &volume))?;
+    if args.window.is_some() && kind != Some(FileKind::Png) {
+        return Err(CliError("--window is for PNG pictures: name a folder, or add --to png.".into()));
+    }
+    let reference = args.reference.as_deref().filter(|_| kind == Some(FileKind::DicomSeries));
+    let reference = reference.map(|r| reference_image(r, args.series.as_deref(), args.resample)).transpose()?;
+    // One label names one image: the reference's where there is one, as with masks.
+    let label = args.series.as_deref().filter(|_| reference.is_none());
+    let (volume, series) = read_volume(&args.input, label, args.resample)?;
+    let shared = match (&reference, series.source) {
+        (Some(image), _) => Some(image.stack().cloned().ok_or_else(|| {
+            let place = args.reference.as_deref().unwrap_or(&args.input).display();
+            CliError(format!("{place} is no DICOM series, so an image cannot share its patient and study."))
+        })?),
+        (None, Some(VolumeSource::Dicom(stack))) => Some(stack),
+        (None, _) => None,
+    };
+    let (to, window) = (args.to, args.window);
+    foreground(
+        "Writing",
+        |(), _| {},
+        move |ctx: &JobContext<()>| {
+            let target = ImageTarget { window, reference: shared.as_ref() };
+            io::save_image(to, &output, &volume, target, ctx)
+        },
+    )?;
     print(&format!("Wrote {}", args.output.display()));
     Ok(())
 }

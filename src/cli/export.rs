@@ -29,6 +29,9 @@ pub(super) struct ExportArgs {
     /// Layer to take from each project, instead of the one marked as reviewed.
     #[arg(long)]
     layer: Option<String>,
+    /// For seg, rtstruct and nrrd: all layers of each project in one file. Segments that overlap stay whole.
+    #[arg(long, conflicts_with = "layer")]
+    all_layers: bool,
     /// For nnunet: a segment that a case does not have was looked for and is not there.
     #[arg(long)]
     absent_is_background: bool,
@@ -75,6 +78,12 @@ fn parse_target(text: &str) -> Result<Target, String> {
 const SHORTEST_SECRET: usize = 16;
 
 pub(super) fn run(args: &ExportArgs) -> Result<(), CliError> {
+    let layered = [LayerKind::Seg, LayerKind::RtStruct, LayerKind::Nrrd].map(Target::Layers);
+    if args.all_layers && !layered.contains(&args.to) {
+        return Err(CliError(
+            "--all-layers is for files that hold segments which overlap: seg, rtstruct or nrrd.".into(),
+        ));
+    }
     match args.to {
         Target::NnUnet => nnunet(args),
         Target::Deidentified => deidentified(args),
@@ -118,7 +127,7 @@ fn nnunet(args: &ExportArgs) -> Result<(), CliError> {
 
 fn layers(args: &ExportArgs, kind: LayerKind) -> Result<(), CliError> {
     let (inputs, name, out) = (args.inputs.clone(), args.layer.clone(), args.out.clone());
-    let rounds = usize::from(args.smooth);
+    let (rounds, all) = (usize::from(args.smooth), args.all_layers);
     let (names, places) = foreground(
         "Exporting",
         |(), _| {},
@@ -126,14 +135,18 @@ fn layers(args: &ExportArgs, kind: LayerKind) -> Result<(), CliError> {
             let mut cases = Vec::new();
             for input in &inputs {
                 let project = ProjectCase::open(input)?;
-                let layer = project.layer(name.as_deref())?.clone();
+                let layers = match all {
+                    true => project.data.layers.clone(),
+                    false => vec![project.layer(name.as_deref())?.clone()],
+                };
                 // A mask goes out with the image it was drawn on, or not at all.
                 project.image(ctx)?;
                 let stack = project.stack().cloned();
-                cases.push(LayerCase { place: project.place, layer, stack });
+                cases.push(LayerCase { place: project.place, layers, stack });
             }
             let names = export_layers(&out, kind, &cases, rounds, ctx)?;
-            let places: Vec<(String, String)> = cases.into_iter().map(|c| (c.place, c.layer.name)).collect();
+            let called = |layers: Vec<Layer>| layers.into_iter().map(|l| l.name).collect::<Vec<_>>().join(", ");
+            let places: Vec<(String, String)> = cases.into_iter().map(|c| (c.place, called(c.layers))).collect();
             Ok::<_, ExportError>((names, places))
         },
     )?;

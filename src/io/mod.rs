@@ -43,7 +43,10 @@ pub use flip_check::{better_flip, propose_flip};
 pub use image_stack::{
     ImageStackError, MatchedBy, Pictures, is_picture, load_image_stack, pictures_in, save_image_stack,
 };
-pub use labels::{FileKind, save_loaded_mask, save_mask, save_mask_as, save_volume};
+pub use labels::{
+    FileKind, ImageTarget, save_image, save_layers_as, save_loaded_mask, save_mask, save_mask_as, save_mask_layers,
+    save_volume,
+};
 pub use mask::{LoadedMask, MaskLayer};
 pub use natural::{last_number, natural_cmp, natural_path_cmp};
 pub use nifti::{NiftiError, load_nifti_labels, load_nifti_volume, save_nifti_labels, save_nifti_volume};

@@ -30,6 +30,7 @@ impl MainWindow {
             Action::ImportMask => self.dialog.ask(Purpose::ImportMask, ""),
             Action::SaveProject => self.save_project(workspace, out),
             Action::ExportMask => self.export_mask(workspace),
+            Action::ExportLayers => self.dialog.ask(Purpose::ExportLayers, suggestion("layers", "seg.nrrd")),
             Action::ExportSurface => self.export_surface(workspace),
             Action::ExportReviewed => {
                 self.dialog.ask(Purpose::ExportReviewed, folder_suggestion("Dataset001_Maskwright"));

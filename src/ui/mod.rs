@@ -220,6 +220,7 @@ impl MainWindow {
                 Purpose::Open => out.push(OpenCommand::Path(path).into()),
                 Purpose::ImportMask => out.push(FileCommand::ImportMask(path).into()),
                 Purpose::ExportMask => out.push(FileCommand::ExportMask(path).into()),
+                Purpose::ExportLayers => out.push(FileCommand::ExportLayers(path).into()),
                 Purpose::ExportVolume => out.push(FileCommand::ExportVolume(path).into()),
                 Purpose::ExportStack => out.extend(self.stack_export(path, workspace)),
                 Purpose::ExportSurface => out.push(FileCommand::ExportSurface(path).into()),

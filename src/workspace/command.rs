@@ -247,6 +247,8 @@ pub enum FileCommand {
     ImportFound(usize),
     /// Writes the active layer; the kind follows the extension.
     ExportMask(PathBuf),
+    /// Writes all layers into one file of a kind that keeps segments whole which overlap.
+    ExportLayers(PathBuf),
     ExportVolume(PathBuf),
     /// Writes slices as pictures or as an animation.
     ExportStack(Box<StackExport>),

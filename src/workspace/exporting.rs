@@ -4,7 +4,7 @@ use super::opening::file_label;
 use super::task::JobTask;
 use super::{Document, Notice, Workspace};
 use crate::core::{Layer, Segment};
-use crate::io::export::{DeidInput, ExportCase, ExportError, export_deidentified, export_nnunet, reviewed};
+use crate::io::export::{DeidInput, ExportCase, ExportError, export_deidentified, export_nnunet, reviewed, told_apart};
 use crate::io::mesh::{SurfaceKind, save_surfaces};
 use crate::io::{self, DicomStack, Severity, VolumeSource};
 use crate::jobs::{self, JobContext};
@@ -24,6 +24,23 @@ impl Workspace {
         let target = path.clone();
         let handle = jobs::spawn("Exporting the layer", self.waker.clone(), move |_: &JobContext<()>| {
             io::save_mask(&target, &layer.labels, &layer.segments, stack.as_ref())
+        });
+        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+    }
+
+    /// All layers in one file: their segments may overlap and stay whole.
+    pub(super) fn export_layers(&mut self, path: PathBuf) {
+        let Some(document) = self.active_document() else { return };
+        let (layers, stack) = (document.case.layers.clone(), document.stack().cloned());
+        if layers.is_empty() {
+            self.notify(Notice::warning("There is no layer to export."));
+            return;
+        }
+        let target = path.clone();
+        let handle = jobs::spawn("Exporting the layers", self.waker.clone(), move |_: &JobContext<()>| {
+            let segments = told_apart(&layers);
+            let all: Vec<_> = layers.iter().map(|l| &l.labels).zip(segments.iter().map(Vec::as_slice)).collect();
+            io::save_mask_layers(&target, &all, stack.as_ref())
         });
         self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
     }

@@ -52,6 +52,7 @@ impl Workspace {
             FileCommand::ImportMask(path) => self.import_mask(path),
             FileCommand::ImportFound(index) => self.import_found(index),
             FileCommand::ExportMask(path) => self.export_mask(path),
+            FileCommand::ExportLayers(path) => self.export_layers(path),
             FileCommand::ExportVolume(path) => self.export_volume(path),
             FileCommand::ExportStack(export) => self.export_stack(*export),
             FileCommand::ExportSurface(path) => self.export_surface(path),

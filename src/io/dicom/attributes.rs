@@ -102,6 +102,12 @@ impl Inherited {
         })
     }
 
+    /// A person without a name, in a study and a frame of reference of their own.
+    pub fn nobody() -> Self {
+        let value = |&(tag, vr): &(Tag, VR)| (tag, vr, if vr == VR::UI { random_uid() } else { String::new() });
+        Self { values: INHERITED.iter().map(value).collect(), slice_thickness: None }
+    }
+
     /// A data set with these attributes.
     pub fn builder(&self) -> Builder {
         self.values.iter().fold(Builder::new(), |b, (tag, vr, text)| b.text(*tag, *vr, text))

@@ -13,6 +13,8 @@ mod attributes;
 mod codec;
 mod contours;
 mod ct_write;
+#[cfg(test)]
+mod ct_write_tests;
 mod dataset;
 mod deid;
 mod error;
@@ -30,6 +32,8 @@ mod j2k_guard;
 mod lab;
 mod lattice;
 mod lut;
+#[cfg(test)]
+mod mask_layers_tests;
 mod mask_series;
 #[cfg(test)]
 mod mask_tests;
@@ -79,7 +83,7 @@ mod write;
 #[cfg(test)]
 mod write_tests;
 
-pub use ct_write::{CtSeriesInfo, write_ct_series, write_mask_series};
+pub use ct_write::{CtSeriesInfo, save_ct_series, write_ct_series, write_mask_series};
 pub use deid::{DeidKey, DeidReport, deidentify_files};
 pub use error::DicomError;
 pub use guard::is_dicom;
@@ -88,11 +92,11 @@ pub use index::is_index;
 pub use lattice::Lattice;
 pub use mask_series::load_dicom_masks;
 pub use rtstruct::load_rtstruct;
-pub use rtstruct_write::save_rtstruct;
+pub use rtstruct_write::{save_rtstruct, save_rtstruct_layers};
 pub use scan::{DicomScan, scan_files};
 pub use seg::load_seg;
 pub use seg_grid::seg_grid;
-pub use seg_write::save_seg;
+pub use seg_write::{save_seg, save_seg_layers};
 pub use series::{load_stack, load_stack_with_findings};
 pub use source_grid::{SourceFrames, SourceSlices};
 pub use worker::{DECODE_WORKER, serve_decode_worker, use_decode_worker};

@@ -5,7 +5,7 @@
 use super::attributes::{Inherited, derived_object, frame_reference};
 use super::contours::contours;
 use super::error::DicomError;
-use super::source_planes::PlaneMask;
+use super::source_planes::{Drawn, PlaneLayers, PlaneMask};
 use super::write::{Builder, clip, decimal, now};
 use crate::core::{LabelId, LabelMap, Segment};
 use crate::io::DicomStack;
@@ -20,8 +20,22 @@ use std::path::Path;
 /// Points are written to this part of a pixel. Contours run a twentieth of a pixel off the edges, so it loses nothing.
 const POINT_PRECISION: f64 = 1e-3;
 
-/// Writes `labels` as a structure set of `stack`, a region a segment; where the stack was resampled, on the slices that
-/// it was resampled from.
+/// [`save_rtstruct_layers`] of one label map.
+///
+/// # Errors
+/// As [`save_rtstruct_layers`].
+pub fn save_rtstruct<E>(
+    path: &Path,
+    labels: &LabelMap,
+    segments: &[Segment],
+    stack: &DicomStack,
+    ctx: &JobContext<E>,
+) -> Result<(), DicomError> {
+    save_rtstruct_layers(path, &[(labels, segments)], stack, ctx)
+}
+
+/// Writes label maps as one structure set of `stack`, a region a segment; where the stack was resampled, on the slices
+/// that it was resampled from. Segments of several layers may overlap.
 ///
 /// Filled by pixel centres, the contours give the mask back voxel for voxel. One contour goes around each part of a
 /// slice that hangs together, holes included. Regions keep the segments' file numbers where these can be told apart,
@@ -30,36 +44,39 @@ const POINT_PRECISION: f64 = 1e-3;
 /// # Errors
 /// [`DicomError::Write`] when the grids differ, a label has no segment, or the target cannot be written;
 /// [`DicomError::Cancelled`].
-pub fn save_rtstruct<E>(
+pub fn save_rtstruct_layers<E>(
     path: &Path,
-    labels: &LabelMap,
-    segments: &[Segment],
+    layers: &[(&LabelMap, &[Segment])],
     stack: &DicomStack,
     ctx: &JobContext<E>,
 ) -> Result<(), DicomError> {
-    let mask = &PlaneMask::new(path, labels, stack)?;
-    let segments = mask.ordered(segments)?;
+    let count = layers.len();
+    let layers = &PlaneLayers::new(path, layers, stack)?;
+    let (mask, segments) = (layers.planes(), &layers.segments);
     let inherited = Inherited::of(path, mask.slice(0))?;
-    let presence = mask.presence();
     ctx.progress.say("Tracing contours");
     ctx.progress.set(0, mask.count() as u64);
     let mut traced: Vec<Vec<Builder>> = segments.iter().map(|_| Vec::new()).collect();
     let mut labels = vec![0; mask.pixels()];
-    for (n, present) in presence.iter().enumerate() {
+    for n in 0..mask.count() {
         if ctx.is_cancelled() {
             return Err(DicomError::Cancelled);
         }
         ctx.progress.step();
-        if !segments.iter().any(|s| present[usize::from(s.id)]) {
-            continue;
-        }
-        mask.read(n, &mut labels);
-        for (segment, items) in segments.iter().zip(&mut traced).filter(|(s, _)| present[usize::from(s.id)]) {
-            for polygon in trace(&labels, mask.size, segment.id) {
-                items.push(contour_item(mask, n, items.len() + 1, &polygon));
+        for layer in 0..count {
+            let drawn = |s: &Drawn<'_>| s.layer == layer && layers.holds(n, s);
+            if !segments.iter().any(drawn) {
+                continue;
+            }
+            layers.layer(layer).read(n, &mut labels);
+            for (Drawn { segment, .. }, items) in segments.iter().zip(&mut traced).filter(|(s, _)| drawn(s)) {
+                for polygon in trace(&labels, mask.size, segment.id) {
+                    items.push(contour_item(mask, n, items.len() + 1, &polygon));
+                }
             }
         }
     }
+    let segments: Vec<&Segment> = segments.iter().map(|s| s.segment).collect();
     let numbers = region_numbers(&segments);
     header(&inherited, mask)
         .items(

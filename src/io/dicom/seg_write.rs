@@ -1,4 +1,5 @@
-//! Writes label maps as DICOM SEG: binary, one segment a label, one frame a segment and slice.
+//! Writes label maps as DICOM SEG: binary, one segment a label, one frame a segment and slice. Segments of several
+//! layers may overlap: each has frames of its own.
 //!
 //! PS3.3 A.51 (Segmentation IOD), C.8.20.2, C.7.6.16 (functional groups), C.7.6.17 (dimensions), C.12.4.
 
@@ -6,7 +7,7 @@ use super::attributes::{Inherited, derived_object, frame_reference, grey_pixels,
 use super::error::DicomError;
 use super::lab::lab_from_srgb;
 use super::seg_plan::UNSPECIFIED;
-use super::source_planes::PlaneMask;
+use super::source_planes::{Drawn, PlaneLayers, PlaneMask};
 use super::write::{Builder, clip, now, random_uid};
 use crate::core::{LabelId, LabelMap, Segment};
 use crate::io::DicomStack;
@@ -17,25 +18,20 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// One frame: a segment's number in the file, its label, a plane, and the plane's rank among those with frames.
+/// One frame: a segment's number in the file, its layer and label, a plane, and the plane's rank among those with frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FrameOf {
     number: u16,
+    layer: usize,
     label: LabelId,
     plane: usize,
     rank: u32,
 }
 
-/// Writes `labels` as a segmentation of `stack`; where that was resampled, on the slices that it was resampled from.
-///
-/// Segments are numbered from 1 in the order of their labels, as the standard asks. Only slices with voxels of a
-/// segment get a frame. A segment without voxels is described and has no frame, as highdicom and dcmqi write it; where
-/// no segment has any, the first gets one empty frame, because a file must have one. Patient and study are those of
-/// the first source slice.
+/// [`save_seg_layers`] of one label map.
 ///
 /// # Errors
-/// [`DicomError::Write`] when the grids differ, a label has no segment, or the target cannot be written;
-/// [`DicomError::Cancelled`].
+/// As [`save_seg_layers`].
 pub fn save_seg<E>(
     path: &Path,
     labels: &LabelMap,
@@ -43,15 +39,38 @@ pub fn save_seg<E>(
     stack: &DicomStack,
     ctx: &JobContext<E>,
 ) -> Result<(), DicomError> {
-    let mask = &PlaneMask::new(path, labels, stack)?;
-    let segments = mask.ordered(segments)?;
+    save_seg_layers(path, &[(labels, segments)], stack, ctx)
+}
+
+/// Writes label maps as one segmentation of `stack`; where that was resampled, on the slices that it was resampled from.
+///
+/// Segments are numbered from 1, as the standard asks: in the order of their labels, or layer by layer where two layers
+/// use one label. Only slices with voxels of a segment get a frame. A segment without voxels is described and has no
+/// frame, as highdicom and dcmqi write it; where no segment has any, the first gets one empty frame, because a file must
+/// have one. Patient and study are those of the first source slice.
+///
+/// # Errors
+/// [`DicomError::Write`] when the grids differ, a label has no segment, or the target cannot be written;
+/// [`DicomError::Cancelled`].
+pub fn save_seg_layers<E>(
+    path: &Path,
+    layers: &[(&LabelMap, &[Segment])],
+    stack: &DicomStack,
+    ctx: &JobContext<E>,
+) -> Result<(), DicomError> {
+    let layers = &PlaneLayers::new(path, layers, stack)?;
+    if layers.segments.len() > usize::from(u16::MAX) {
+        let reason = format!("{} segments are more than a segmentation holds", layers.segments.len());
+        return Err(DicomError::Write { file: path.into(), reason });
+    }
+    let mask = layers.planes();
     let size = matrix(path, mask.size[0], mask.size[1])?;
     let inherited = Inherited::of(path, mask.slice(0))?;
-    let frames = frames(&mask.presence(), &segments);
+    let frames = frames(layers);
     ctx.progress.say("Writing segmentation");
     ctx.progress.set(0, frames.len() as u64);
     let bits = mask.pixels() as u64 * frames.len() as u64;
-    let builder = grey_pixels(header(&inherited, mask, &segments, &frames), size, 1, false);
+    let builder = grey_pixels(header(&inherited, mask, &layers.segments, &frames), size, 1, false);
     let saved = builder.save(path, VR::OB, bits.div_ceil(8), |w| {
         let mut packer = Packer { out: w, byte: 0, filled: 0 };
         let mut labels = vec![0; mask.pixels()];
@@ -59,7 +78,7 @@ pub fn save_seg<E>(
             if ctx.is_cancelled() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            mask.read(frame.plane, &mut labels);
+            layers.layer(frame.layer).read(frame.plane, &mut labels);
             for &label in &labels {
                 packer.push(label == frame.label)?;
             }
@@ -93,23 +112,29 @@ impl Packer<'_> {
     }
 }
 
-fn frames(presence: &[[bool; 256]], segments: &[&Segment]) -> Vec<FrameOf> {
-    let holds = |plane: usize, label: LabelId| presence[plane][usize::from(label)];
-    let used = |plane: &usize| segments.iter().any(|s| holds(*plane, s.id));
-    let planes: Vec<usize> = (0..presence.len()).filter(used).collect();
+fn frames(layers: &PlaneLayers<'_>) -> Vec<FrameOf> {
+    let used = |plane: &usize| layers.segments.iter().any(|s| layers.holds(*plane, s));
+    let planes: Vec<usize> = (0..layers.planes().count()).filter(used).collect();
+    let of = |number, drawn: &Drawn<'_>, plane, rank| FrameOf {
+        number,
+        layer: drawn.layer,
+        label: drawn.segment.id,
+        plane,
+        rank,
+    };
     let mut frames = Vec::new();
-    for (number, segment) in (1u16..).zip(segments) {
-        for (rank, &plane) in (1u32..).zip(&planes).filter(|(_, plane)| holds(**plane, segment.id)) {
-            frames.push(FrameOf { number, label: segment.id, plane, rank });
+    for (number, drawn) in (1..=u16::MAX).zip(&layers.segments) {
+        for (rank, &plane) in (1u32..).zip(&planes).filter(|(_, plane)| layers.holds(**plane, drawn)) {
+            frames.push(of(number, drawn, plane, rank));
         }
     }
-    if let ([], Some(first)) = (frames.as_slice(), segments.first()) {
-        frames.push(FrameOf { number: 1, label: first.id, plane: 0, rank: 1 });
+    if let ([], Some(first)) = (frames.as_slice(), layers.segments.first()) {
+        frames.push(of(1, first, 0, 1));
     }
     frames
 }
 
-fn header(inherited: &Inherited, mask: &PlaneMask<'_>, segments: &[&Segment], frames: &[FrameOf]) -> Builder {
+fn header(inherited: &Inherited, mask: &PlaneMask<'_>, segments: &[Drawn<'_>], frames: &[FrameOf]) -> Builder {
     let (date, time) = now();
     let dimension = random_uid();
     let dimension_index = |pointer, group, label| {
@@ -129,7 +154,7 @@ fn header(inherited: &Inherited, mask: &PlaneMask<'_>, segments: &[&Segment], fr
         .text(tags::CONTENT_DESCRIPTION, VR::LO, "Segmentation")
         .text(tags::CONTENT_CREATOR_NAME, VR::PN, "Annotator^Maskwright")
         .text(tags::NUMBER_OF_FRAMES, VR::IS, frames.len().to_string())
-        .items(tags::SEGMENT_SEQUENCE, (1u16..).zip(segments).map(|(n, s)| segment_item(n, s)))
+        .items(tags::SEGMENT_SEQUENCE, (1..=u16::MAX).zip(segments).map(|(n, s)| segment_item(n, s.segment)))
         .items(
             tags::DIMENSION_ORGANIZATION_SEQUENCE,
             [Builder::new().text(tags::DIMENSION_ORGANIZATION_UID, VR::UI, &dimension)],

@@ -4,8 +4,8 @@ use super::rtstruct_tests::{contour, structure_set};
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::io::{
-    DicomStack, LoadedMask, MaskKind, MaskRequest, MaskSource, VolumeSource, find_mask, load_mask, save_image_stack,
-    save_mask, scan,
+    DicomStack, FileKind, LoadedMask, MaskKind, MaskLayer, MaskRequest, MaskSource, VolumeSource, find_mask, load_mask,
+    save_image_stack, save_loaded_mask, save_mask, scan,
 };
 use crate::jobs::JobContext;
 use glam::{DAffine3, DVec3};
@@ -130,6 +130,35 @@ fn segmentations_come_from_and_go_to_the_slices() {
         path
     }));
     gapped.check(&on_grid, "gap");
+}
+
+#[test]
+fn segments_that_overlap_go_to_the_slices_and_come_back_whole() {
+    for (lean, gone) in [(0.7, &[][..]), (0.0, &GONE)] {
+        let case = case(lean, gone);
+        let organs = case.load(MaskKind::DicomMasks(mask_files(&case, &case.path("MASKS_DICOM"))));
+        // A body that holds both organs, on a layer of its own.
+        let body: Vec<u8> = organs.labels.to_dense().iter().map(|l| 3 * u8::from(*l > 0)).collect();
+        let body = LabelMap::from_dense(*organs.labels.geometry(), &body).unwrap();
+        let further = vec![MaskLayer { labels: body.clone(), segments: vec![Segment::new(3, "body")] }];
+        for (kind, name) in [(FileKind::Dicom, "seg.dcm"), (FileKind::RtStruct, "rs.dcm")] {
+            let path = case.path(name);
+            let mask = LoadedMask { further: further.clone(), ..organs.clone() };
+            save_loaded_mask(Some(kind), &path, mask, Some(&case.resampled)).unwrap();
+            let back = case.load(match kind {
+                FileKind::Dicom => MaskKind::Seg(path),
+                _ => MaskKind::RtStruct(path),
+            });
+            let layers: Vec<(&LabelMap, Vec<&str>)> =
+                back.layers().map(|(l, s)| (l, s.iter().map(|s| s.name.as_str()).collect())).collect();
+            assert_eq!(
+                (layers.len(), &layers[0].1[..], &layers[1].1[..]),
+                (2, &["liver", "spleen"][..], &["body"][..])
+            );
+            assert_eq!(layers[1].0.to_dense(), body.to_dense(), "{name}");
+            case.check(&LoadedMask { further: Vec::new(), ..back.clone() }, name);
+        }
+    }
 }
 
 #[test]

@@ -7,13 +7,82 @@ use super::spacing::{gaps, median, missing};
 use crate::core::{LabelId, LabelMap, Segment};
 use crate::io::{DicomStack, SliceFile};
 use glam::{DVec2, DVec3};
+use std::collections::HashSet;
 use std::path::Path;
+
+/// A segment of a mask, and the layer that it is drawn on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawn<'a> {
+    pub layer: usize,
+    pub segment: &'a Segment,
+}
+
+/// The layers of a mask, at least one, on the slices of their series.
+pub(super) struct PlaneLayers<'a> {
+    layers: Vec<PlaneMask<'a>>,
+    /// Which labels each slice of each layer holds.
+    presence: Vec<Vec<[bool; 256]>>,
+    /// In the order in which they are written: by label where no label is on two layers, else layer by layer.
+    pub segments: Vec<Drawn<'a>>,
+}
+
+impl<'a> PlaneLayers<'a> {
+    /// # Errors
+    /// [`DicomError::Write`] for `path` when a layer is on another grid than the series, the series has no slices, there
+    /// is no segment, or a painted label has none.
+    pub fn new(
+        path: &'a Path,
+        layers: &[(&'a LabelMap, &'a [Segment])],
+        stack: &'a DicomStack,
+    ) -> Result<Self, DicomError> {
+        let refuse = |reason: String| Err(DicomError::Write { file: path.into(), reason });
+        let mut masks = Vec::new();
+        let mut all = Vec::new();
+        for (layer, &(labels, segments)) in layers.iter().enumerate() {
+            let mask = PlaneMask::new(path, labels, stack)?;
+            let mut segments: Vec<&Segment> = segments.iter().filter(|s| s.id != 0).collect();
+            segments.sort_by_key(|s| s.id);
+            segments.dedup_by_key(|s| s.id);
+            let counts = mask.frames.labels().counts();
+            let known = |label: LabelId| segments.iter().any(|s| s.id == label);
+            if let Some(lost) = (1..=u8::MAX).find(|&l| counts[usize::from(l)] > 0 && !known(l)) {
+                return refuse(format!("label {lost} is painted but has no segment"));
+            }
+            all.extend(segments.into_iter().map(|segment| Drawn { layer, segment }));
+            masks.push(mask);
+        }
+        if all.is_empty() {
+            return refuse("there is no segment to write".into());
+        }
+        let mut seen = HashSet::new();
+        if all.iter().all(|d| seen.insert(d.segment.id)) {
+            all.sort_by_key(|d| d.segment.id);
+        }
+        let presence = masks.iter().map(PlaneMask::presence).collect();
+        Ok(Self { layers: masks, presence, segments: all })
+    }
+
+    /// Where the slices lie, which is the same for all layers.
+    pub fn planes(&self) -> &PlaneMask<'a> {
+        // A mask without layers has no segments and is refused above.
+        &self.layers[0]
+    }
+
+    /// The labels of one layer.
+    pub fn layer(&self, layer: usize) -> &PlaneMask<'a> {
+        &self.layers[layer]
+    }
+
+    /// Whether a slice holds voxels of a segment.
+    pub fn holds(&self, plane: usize, drawn: &Drawn<'_>) -> bool {
+        self.presence[drawn.layer][plane][usize::from(drawn.segment.id)]
+    }
+}
 
 /// Labels on the slices of a series; all slices have one size, orientation and pixel spacing.
 pub(super) struct PlaneMask<'a> {
     frames: SourceFrames<'a>,
     stack: &'a DicomStack,
-    path: &'a Path,
     /// Columns and rows.
     pub size: [usize; 2],
     /// Unit directions of growing column and growing row index, LPS.
@@ -27,7 +96,7 @@ impl<'a> PlaneMask<'a> {
     ///
     /// # Errors
     /// [`DicomError::Write`] for `path` when the mask is on another grid than the series, or the series has no slices.
-    pub fn new(path: &'a Path, labels: &'a LabelMap, stack: &'a DicomStack) -> Result<Self, DicomError> {
+    fn new(path: &'a Path, labels: &'a LabelMap, stack: &'a DicomStack) -> Result<Self, DicomError> {
         let frames = SourceFrames::new(labels, stack).filter(|f| f.slices().count() > 0).ok_or_else(|| {
             let reason = "the mask is on another grid than the series it should refer to".into();
             DicomError::Write { file: path.into(), reason }
@@ -39,7 +108,6 @@ impl<'a> PlaneMask<'a> {
             spacing: spacing.truncate(),
             frames,
             stack,
-            path,
         })
     }
 
@@ -99,28 +167,8 @@ impl<'a> PlaneMask<'a> {
         (!gaps.is_empty() && missing(&along).is_some()).then(|| median(&gaps))
     }
 
-    /// Segments in the order of their labels, each label once.
-    ///
-    /// # Errors
-    /// [`DicomError::Write`] when there is none, or a painted label has none.
-    pub fn ordered<'s>(&self, segments: &'s [Segment]) -> Result<Vec<&'s Segment>, DicomError> {
-        let refuse = |reason: String| Err(DicomError::Write { file: self.path.into(), reason });
-        let mut segments: Vec<&Segment> = segments.iter().filter(|s| s.id != 0).collect();
-        segments.sort_by_key(|s| s.id);
-        segments.dedup_by_key(|s| s.id);
-        if segments.is_empty() {
-            return refuse("there is no segment to write".into());
-        }
-        let counts = self.frames.labels().counts();
-        let known = |label: LabelId| segments.iter().any(|s| s.id == label);
-        match (1..=u8::MAX).find(|&l| counts[usize::from(l)] > 0 && !known(l)) {
-            Some(lost) => refuse(format!("label {lost} is painted but has no segment")),
-            None => Ok(segments),
-        }
-    }
-
     /// Which labels each slice holds.
-    pub fn presence(&self) -> Vec<[bool; 256]> {
+    fn presence(&self) -> Vec<[bool; 256]> {
         let mut labels = vec![0; self.pixels()];
         let present = |n: usize| {
             let mut present = [false; 256];

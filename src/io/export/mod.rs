@@ -10,7 +10,7 @@ mod nnunet;
 mod tests;
 
 pub use deidentified::{DeidInput, export_deidentified};
-pub use layers::{LayerCase, LayerKind, export_layers};
+pub use layers::{LayerCase, LayerKind, export_layers, told_apart};
 pub use nnunet::{ExportCase, export_nnunet};
 
 use crate::core::{Layer, Volume};
@@ -40,6 +40,8 @@ pub enum ExportError {
     UnknownLayer { place: String, name: String, known: Vec<String> },
     #[error("{0} has no layer to export; open it and draw or import one")]
     NoLayer(String),
+    #[error("{0} has several layers, whose segments may overlap; such a file holds one: choose seg, rtstruct or nrrd")]
+    OneLayer(String),
     /// The cases cannot be one data set.
     #[error("{0}")]
     Contradiction(String),

@@ -3,10 +3,13 @@
 use super::*;
 use crate::core::{Code, Geometry, LabelMap, LayerId, Origin, Segment};
 use crate::io::dicom::{CtSeriesInfo, DeidKey, load_rtstruct, write_ct_series};
+use crate::io::layouts::{Layout, find_cases};
 use crate::io::project::{ViewState, save_project};
 use crate::io::saved::Fingerprint;
 use crate::io::{dicom_files, load_nifti_labels, open_volume, scan};
-use glam::DVec3;
+use crate::io::{load_mask, load_volume, open_mask};
+use glam::{DAffine3, DMat3, DQuat, DVec3};
+use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -118,7 +121,7 @@ fn a_stopped_export_leaves_nothing() {
     });
     let stopped = export_nnunet(&out, vec![case("a", layer(&[(1, "liver")])), second], false, &stopping);
     assert!(stopped.unwrap_err().is_cancelled());
-    let cases = [LayerCase { place: "a".into(), layer: layer(&[(1, "liver")]), stack: None }];
+    let cases = [LayerCase { place: "a".into(), layers: vec![layer(&[(1, "liver")])], stack: None }];
     for kind in [LayerKind::Nifti, LayerKind::Png, LayerKind::Stl] {
         let stopped = export_layers(&out, kind, &cases, 0, &stopping);
         assert!(stopped.unwrap_err().is_cancelled());
@@ -182,7 +185,7 @@ fn masks_of_every_kind_and_de_identified_copies_come_back() {
     let layer = layer(&[(1, "liver"), (3, "tumour")]);
     let opened = ProjectCase::open(&project(dir.path(), vec![layer.clone()])).unwrap();
     let stack = opened.stack().unwrap().clone();
-    let cases = [LayerCase { place: "a".into(), layer: layer.clone(), stack: Some(stack.clone()) }];
+    let cases = [LayerCase { place: "a".into(), layers: vec![layer.clone()], stack: Some(stack.clone()) }];
     let listed = |kind: LayerKind, name: &str| {
         let out = dir.path().join(name);
         assert_eq!(export_layers(&out, kind, &cases, 2, &ctx()).unwrap(), ["case_001"]);
@@ -223,4 +226,103 @@ fn masks_of_every_kind_and_de_identified_copies_come_back() {
     let out = dir.path().join("nothing");
     let refused = export_deidentified(&out, &nothing, &DeidKey::random(), &ctx());
     assert!(matches!(refused, Err(ExportError::NothingToCopy(_))) && !out.exists());
+}
+
+/// A grid of any direction, mirrored or not.
+fn any_geometry() -> impl Strategy<Value = Geometry> {
+    let turn = (prop::array::uniform3(-1.0f64..1.0), -3.1f64..3.1);
+    let (spacing, place) = (prop::array::uniform3(0.3f64..4.0), prop::array::uniform3(-500.0f64..500.0));
+    (prop::array::uniform3(1usize..9), turn, spacing, place, any::<bool>()).prop_map(
+        |(dims, (axis, angle), spacing, place, mirrored)| {
+            let axis = DVec3::from_array(axis).try_normalize().unwrap_or(DVec3::Z);
+            let mut spacing = DVec3::from_array(spacing);
+            spacing.z *= if mirrored { -1.0 } else { 1.0 };
+            let matrix3 = DMat3::from_quat(DQuat::from_axis_angle(axis, angle)) * DMat3::from_diagonal(spacing);
+            Geometry::new(dims, DAffine3 { matrix3, translation: DVec3::from_array(place) }).unwrap()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn a_data_set_for_nnunet_comes_back_at_any_geometry(g in any_geometry(), other in any_geometry(), seed: u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("Dataset001_Test");
+        let names = ["liver", "spleen", "cyst"];
+        // Two cases whose segments have other labels and another order.
+        let drawn = |g: Geometry, ids: [u8; 3], seed: u64| {
+            let mut state = seed | 1;
+            let mut next = || {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                state >> 40
+            };
+            let hu: Vec<i16> = (0..g.voxel_count()).map(|_| next() as i16).collect();
+            let dense: Vec<u8> = (0..g.voxel_count()).map(|_| [0, ids[0], ids[1], ids[2]][next() as usize % 4]).collect();
+            let mut segments: Vec<Segment> = ids.iter().zip(names).map(|(id, name)| Segment::new(*id, name)).collect();
+            segments.sort_by_key(|s| s.id);
+            let labels = LabelMap::from_dense(g, &dense).unwrap();
+            let layer = Layer { reviewed: true, ..Layer::new(LayerId(1), "Manual", labels, segments, Origin::Human) };
+            (Arc::new(Volume::new(g, hu).unwrap()), layer)
+        };
+        let written = [drawn(g, [4, 9, 2], seed), drawn(other, [1, 2, 3], seed ^ 99)];
+        let cases = written.iter().enumerate().map(|(n, (volume, layer))| {
+            let volume = Arc::clone(volume);
+            let image = Box::new(move |_: &JobContext<()>| Ok(volume));
+            ExportCase { place: n.to_string(), layer: layer.clone(), image }
+        });
+        export_nnunet(&out, cases.collect(), false, &ctx()).unwrap();
+        let found = find_cases(&out, Some(Layout::NnUnet), &ctx()).unwrap();
+        prop_assert_eq!(found.len(), 2);
+        for (case, (volume, layer)) in found.iter().zip(&written) {
+            let image = load_volume(&case.source, &JobContext::detached()).unwrap();
+            prop_assert_eq!(image.hu(), volume.hu());
+            // The files hold 32-bit floats.
+            prop_assert!(image.geometry().same_grid(volume.geometry(), 1e-3));
+            let mask = load_mask(&case.masks[0], None, image.geometry(), &ctx()).unwrap();
+            let name = |segments: &[Segment], id: u8| segments.iter().find(|s| s.id == id).map(|s| s.name.clone());
+            let back: Vec<_> = mask.labels.to_dense().into_iter().map(|l| name(&mask.segments, l)).collect();
+            let drawn: Vec<_> = layer.labels.to_dense().into_iter().map(|l| name(&layer.segments, l)).collect();
+            prop_assert_eq!(back, drawn);
+            prop_assert!(mask.further.is_empty() && mask.findings.is_empty(), "{:?}", mask.findings);
+        }
+    }
+}
+
+#[test]
+fn all_layers_of_a_case_go_into_one_file_or_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut a, mut b) = (layer(&[(1, "liver")]), layer(&[(1, "liver"), (2, "cyst")]));
+    (a.name, b.name) = ("First".into(), "Second".into());
+    // Both readers hold this voxel.
+    assert_eq!((a.labels.at([0, 1, 2]), b.labels.at([0, 1, 2])), (1, 1));
+    let opened = ProjectCase::open(&project(dir.path(), vec![a.clone(), b.clone()])).unwrap();
+    let stack = opened.stack().cloned();
+    let layers = vec![a, b];
+    let apart: Vec<Vec<String>> =
+        told_apart(&layers).into_iter().map(|l| l.into_iter().map(|s| s.name).collect()).collect();
+    assert_eq!(apart, [vec!["liver (First)"], vec!["liver (Second)", "cyst"]]);
+    let cases = [LayerCase { place: "a".into(), layers, stack: stack.clone() }];
+    for (kind, file) in [
+        (LayerKind::Seg, "case_001.dcm"),
+        (LayerKind::RtStruct, "case_001.dcm"),
+        (LayerKind::Nrrd, "case_001.seg.nrrd"),
+    ] {
+        let out = dir.path().join(format!("{kind:?}"));
+        assert_eq!(export_layers(&out, kind, &cases, 0, &ctx()).unwrap(), ["case_001"]);
+        assert_eq!(tree(&out).into_iter().collect::<Vec<_>>(), [PathBuf::from(file)]);
+        let mask = open_mask(&out.join(file), Some(&stack.as_ref().unwrap().geometry), &ctx()).unwrap();
+        let mut found: Vec<(String, u64)> = Vec::new();
+        for (labels, segments) in mask.layers() {
+            found.extend(segments.iter().map(|s| (s.name.clone(), labels.counts()[usize::from(s.id)])));
+        }
+        found.sort();
+        let whole = [("cyst", 1), ("liver (First)", 1), ("liver (Second)", 1)].map(|(n, c)| (n.to_owned(), c));
+        assert_eq!(found, whole, "{kind:?}");
+    }
+    for kind in [LayerKind::Nifti, LayerKind::Png, LayerKind::Stl, LayerKind::Obj] {
+        let out = dir.path().join("none");
+        let refused = export_layers(&out, kind, &cases, 0, &ctx()).unwrap_err().to_string();
+        assert!(refused.contains("seg, rtstruct or nrrd") && !out.exists(), "{refused}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Masks as one PNG or JPEG a slice.
+//! Masks as one PNG or JPEG a slice; and images on their way out.
 //!
 //! Such files know no spacing and no place: they take both from the image they belong to. Which picture is whose is told
 //! by names, or else by order.
@@ -11,7 +11,7 @@ mod decode;
 
 pub use decode::picture_size;
 
-use crate::core::{Geometry, LabelMap, Segment, VoxelBox, segments_for_values};
+use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox, Window, segments_for_values};
 use crate::io::atomic::{FolderWrite, plain_reason, write_atomic};
 use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
@@ -281,23 +281,6 @@ impl Pixels {
 /// # Errors
 /// [`ImageStackError::Occupied`] when the folder holds anything else, [`ImageStackError::Write`].
 pub fn save_image_stack(folder: &Path, labels: &LabelMap, segments: &[Segment]) -> Result<(), ImageStackError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => ImageStackError::Occupied { folder: folder.to_owned() },
-        _ => ImageStackError::Write { path: folder.to_owned(), source },
-    };
-    let fresh = FolderWrite::replacing(folder, replaceable).map_err(failed)?;
-    write_slices(fresh.path(), labels, segments).and_then(|()| fresh.finish()).map_err(failed)
-}
-
-fn replaceable(folder: &Path) -> bool {
-    let ours = |path: &Path| {
-        let digits = |s: &std::ffi::OsStr| s.to_string_lossy().bytes().all(|b| b.is_ascii_digit());
-        path.extension().is_some_and(|e| e == "png") && path.file_stem().is_some_and(digits)
-    };
-    fs::read_dir(folder).is_ok_and(|list| list.flatten().all(|e| ours(&e.path())))
-}
-
-fn write_slices(folder: &Path, labels: &LabelMap, segments: &[Segment]) -> io::Result<()> {
     let [nx, ny, nz] = labels.geometry().dims();
     let mut table: [u8; 256] = std::array::from_fn(|i| i as u8);
     if let [only] = segments {
@@ -308,16 +291,55 @@ fn write_slices(folder: &Path, labels: &LabelMap, segments: &[Segment]) -> io::R
             table = values.map(|v| v as u8);
         }
     }
-    (0..nz).into_par_iter().try_for_each(|k| {
-        let mut slice = vec![0; nx * ny];
-        labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, &mut slice);
-        slice.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
-        write_atomic(&folder.join(format!("{k:04}.png")), |w| {
+    write_pictures(folder, [nx, ny, nz], |k, picture| {
+        labels.copy_box(VoxelBox { min: [0, 0, k], max: [nx, ny, k + 1] }, picture);
+        picture.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
+    })
+}
+
+/// Writes an image as one 8-bit PNG a slice along k, named and placed as by [`save_image_stack`]: black below the window
+/// and white above, a pixel a voxel.
+///
+/// # Errors
+/// As [`save_image_stack`].
+pub fn save_grey_stack(folder: &Path, volume: &Volume, window: &Window) -> Result<(), ImageStackError> {
+    write_pictures(folder, volume.geometry().dims(), |k, picture| {
+        let slice = volume.slice(k).unwrap_or_default();
+        for (grey, hu) in picture.iter_mut().zip(slice) {
+            *grey = (window.grey(f64::from(*hu)) * 255.0).round() as u8;
+        }
+    })
+}
+
+/// Fills a new folder with one grey picture a slice; `draw` gets the slice's number and its pixels, all 0.
+fn write_pictures(
+    folder: &Path,
+    [nx, ny, nz]: [usize; 3],
+    draw: impl Fn(usize, &mut [u8]) + Sync,
+) -> Result<(), ImageStackError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => ImageStackError::Occupied { folder: folder.to_owned() },
+        _ => ImageStackError::Write { path: folder.to_owned(), source },
+    };
+    let fresh = FolderWrite::replacing(folder, replaceable).map_err(failed)?;
+    let written = (0..nz).into_par_iter().try_for_each(|k| {
+        let mut picture = vec![0; nx * ny];
+        draw(k, &mut picture);
+        write_atomic(&fresh.path().join(format!("{k:04}.png")), |w| {
             image::codecs::png::PngEncoder::new(w)
-                .write_image(&slice, nx as u32, ny as u32, ExtendedColorType::L8)
+                .write_image(&picture, nx as u32, ny as u32, ExtendedColorType::L8)
                 .map_err(io::Error::other)
         })
-    })
+    });
+    written.and_then(|()| fresh.finish()).map_err(failed)
+}
+
+fn replaceable(folder: &Path) -> bool {
+    let ours = |path: &Path| {
+        let digits = |s: &std::ffi::OsStr| s.to_string_lossy().bytes().all(|b| b.is_ascii_digit());
+        path.extension().is_some_and(|e| e == "png") && path.file_stem().is_some_and(digits)
+    };
+    fs::read_dir(folder).is_ok_and(|list| list.flatten().all(|e| ours(&e.path())))
 }
 
 #[cfg(test)]

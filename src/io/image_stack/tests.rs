@@ -1,7 +1,7 @@
 //! Picture stacks through disk and back, and pictures that are no mask.
 
 use super::*;
-use crate::core::Flips;
+use crate::core::{Flips, PRESETS};
 use crate::io::types::{DicomStack, SliceFile};
 use glam::DVec3;
 use image::{GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
@@ -43,6 +43,28 @@ proptest! {
         let order = Flips { x: false, y: false, z: true };
         prop_assert_eq!(load(&reversed, dims).unwrap().labels.flipped(order).to_dense(), dense);
     }
+}
+
+#[test]
+fn images_become_pictures_by_their_window() {
+    let g = grid([16, 17, 3]);
+    let hu: Vec<i16> = (0..g.voxel_count()).map(|n| (n * 37 % 1500) as i16 - 700).collect();
+    let volume = Volume::new(g, hu.clone()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("out");
+    // With this window 0 HU is black and 255 HU is white: each picture holds the values themselves.
+    let itself: fn(i16) -> u8 = |hu| hu.clamp(0, 255) as u8;
+    let lung: fn(i16) -> u8 = |hu| (PRESETS[2].window.grey(f64::from(hu)) * 255.0).round() as u8;
+    for (window, grey) in [(Window::new(256.0, 128.0), itself), (PRESETS[2].window, lung)] {
+        save_grey_stack(&folder, &volume, &window).unwrap();
+        let files = pictures_in(&folder).unwrap();
+        assert_eq!((files.len(), files[2].file_name().unwrap().to_str()), (3, Some("0002.png")));
+        let pixels = files.iter().flat_map(|f| image::open(f).unwrap().into_luma8().into_raw());
+        assert_eq!(pixels.collect::<Vec<u8>>(), hu.iter().map(|hu| grey(*hu)).collect::<Vec<u8>>());
+    }
+    fs::write(folder.join("notes.txt"), b"mine").unwrap();
+    let refused = save_grey_stack(&folder, &volume, &PRESETS[0].window);
+    assert!(matches!(refused, Err(ImageStackError::Occupied { .. })));
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub fn show(
                 if document.layer().is_some() {
                     entry(ui, "Export layer…", Action::ExportMask, actions);
                 }
+                if document.case.layers.len() > 1 {
+                    entry(ui, "Export all layers…", Action::ExportLayers, actions);
+                }
                 if document.segment().is_some() {
                     entry(ui, "Export surface…", Action::ExportSurface, actions);
                 }

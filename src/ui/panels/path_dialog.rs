@@ -10,6 +10,7 @@ pub enum Purpose {
     Open,
     ImportMask,
     ExportMask,
+    ExportLayers,
     ExportVolume,
     ExportStack,
     ExportSurface,
@@ -36,6 +37,7 @@ impl Purpose {
             Self::Open => "Open",
             Self::ImportMask => "Import mask",
             Self::ExportMask => "Export layer",
+            Self::ExportLayers => "Export all layers",
             Self::ExportVolume => "Export image",
             Self::ExportStack => "Export slices",
             Self::ExportSurface => "Export surface",
@@ -62,6 +64,9 @@ impl Purpose {
             Self::ImportMask => "NIfTI, NRRD, DICOM SEG, RTSTRUCT, or a folder of mask images",
             Self::ExportMask => {
                 "Ends in .nii.gz, .nrrd, .dcm (DICOM SEG), .rtstruct.dcm, .obj, or a folder for PNG slices"
+            }
+            Self::ExportLayers => {
+                "Ends in .seg.nrrd, .dcm (DICOM SEG) or .rtstruct.dcm: segments that overlap stay whole"
             }
             Self::ExportVolume => "Ends in .nii.gz, .nii or .nrrd",
             Self::ExportStack => "Ends in .gif, or a new folder for PNG pictures; all slices of the pane",
@@ -90,6 +95,7 @@ impl Purpose {
         matches!(
             self,
             Self::ExportMask
+                | Self::ExportLayers
                 | Self::ExportVolume
                 | Self::ExportStack
                 | Self::ExportSurface

@@ -31,6 +31,16 @@ fn overlapping_segments_come_onto_layers_and_go_in_one_step() {
         desk.document().case.layers.iter().map(|l| (l.name.as_str(), &l.labels)).collect();
     assert_eq!(layers, [("both.seg.nrrd", &organ), ("both.seg.nrrd: tumour", &tumour)]);
     assert_eq!(desk.document().layer().unwrap().name, "both.seg.nrrd");
+    // All layers leave in one file, each whole; one that holds a single label map is refused.
+    let both = desk.dir.path().join("again.seg.nrrd");
+    desk.w.dispatch(FileCommand::ExportLayers(both.clone()));
+    desk.settle();
+    let again = crate::io::open_mask(&both, None, &crate::jobs::JobContext::detached()).unwrap();
+    assert_eq!(again.layers().map(|(labels, _)| labels).collect::<Vec<_>>(), [&organ, &tumour]);
+    desk.w.take_notices();
+    desk.w.dispatch(FileCommand::ExportLayers(desk.dir.path().join("again.nii.gz")));
+    desk.settle();
+    assert!(desk.w.take_notices().iter().any(|n| n.text.contains("several layers")));
     desk.w.dispatch(EditCommand::Undo);
     assert!(desk.document().case.layers.is_empty());
     desk.w.dispatch(EditCommand::Redo);

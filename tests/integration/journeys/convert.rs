@@ -1,7 +1,10 @@
 //! Images and masks through one format after the other.
 
 use super::program::{mask, phantoms, volume};
-use maskwright::core::LabelMap;
+use maskwright::core::{LabelMap, Window};
+use maskwright::io::{DicomStack, VolumeSource, open_volume};
+use maskwright::jobs::JobContext;
+use std::path::Path;
 
 #[test]
 fn images_and_masks_come_back_voxel_for_voxel() {
@@ -26,6 +29,55 @@ fn images_and_masks_come_back_voxel_for_voxel() {
     for name in ["m.dcm", "m.seg.nrrd", "m.nii.gz", "stack"] {
         assert_eq!(mask(&at(name), Some(&first)).to_dense(), truth, "{name}");
     }
+}
+
+fn stack(folder: &Path) -> DicomStack {
+    match open_volume(folder, None, &JobContext::detached()).unwrap().1.source {
+        Some(VolumeSource::Dicom(stack)) => stack,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_image_becomes_a_dicom_series_and_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    phantoms("chest", "lungs", 1, &at("data"));
+    let ct = at("data/phantom_001/ct");
+    maskwright!("convert", ct, at("a.nii.gz")).done();
+    maskwright!("convert", at("a.nii.gz"), at("alone"), "--to", "dicom").done();
+    maskwright!("convert", at("a.nii.gz"), at("shared"), "--to", "dicom", "--reference", ct).done();
+    // A series is a reference of its own.
+    maskwright!("convert", ct, at("again"), "--to", "dicom").done();
+    let (first, source) = (volume(&ct), stack(&ct));
+    for (name, shares) in [("alone", false), ("shared", true), ("again", true)] {
+        let back = volume(&at(name));
+        assert!(back.geometry().same_grid(first.geometry(), 1e-3), "{name}");
+        assert_eq!(back.hu(), first.hu(), "{name}");
+        let made = stack(&at(name));
+        assert_eq!((made.slices.len(), made.study_uid == source.study_uid), (8, shares), "{name}");
+        assert_eq!(made.frame_of_reference_uid == source.frame_of_reference_uid, shares, "{name}");
+        assert_ne!(made.series_uid, source.series_uid, "{name}");
+    }
+    for (name, options, window) in [
+        ("soft", ["--window", "40,400"], Window::new(400.0, 40.0)),
+        ("lung", ["--window", "-600,1500"], Window::new(1500.0, -600.0)),
+        ("header", ["--to", "png"], first.first_window()),
+    ] {
+        maskwright!("convert", ct, at(name), options[0], options[1]).done();
+        for k in 0..8 {
+            let picture = image::open(at(name).join(format!("{k:04}.png"))).unwrap().into_luma8();
+            assert_eq!(picture.dimensions(), (32, 32));
+            let grey = |hu: &i16| (window.grey(f64::from(*hu)) * 255.0).round() as u8;
+            assert_eq!(picture.into_raw(), first.slice(k).unwrap().iter().map(grey).collect::<Vec<_>>(), "{name} {k}");
+        }
+    }
+    maskwright!("convert", ct, at("again"), "--to", "dicom").refused(&["already exists", "new folder"]);
+    maskwright!("convert", ct, at("o.nii.gz"), "--window", "40,400").refused(&["--window", "PNG"]);
+    maskwright!("convert", ct, at("o"), "--to", "dicom", "--mask").refused(&["--to seg"]);
+    maskwright!("convert", ct, at("o"), "--to", "rtstruct").refused(&["is an image", "--mask"]);
+    assert_eq!(maskwright!("convert", ct, at("o"), "--window", "40").status, Some(2));
+    assert!(!at("o").exists() && !at("o.nii.gz").exists());
 }
 
 #[test]
@@ -71,8 +123,13 @@ fn organs_that_overlap_stay_whole_or_are_told() {
     assert!(said.err.contains(&told) && said.err.contains("the later segment is kept"), "{}", said.err);
     let said = maskwright!("convert", masks, at("all.seg.nrrd"), "--reference", ct);
     assert!(said.err.contains("zz_all came onto a layer of their own"), "{}", said.err);
+    for file in ["all.dcm", "all.rtstruct.dcm"] {
+        let said = maskwright!("convert", masks, at(file), "--reference", ct);
+        assert!(!said.err.contains("the later segment is kept"), "{}", said.err);
+        said.done();
+    }
     for (organ, name) in [("liver", "a.nii.gz"), ("zz_all", "b.nii.gz")] {
-        for source in [&masks, &at("all.seg.nrrd")] {
+        for source in [&masks, &at("all.seg.nrrd"), &at("all.dcm"), &at("all.rtstruct.dcm")] {
             maskwright!("convert", source, at(name), "--reference", ct, "--segment", organ).done();
             let back = mask(&at(name), None);
             assert_eq!(counts(&back).iter().map(|c| c.1).collect::<Vec<_>>(), [size], "{organ}");

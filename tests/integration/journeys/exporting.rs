@@ -123,6 +123,9 @@ fn a_projects_mask_leaves_in_every_kind() {
         maskwright!("convert", place, back, "--reference", ct, "--mask").done();
         assert_eq!(mask(&back, Some(&image)).to_dense(), truth.to_dense(), "{kind}");
     }
+    let said = maskwright!("export", case, "--to", "seg", "--out", at("all"), "--all-layers").done();
+    assert!(said.contains("layer Manual"), "{said}");
+    maskwright!("export", case, "--to", "png", "--out", at("x"), "--all-layers").refused(&["seg, rtstruct or nrrd"]);
     maskwright!("export", case, "--to", "stl", "--out", at("stl"), "--smooth", "5").done();
     assert_eq!(tree(&at("stl")).len(), 3);
     maskwright!("export", case, "--to", "obj", "--out", at("obj")).done();
