@@ -5,6 +5,7 @@ use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::jobs::JobContext;
 use glam::{DAffine3, DMat3, DQuat, DVec3};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -67,6 +68,84 @@ proptest! {
         let _ = load_nrrd_volume(&path, &JobContext::detached());
         let _ = load_nrrd_labels(&path);
     }
+}
+
+/// A grid of any direction and spacing, mirrored or not, with axes that need not meet at right angles.
+fn any_geometry() -> impl Strategy<Value = Geometry> {
+    let turn = (prop::array::uniform3(-1.0f64..1.0), -3.1f64..3.1);
+    let spacing = prop::array::uniform3(0.2f64..4.0);
+    let (mirrored, shear) = (prop::array::uniform3(any::<bool>()), prop::array::uniform3(-0.6f64..0.6));
+    let place = prop::array::uniform3(-900.0f64..900.0);
+    (prop::array::uniform3(1usize..9), turn, spacing, mirrored, shear, place).prop_map(
+        |(dims, (axis, angle), spacing, mirrored, [a, b, c], place)| {
+            let axis = DVec3::from_array(axis).try_normalize().unwrap_or(DVec3::Z);
+            let signs = DVec3::from_array(mirrored.map(|m| if m { -1.0 } else { 1.0 }));
+            let lean = DMat3::from_cols(DVec3::X, DVec3::new(a, 1.0, 0.0), DVec3::new(b, c, 1.0));
+            let turn = DMat3::from_quat(DQuat::from_axis_angle(axis, angle));
+            let matrix3 = turn * lean * DMat3::from_diagonal(DVec3::from_array(spacing) * signs);
+            Geometry::new(dims, DAffine3 { matrix3, translation: DVec3::from_array(place) }).unwrap()
+        },
+    )
+}
+
+fn numbers(n: usize, seed: u64) -> impl Iterator<Item = u64> {
+    let mut state = seed | 1;
+    (0..n).map(move |_| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state >> 40
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn mirrored_and_sheared_volumes_come_back(g in any_geometry(), seed: u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nrrd");
+        let hu: Vec<i16> = numbers(g.voxel_count(), seed).map(|v| v as i16).collect();
+        save_nrrd_volume(&path, &Volume::new(g, hu.clone()).unwrap()).unwrap();
+        let (back, findings) = load_nrrd_volume(&path, &JobContext::detached()).unwrap();
+        prop_assert_eq!(back.hu().as_ref(), hu);
+        prop_assert_eq!(back.geometry(), &g);
+        prop_assert!(findings.is_empty(), "{:?}", findings);
+    }
+
+    #[test]
+    fn layers_come_back_at_any_geometry(g in any_geometry(), count in 1usize..5, seed: u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.seg.nrrd");
+        // Three segments a layer; their numbers are unique over all layers.
+        let layers: Vec<(LabelMap, Vec<Segment>)> = (0..count).map(|layer| {
+            let of = |n: u64| if n == 0 { 0 } else { 3 * layer as u8 + n as u8 };
+            let dense: Vec<u8> = numbers(g.voxel_count(), seed ^ (layer as u64 * 977)).map(|v| of(v % 4)).collect();
+            let segments = (1..4).map(|n| Segment::new(of(n), format!("part {layer} {n}"))).collect();
+            (LabelMap::from_dense(g, &dense).unwrap(), segments)
+        }).collect();
+        let all: Vec<(&LabelMap, &[Segment])> = layers.iter().map(|(l, s)| (l, s.as_slice())).collect();
+        save_nrrd_layers(&path, &all).unwrap();
+        let file = load_nrrd_labels(&path).unwrap();
+        prop_assert_eq!(file.geometry, g);
+        prop_assert_eq!(file.layers.len(), count);
+        for (numbers, (labels, _)) in file.layers.iter().zip(&layers) {
+            let written: Vec<u32> = labels.to_dense().into_iter().map(u32::from).collect();
+            prop_assert_eq!(numbers.iter().collect::<Vec<_>>(), written);
+        }
+        let mask = crate::io::open_mask(&path, None, &JobContext::detached()).unwrap();
+        prop_assert_eq!(mask.labels.geometry(), &g);
+        prop_assert_eq!(voxels(mask.layers()), voxels(all.into_iter()));
+    }
+}
+
+/// The voxels of each segment, by name.
+fn voxels<'a>(layers: impl Iterator<Item = (&'a LabelMap, &'a [Segment])>) -> BTreeMap<String, Vec<bool>> {
+    let mut all = BTreeMap::new();
+    for (labels, segments) in layers {
+        let dense = labels.to_dense();
+        for segment in segments {
+            all.insert(segment.name.clone(), dense.iter().map(|l| *l == segment.id).collect());
+        }
+    }
+    all
 }
 
 /// Loads a header with `fields` and these bytes behind it.
