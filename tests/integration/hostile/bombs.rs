@@ -1,5 +1,6 @@
 //! Small files that ask for gigabytes, hours or a deep stack: each is refused in words and in little memory. The time it
-//! took is printed and not judged, because machines differ; one that takes hours is ended.
+//! took is printed, with a line that names the worst, and not judged, because machines differ; one that takes hours is
+//! ended.
 
 use super::alone::{alone, processor_time};
 use super::dicom_bombs::dicom_bombs;
@@ -12,9 +13,40 @@ use maskwright::jobs::JobContext;
 use maskwright::train::Recipe;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What refusing may take: less than an empty window.
 pub const MEMORY: usize = 256 << 20;
+
+/// What took longest and what took most memory, for the last line of a run. No time is judged: a release build's line
+/// can be cited.
+#[derive(Default)]
+pub struct Worst {
+    count: usize,
+    time: (Duration, String),
+    memory: (usize, String),
+}
+
+impl Worst {
+    pub fn add(&mut self, name: &str, time: Duration, memory: usize) {
+        self.count += 1;
+        if self.count == 1 || time > self.time.0 {
+            self.time = (time, name.to_owned());
+        }
+        if self.count == 1 || memory > self.memory.0 {
+            self.memory = (memory, name.to_owned());
+        }
+    }
+}
+
+impl std::fmt::Display for Worst {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+        let ((time, slowest), (memory, largest)) = (&self.time, &self.memory);
+        let (ms, mib) = (time.as_millis(), memory >> 20);
+        write!(f, "worst of {} in a {build} build: {ms} ms ({slowest}), {mib} MiB ({largest})", self.count)
+    }
+}
 
 /// How a bomb is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +146,7 @@ fn small_files_that_ask_for_much_are_refused() {
     alone("hostile::bombs::small_files_that_ask_for_much_are_refused", || {
         io::dicom::use_decode_worker(Path::new(env!("CARGO_BIN_EXE_maskwright")));
         let dir = tempfile::tempdir().unwrap();
-        let mut wrong = Vec::new();
+        let (mut wrong, mut worst) = (Vec::new(), Worst::default());
         for bomb in bombs() {
             let path = bomb.write(dir.path());
             let size: usize = bomb.files.iter().map(|f| f.1.len()).sum();
@@ -122,6 +154,7 @@ fn small_files_that_ask_for_much_are_refused() {
             let (result, peak) = peak_of(|| bomb.opened(&path));
             let took = processor_time().saturating_sub(begun);
             println!("{:5} ms {:4} MiB of {:6} KiB: {}", took.as_millis(), peak >> 20, size >> 10, bomb.name);
+            worst.add(bomb.name, took, peak);
             let said = result.clone().err().unwrap_or_default();
             if let Some(word) = bomb.words.iter().find(|word| !said.contains(**word)) {
                 wrong.push(format!("{}: no {word:?} in {result:?}", bomb.name));
@@ -130,6 +163,7 @@ fn small_files_that_ask_for_much_are_refused() {
                 wrong.push(format!("{}: {} MiB", bomb.name, peak >> 20));
             }
         }
+        println!("{worst}");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }

@@ -104,6 +104,10 @@ pub const BIG: &str = "1.2.840.10008.1.2.2";
 pub const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 pub const JPEG: &str = "1.2.840.10008.1.2.4.50";
 pub const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+pub const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
+pub const JPEG_XL: &str = "1.2.840.10008.1.2.4.110";
+pub const PLAIN_FRAMES: &str = "1.2.840.10008.1.2.1.98";
+pub const DEFLATED_FRAMES: &str = "1.2.840.10008.1.2.8.1";
 pub const RLE: &str = "1.2.840.10008.1.2.5";
 
 fn uid(text: &str) -> Vec<u8> {

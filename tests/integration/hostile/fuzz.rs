@@ -90,7 +90,8 @@ fn run(inputs: u64, seed: u64) -> Report {
     for input in only.map_or(0..inputs, |n| n..n + 1) {
         let place = Place::new(dir.path(), seeds, input, seed);
         if only.is_some() {
-            let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{input}-{}", place.seed.file));
+            let file = place.seed.file.replace('/', "-");
+            let kept = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{input}-{file}"));
             fs::copy(&place.path, &kept).unwrap();
             println!("input {input} ({}) is kept as {}", place.seed.name, kept.display());
         }

@@ -1,8 +1,8 @@
-//! The program itself on hostile files: status, one sentence, little memory. The time is printed.
+//! The program itself on hostile files: status, one sentence, little memory. The time is printed, the worst last.
 #![cfg(target_os = "linux")]
 
 use super::alone::{alone, alone_on};
-use super::bombs::{MEMORY, Open, bombs};
+use super::bombs::{MEMORY, Open, Worst, bombs};
 use crate::journeys::program::{Ended, program, tree};
 use std::ffi::OsStr;
 use std::fs;
@@ -44,7 +44,7 @@ fn run(arguments: &[&OsStr]) -> Run {
 }
 
 /// Lists and converts `path`; what is wrong is added to `wrong`. Tells whether it was converted.
-fn survives(name: &str, path: &Path, wrong: &mut Vec<String>) -> bool {
+fn survives(name: &str, path: &Path, wrong: &mut Vec<String>, worst: &mut Worst) -> bool {
     let target = tempfile::tempdir().unwrap();
     let out = target.path().join("o.nii.gz");
     let mut converted = false;
@@ -55,6 +55,7 @@ fn survives(name: &str, path: &Path, wrong: &mut Vec<String>) -> bool {
         };
         let Run { ended, memory, time } = run(&arguments);
         println!("{:5} ms {:4} MiB, status {:?}: {command} {name}", time.as_millis(), memory >> 20, ended.status);
+        worst.add(&format!("{command} {name}"), time, memory);
         let sentence = ended.err.trim_end();
         let ok = match ended.status {
             Some(0) => true,
@@ -91,16 +92,17 @@ fn the_program_refuses_bombs() {
         }
     };
     alone_on("hostile::journeys::the_program_refuses_bombs", prepare, |folder| {
-        let mut wrong = Vec::new();
+        let (mut wrong, mut worst) = (Vec::new(), Worst::default());
         let files: Vec<_> = tree(folder).into_iter().filter(|f| folder.join(f).is_file()).collect();
         assert!(files.len() > 30);
         for file in files {
             let name = file.iter().next().unwrap().to_string_lossy().into_owned();
-            let converted = survives(&name, &folder.join(&file), &mut wrong);
+            let converted = survives(&name, &folder.join(&file), &mut wrong, &mut worst);
             if converted && name.contains(" bomb ") {
                 wrong.push(format!("{name}: was converted"));
             }
         }
+        println!("{worst}");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }
@@ -109,10 +111,11 @@ fn the_program_refuses_bombs() {
 fn the_program_survives_the_hostile_files() {
     alone("hostile::journeys::the_program_survives_the_hostile_files", || {
         let Some(root) = crate::journeys::real_data::data("hostile-derived") else { return };
-        let mut wrong = Vec::new();
+        let (mut wrong, mut worst) = (Vec::new(), Worst::default());
         for file in tree(&root) {
-            survives(&file.to_string_lossy(), &root.join(&file), &mut wrong);
+            survives(&file.to_string_lossy(), &root.join(&file), &mut wrong, &mut worst);
         }
+        println!("{worst}");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     });
 }

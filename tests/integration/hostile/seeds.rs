@@ -1,12 +1,14 @@
 //! Valid files of every kind that is read, tiny, most of them made by the program's own writers: what mutations start from.
 
-use super::elements::{BIG, DEFLATED, EXPLICIT, IMPLICIT, PIXEL_DATA, Set, transcode};
+use super::elements::{
+    BIG, DEFLATED, DEFLATED_FRAMES, EXPLICIT, HTJ2K, IMPLICIT, JPEG_XL, PIXEL_DATA, PLAIN_FRAMES, Set, transcode,
+};
 use super::mutate::Wrapper;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Layer, LayerId, Origin, Segment, Volume};
-use maskwright::io::dicom::{CtSeriesInfo, write_ct_series};
+use maskwright::io::dicom::{CtSeriesInfo, write_ct_series, write_mask_series};
 use maskwright::io::journal::{Journal, JournalEntry, JournalHead};
 use maskwright::io::{self, DicomStack, Fingerprint, ProjectData, ViewState, VolumeSource};
 use maskwright::jobs::JobContext;
@@ -14,7 +16,7 @@ use maskwright::nn::{HostTensor, StateDict, save_weights};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -83,6 +85,9 @@ fn make() -> Vec<Seed> {
     let mut seeds = Vec::new();
     let stack = series(dir.path(), &mut seeds);
     dicom(&mut seeds);
+    packed(&mut seeds);
+    index(&stack, &mut seeds);
+    mask_series(dir.path(), &mut seeds);
     masks(dir.path(), &stack, &mut seeds);
     volumes(dir.path(), &mut seeds);
     own(dir.path(), &mut seeds);
@@ -93,21 +98,29 @@ fn plain(name: &str, kind: Kind, file: &str, bytes: Vec<u8>) -> Seed {
     Seed { name: name.into(), kind, wrapper: Wrapper::Plain, bytes, file: file.into(), beside: Vec::new() }
 }
 
-/// A CT series as we write it: each of its slices alone and among the others.
-fn series(dir: &Path, seeds: &mut Vec<Seed>) -> DicomStack {
-    let folder = dir.join("ct");
-    fs::create_dir(&folder).unwrap();
-    let info = CtSeriesInfo {
+fn info() -> CtSeriesInfo {
+    CtSeriesInfo {
         patient_id: "PHANTOM-0001".into(),
         series_description: "fuzz".into(),
         series_number: 1,
         body_part: "CHEST".into(),
         seed: 1,
         window: None,
-    };
-    let paths = write_ct_series(&folder, &volume(), &info).unwrap();
-    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
-    let files: Vec<(String, Vec<u8>)> = paths.iter().map(|p| (name(p), fs::read(p).unwrap())).collect();
+    }
+}
+
+/// Files by name, in a folder of that name or in none.
+fn contents(folder: &str, paths: &[PathBuf]) -> Vec<(String, Vec<u8>)> {
+    let name = |path: &PathBuf| format!("{folder}{}", path.file_name().unwrap().to_string_lossy());
+    paths.iter().map(|p| (name(p), fs::read(p).unwrap())).collect()
+}
+
+/// A CT series as we write it: each of its slices alone and among the others.
+fn series(dir: &Path, seeds: &mut Vec<Seed>) -> DicomStack {
+    let folder = dir.join("ct");
+    fs::create_dir(&folder).unwrap();
+    let paths = write_ct_series(&folder, &volume(), &info()).unwrap();
+    let files = contents("", &paths);
     seeds.push(plain("CT slice", Kind::File, "x.dcm", files[0].1.clone()));
     seeds.push(Seed {
         beside: files[1..].to_vec(),
@@ -144,8 +157,84 @@ fn dicom(seeds: &mut Vec<Seed>) {
     seeds.push(Seed { wrapper: Wrapper::Deflate(head.len()), ..plain("deflated", Kind::File, "x.dcm", bytes) });
 }
 
+/// Frames packed in ways that no file in `tests/data/frames` is: High-Throughput JPEG 2000, JPEG XL, and uncompressed and
+/// deflated bytes in fragments, the latter two in two frames.
+fn packed(seeds: &mut Vec<Seed>) {
+    let mut add = |name: &str, bytes| seeds.push(plain(name, Kind::File, "x.dcm", bytes));
+    let codestreams = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/codestreams");
+    for (file, syntax, bits) in [
+        ("lossless-12.jhc", HTJ2K, 16),
+        ("lossless-16-signed.jhc", HTJ2K, 16),
+        ("lossy-8.jhc", HTJ2K, 8),
+        ("lossless-12.jxl", JPEG_XL, 16),
+        ("lossy-8.jxl", JPEG_XL, 8),
+    ] {
+        let stream = fs::read(codestreams.join(file)).unwrap();
+        // All of these samples have one size.
+        add(file, Set::slice([24, 20], 1, bits).fragments(&[&even(stream)[..]]).file(syntax));
+    }
+    let frames = [3usize, 8].map(|step| -> Vec<u8> {
+        (0..DIMS[0] * DIMS[1]).flat_map(|n| ((n * step % 2000) as u16).to_le_bytes()).collect()
+    });
+    let deflated = frames.clone().map(|frame| {
+        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
+        deflate.write_all(&frame).unwrap();
+        even(deflate.finish().unwrap())
+    });
+    for (name, syntax, [first, second]) in
+        [("uncompressed fragments", PLAIN_FRAMES, &frames), ("deflated frames", DEFLATED_FRAMES, &deflated)]
+    {
+        add(name, two_places().fragments(&[&first[..], &second[..]]).file(syntax));
+    }
+}
+
+/// A fragment has an even length (PS3.5 annex A.4).
+fn even(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.resize(bytes.len().next_multiple_of(2), 0);
+    bytes
+}
+
+/// The index of a disc beside the slices that it lists, and one that is not there (PS3.3 annex F).
+fn index(stack: &DicomStack, seeds: &mut Vec<Seed>) {
+    let paths: Vec<PathBuf> = stack.slices.iter().map(|s| s.path.clone()).collect();
+    let record = |kind: &str| Set::new().text((0x0004, 0x1430), b"CS", kind);
+    let image = |id: &str| record("IMAGE").text((0x0004, 0x1500), b"CS", id);
+    let listed = ["IMAGES\\IM_0001", "IMAGES\\IM_0002", "IMAGES\\IM_0003", "OTHER\\IM_0009"].map(image);
+    let records = [&[record("PATIENT"), record("STUDY"), record("SERIES")][..], &listed].concat();
+    let set = Set::new().text((0x0004, 0x1130), b"CS", "DISC").sequence((0x0004, 0x1220), &records).text(
+        (0x0008, 0x0016),
+        b"UI",
+        "1.2.840.10008.1.3.10",
+    );
+    let beside = contents("IMAGES/", &paths);
+    seeds.push(Seed { beside, ..plain("DICOMDIR", Kind::InSeries, "DICOMDIR", set.file(EXPLICIT)) });
+}
+
+/// An organ's mask as slices of DICOM (3D-IRCADb): alone, and beside its series and another organ.
+fn mask_series(dir: &Path, seeds: &mut Vec<Seed>) {
+    let written = |label: u8| {
+        let folder = dir.join(format!("organ{label}"));
+        fs::create_dir(&folder).unwrap();
+        write_mask_series(&folder, &labels(), label, &info()).unwrap()
+    };
+    let (liver, spleen) = (contents("MASKS_DICOM/liver/", &written(1)), contents("MASKS_DICOM/spleen/", &written(2)));
+    let folder = dir.join("patient");
+    fs::create_dir(&folder).unwrap();
+    let images = contents("PATIENT_DICOM/", &write_ct_series(&folder, &volume(), &info()).unwrap());
+    let (name, bytes) = liver[0].clone();
+    seeds.push(plain("mask slice", Kind::File, "x.dcm", bytes.clone()));
+    let beside = [&liver[1..], &spleen, &images].concat();
+    seeds.push(Seed { beside, ..plain("mask series", Kind::InSeries, &name, bytes) });
+}
+
 /// Two frames with functional groups of their own and shared ones (PS3.3 C.7.6.16).
 fn enhanced() -> Set {
+    let pixels: Vec<u8> = (0..2 * DIMS[0] * DIMS[1]).flat_map(|n| ((n * 31) as u16).to_le_bytes()).collect();
+    two_places().bytes(PIXEL_DATA, b"OW", &pixels)
+}
+
+/// All of it but the pixels.
+fn two_places() -> Set {
     let place = |z: &str| {
         let position = Set::new().text((0x0020, 0x0032), b"DS", z);
         Set::new().sequence((0x0020, 0x9113), &[position])
@@ -157,11 +246,9 @@ fn enhanced() -> Set {
         .sequence((0x0028, 0x9110), &[measures])
         .sequence((0x0020, 0x9116), &[orientation])
         .sequence((0x0028, 0x9145), &[scale]);
-    let pixels: Vec<u8> = (0..2 * DIMS[0] * DIMS[1]).flat_map(|n| ((n * 31) as u16).to_le_bytes()).collect();
     Set::slice([DIMS[0] as u16, DIMS[1] as u16], 2, 16)
         .sequence((0x5200, 0x9229), &[shared])
         .sequence((0x5200, 0x9230), &[place("0\\0\\0"), place("0\\0\\2.5")])
-        .bytes(PIXEL_DATA, b"OW", &pixels)
 }
 
 /// Look-up tables for values and for greys (PS3.3 C.11.1, C.11.2), pixel padding.
