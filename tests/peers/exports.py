@@ -11,12 +11,12 @@ from round_trips import check, need, need_command
 from to_peers import no_errors
 
 
-def shapes(desk, size=(64, 64, 6), turn=np.eye(3), holes=True):
+def shapes(desk, size=(64, 64, 6), turn=np.eye(3), holes=True, spacing=(0.8, 0.9, 2.5)):
     """A CT series with two bodies on it, one with holes and an island: (folder, mask file, labels, matrix)."""
     nib = need("nibabel")
     need("pydicom")
     folder = desk.folder(f"ct{len(list(desk.scratch.iterdir()))}")
-    shape, matrix = samples.grid(size, turn=turn)
+    shape, matrix = samples.grid(size, spacing=spacing, turn=turn)
     samples.write_series(folder, samples.hu(shape, desk.random), matrix)
     z, y, x = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     cx, cy = shape[2] / 3, shape[1] / 2
@@ -64,7 +64,9 @@ def structures_in_rt_utils(desk):
     """RTSTRUCT with holes and islands read by rt-utils"""
     need_command("dciodvfy")
     rt = need("rt_utils")
-    folder, path, labels, _ = structures(desk)
+    # rt-utils 1.2.7 divides x by the first number of Pixel Spacing, which is the distance of rows (y): it is asked about
+    # square pixels, where that makes no difference.
+    folder, path, labels, _ = structures(desk, spacing=(0.9, 0.9, 2.5))
     built = rt.RTStructBuilder.create_from(dicom_series_path=str(folder), rt_struct_path=str(path))
     values = []
     for name, number in names_of(path).items():
@@ -82,8 +84,8 @@ def structures_in_plastimatch(desk):
     need_command("plastimatch")
     need("SimpleITK")
     values = []
-    for size in ((64, 64, 6), (61, 50, 4)):
-        folder, path, labels, _ = structures(desk, size=size)
+    for size, turn in (((64, 64, 6), np.eye(3)), ((61, 50, 4), np.eye(3)), ((64, 64, 6), samples.OBLIQUE)):
+        folder, path, labels, _ = structures(desk, size=size, turn=turn)
         out = desk.folder(f"{folder.name}-plastimatch")
         done = subprocess.run(
             ["plastimatch", "convert", "--input", str(path), "--referenced-ct", str(folder), "--output-prefix", str(out),

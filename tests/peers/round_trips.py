@@ -22,6 +22,8 @@ import numpy as np
 from common import Ended, program
 
 warnings.simplefilter("ignore")
+# pydicom would hand run lengths of one-bit frames to GDCM, which ends the process over them.
+sys.modules["gdcm"] = None
 
 
 class Skipped(Exception):

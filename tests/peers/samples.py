@@ -58,8 +58,8 @@ def write_series(folder, array, matrix, slope=1.0, intercept=-1024.0):
         d.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
         d.ImagePositionPatient = [f"{v:.6f}"[:16] for v in matrix[:3, 3] + steps[2] * k]
         d.ImageOrientationPatient = [f"{v:.9f}"[:16] for a in (0, 1) for v in steps[a] / spacing[a]]
-        d.PixelSpacing = [str(spacing[1]), str(spacing[0])]
-        d.SliceThickness, d.KVP = str(spacing[2]), "120"
+        d.PixelSpacing = [f"{spacing[1]:.12g}", f"{spacing[0]:.12g}"]
+        d.SliceThickness, d.KVP = f"{spacing[2]:.12g}", "120"
         d.SamplesPerPixel, d.PhotometricInterpretation = 1, "MONOCHROME2"
         d.Rows, d.Columns = values.shape
         d.BitsAllocated, d.BitsStored, d.HighBit, d.PixelRepresentation = 16, 16, 15, 1

@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 
 import samples
-from common import Image, differences, with_nibabel, with_sitk
+from common import Image, affine, differences, rasterised, with_nibabel, with_sitk
 from round_trips import Skipped, check, need, need_command
 
 
@@ -45,19 +45,10 @@ KINDS = {
 @check
 def seg_in_highdicom(desk):
     """SEG read by highdicom, in seven shapes"""
-    hd = need("highdicom")
-    import pydicom
-
+    need("highdicom")
     for name, options in KINDS.items():
         folder, path, labels, _ = our_seg(desk, **options)
-        seg = hd.seg.segread(path)
-        uids = [pydicom.dcmread(p).SOPInstanceUID for p in sorted(folder.iterdir())]
-        for number in seg.segment_numbers:
-            pixels = seg.get_pixels_by_source_instance(
-                uids, segment_numbers=[number], combine_segments=False, ignore_spatial_locations=True,
-                assert_missing_frames_are_empty=True,
-            )
-            assert (pixels[..., 0] == (labels == number)).all(), f"{name}: segment {number} differs"
+        same_segments(path, folder, {n: labels == n for n in (1, 2)}, name)
 
 
 @check
@@ -93,11 +84,9 @@ def onto(image, shape, matrix):
     return out
 
 
-@check
-def seg_of_an_empty_segment(desk):
-    """SEG with a segment that has no voxel, read by highdicom and without errors in dciodvfy"""
-    hd = need("highdicom")
-    need_command("dciodvfy")
+def with_an_empty_segment(desk):
+    """A series, and a mask on it whose second segment has no voxel: (folder, mask file)."""
+    need("pydicom")
     shape, matrix = samples.grid((9, 7, 6))
     folder = desk.folder("ct")
     samples.write_series(folder, samples.hu(shape, desk.random), matrix)
@@ -110,6 +99,15 @@ def seg_of_an_empty_segment(desk):
     )
     source = desk.scratch / "named.seg.nrrd"
     source.write_bytes(header.encode() + labels.tobytes())
+    return folder, source
+
+
+@check
+def seg_of_an_empty_segment(desk):
+    """SEG with a segment that has no voxel, read by highdicom and without errors in dciodvfy"""
+    hd = need("highdicom")
+    need_command("dciodvfy")
+    folder, source = with_an_empty_segment(desk)
     path = desk.scratch / "seg.dcm"
     desk.run("convert", source, path, "--reference", folder, "--to", "seg")
     no_errors(path)
@@ -190,6 +188,113 @@ def structures_in_dciodvfy(desk):
     dice = 2 * (found & ring).sum() / (found.sum() + ring.sum())
     assert dice >= 0.98, f"Dice {dice:.4f}"
     return f"Dice {dice:.4f}"
+
+
+@check
+def overlapping_segments_stay_whole(desk):
+    """Overlapping segments whole in our SEG, read by highdicom, and in our RTSTRUCT, filled in Python; without errors in
+    dciodvfy"""
+    need("highdicom")
+    need_command("dciodvfy")
+    from from_peers import highdicom_seg
+
+    for turn in (np.eye(3), samples.OBLIQUE):
+        folder, theirs, masks, matrix = highdicom_seg(desk, turn, "BINARY", overlap=True)
+        assert (masks[1] & masks[2]).any()
+        for kind in ("seg", "rtstruct"):
+            path = desk.scratch / f"{folder.name}-{kind}.dcm"
+            said = desk.run("convert", theirs, path, "--reference", folder, "--to", kind).err
+            assert "is kept there" not in said, said
+            no_errors(path)
+            if kind == "seg":
+                same_segments(path, folder, masks)
+            else:
+                same_regions(path, masks, matrix)
+
+
+@check
+def structures_of_one_slice_and_an_empty_region(desk):
+    """RTSTRUCT of one slice, and with a region that has no contour, without errors in dciodvfy"""
+    need_command("dciodvfy")
+    pydicom = need("pydicom")
+    folder, mask, labels, matrix = series_with_labels(desk, size=(9, 7, 1))
+    path = desk.scratch / "one.dcm"
+    desk.run("convert", mask, path, "--reference", folder, "--to", "rtstruct")
+    no_errors(path)
+    same_regions(path, {n: labels == n for n in (1, 2)}, matrix)
+    folder, source = with_an_empty_segment(desk)
+    path = desk.scratch / "empty.dcm"
+    desk.run("convert", source, path, "--reference", folder, "--to", "rtstruct")
+    no_errors(path)
+    data_set = pydicom.dcmread(path)
+    assert [r.ROIName for r in data_set.StructureSetROISequence] == ["drawn", "empty"]
+    assert ["ContourSequence" in r for r in data_set.ROIContourSequence] == [True, False]
+
+
+def same_segments(path, folder, masks, name="SEG"):
+    """The frames of a SEG are the masks on the slices of a folder, as highdicom finds them by instance."""
+    hd = need("highdicom")
+    import pydicom
+
+    seg = hd.seg.segread(path)
+    assert list(seg.segment_numbers) == list(masks), f"{name}: segments {list(seg.segment_numbers)}"
+    uids = [pydicom.dcmread(p).SOPInstanceUID for p in sorted(folder.iterdir())]
+    for number, wanted in masks.items():
+        pixels = seg.get_pixels_by_source_instance(
+            uids, segment_numbers=[number], combine_segments=False, ignore_spatial_locations=True,
+            assert_missing_frames_are_empty=True,
+        )
+        wrong = int((pixels[..., 0] != wanted).sum())
+        assert pixels[..., 0].shape == wanted.shape and wrong == 0, f"{name}: {wrong} pixels of segment {number} differ"
+
+
+def same_regions(path, masks, matrix):
+    """The contours of a structure set, filled in Python, are the masks on a grid."""
+    import pydicom
+
+    regions = {int(r.ReferencedROINumber): r for r in pydicom.dcmread(path).ROIContourSequence}
+    assert list(regions) == list(masks), f"regions {list(regions)}"
+    for number, wanted in masks.items():
+        points = [np.array(c.ContourData, float).reshape(-1, 3) for c in regions[number].get("ContourSequence", [])]
+        wrong = int((rasterised(points, wanted.shape, matrix) != wanted).sum())
+        assert wrong == 0, f"region {number}: {wrong} voxels differ"
+
+
+# Sideways shift of a slice against the one before, in mm along columns, and slices that are missing.
+UNEVEN = {"tilted": (0.7, ()), "tilted the other way": (-1.1, ()), "with gaps": (0.0, (2, 5)), "both": (0.7, (3,))}
+
+
+@check
+def masks_of_uneven_series(desk):
+    """SEG and RTSTRUCT on tilted series and series with gaps: equal voxel by voxel in highdicom by source instance, and
+    filled in Python; without errors in dciodvfy"""
+    need("highdicom")
+    need_command("dciodvfy")
+    nib = need("nibabel")
+    for name, (lean, gone) in UNEVEN.items():
+        folder = desk.folder(name)
+        shape, matrix = samples.grid((9, 7, 8))
+        matrix[:3, 2] += lean * matrix[:3, 1] / np.linalg.norm(matrix[:3, 1])
+        samples.write_series(folder, samples.hu(shape, desk.random), matrix)
+        kept = [k for k in range(shape[0]) if k not in gone]
+        labels = desk.random.integers(0, 3, shape).astype(np.uint8)
+        labels[list(gone)] = 0
+        mask = desk.scratch / f"{name}.nii.gz"
+        nib.save(nib.Nifti1Image(labels.T, np.diag([-1, -1, 1, 1]) @ matrix), str(mask))
+        # Drawn while all slices are there; then some are lost. What is written goes by way of the regular grid.
+        drawn = desk.scratch / f"{name}.dcm"
+        desk.run("convert", mask, drawn, "--reference", folder, "--to", "seg")
+        for k in gone:
+            (folder / f"{k:03}.dcm").unlink()
+        for kind in ("seg", "rtstruct"):
+            path = desk.scratch / f"{name}-{kind}.dcm"
+            desk.run("convert", drawn, path, "--reference", folder, "--resample", "--to", kind)
+            no_errors(path)
+            if kind == "seg":
+                same_segments(path, folder, {n: (labels == n)[kept] for n in (1, 2)})
+            else:
+                same_regions(path, {n: labels == n for n in (1, 2)}, matrix)
+    return ", ".join(UNEVEN)
 
 
 def volume(desk, turn):
@@ -278,3 +383,50 @@ def ct_in_simpleitk_and_dcm2niix(desk):
     mine = sitk.ReadImage(str(path))
     assert (sitk.GetArrayFromImage(theirs) == sitk.GetArrayFromImage(mine)).all(), "voxels differ"
     assert np.allclose(theirs.GetOrigin(), mine.GetOrigin(), atol=1e-3) and np.allclose(theirs.GetDirection(), mine.GetDirection(), atol=1e-5)
+
+
+@check
+def converted_ct_in_dciodvfy_and_simpleitk(desk):
+    """Image as a DICOM series: without errors in dciodvfy, voxels and places equal in SimpleITK, patient and study those of
+    its reference alone"""
+    need_command("dciodvfy")
+    sitk = need("SimpleITK")
+    pydicom = need("pydicom")
+    reference = desk.folder("reference")
+    shape, matrix = samples.grid((9, 7, 3))
+    first = samples.write_series(reference, samples.hu(shape, desk.random), matrix)[0]
+    for turn in (np.eye(3), samples.SAGITTAL, samples.OBLIQUE, samples.OBLIQUE @ np.diag([1, 1, -1])):
+        source, array, matrix = volume(desk, turn)
+        for shares in (False, True):
+            out = desk.scratch / f"dicom{len(list(desk.scratch.iterdir()))}"
+            desk.run("convert", source, out, "--to", "dicom", *(["--reference", reference] if shares else []))
+            files = sorted(out.iterdir())
+            assert len(files) == len(array)
+            for path in files:
+                no_errors(path)
+            mine = [pydicom.dcmread(p, stop_before_pixels=True) for p in files]
+            assert len({d.SOPInstanceUID for d in mine}) == len(files) and len({d.SeriesInstanceUID for d in mine}) == 1
+            assert all(d.ImageType[:2] == ["DERIVED", "SECONDARY"] and "QualityControlSubject" not in d for d in mine)
+            for name in ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"):
+                assert (mine[0][name].value == first[name].value) == shares, f"{name}, shared: {shares}"
+            image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(out)))
+            direction = np.array(image.GetDirection()).reshape(3, 3)
+            grid = affine(image.GetOrigin(), [direction[:, a] * image.GetSpacing()[a] for a in range(3)])
+            difference = differences(Image(array, matrix), Image(sitk.GetArrayFromImage(image), grid))
+            assert difference is None, difference
+
+
+@check
+def pictures_in_simpleitk(desk):
+    """Image as PNG pictures: the greys of its window (PS3.3 C.11.2.1.2.1) in SimpleITK"""
+    sitk = need("SimpleITK")
+    source, array, _ = volume(desk, np.eye(3))
+    for center, width in ((40, 400), (-600, 1500)):
+        out = desk.scratch / f"window{width}"
+        desk.run("convert", source, out, "--window", f"{center},{width}")
+        grey = np.clip((array - (center - 0.5)) / (width - 1) + 0.5, 0, 1) * 255
+        files = sorted(out.iterdir())
+        assert len(files) == len(array)
+        for k, path in enumerate(files):
+            picture = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+            assert (picture == np.floor(grey[k] + 0.5)).all(), f"slice {k} differs"
