@@ -9,7 +9,7 @@ pub use probe::{PointerButtonKind, Probe};
 
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
-use crate::ui::MainWindow;
+use crate::ui::{MainWindow, pacing::Pacer};
 use crate::workspace::{Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
 use frames::FrameLog;
@@ -91,6 +91,7 @@ pub struct App {
     workspace: Workspace,
     window: MainWindow,
     frames: FrameLog,
+    pacer: Pacer,
 }
 
 impl App {
@@ -112,7 +113,8 @@ impl App {
         for command in commands {
             workspace.dispatch(command);
         }
-        Self { workspace, window: MainWindow::new(format, device), frames: FrameLog::from_environment() }
+        let window = MainWindow::new(format, device);
+        Self { workspace, window, frames: FrameLog::from_environment(), pacer: Pacer::default() }
     }
 
     /// The document, for UI tests.
@@ -131,6 +133,12 @@ impl eframe::App for App {
         let learning = self.workspace.learning.view.as_ref().is_some_and(|v| v.step.is_some());
         self.frames.frame(frame.info().cpu_usage, learning || self.workspace.models.is_training());
         self.window.show(ui, &mut self.workspace);
+    }
+
+    fn raw_input_hook(&mut self, ctx: &egui::Context, raw_input: &mut egui::RawInput) {
+        if self.pacer.pace(&mut raw_input.events, self.window.keyboard(ctx)) {
+            ctx.request_repaint();
+        }
     }
 
     fn on_exit(&mut self) {

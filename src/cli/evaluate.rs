@@ -154,7 +154,8 @@ pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), Cli
     Ok(())
 }
 
-fn as_text(inputs: &ReportInputs) -> String {
+/// The report as lines for a terminal.
+pub(super) fn as_text(inputs: &ReportInputs) -> String {
     let mut t = String::new();
     let number = |v: Option<f64>| v.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.4}"));
     for case in &inputs.cases {

@@ -16,6 +16,7 @@ mod predict;
 mod run;
 mod search;
 mod simulate;
+mod study;
 mod train;
 
 use crate::io::dicom;
@@ -76,6 +77,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Areas, volumes and densities of masks: body composition, tumour burden, lungs; over time for several studies.
     Measure(measure::MeasureArgs),
+    /// One of the five studies on generated patients: data, training, comparison and report.
+    Study(study::StudyArgs),
     /// Time loading, drawing, painting, metrics, training and prediction on generated data.
     Bench(bench::BenchArgs),
 }
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Some(Command::Predict(a)) => predict::run(&a),
         Some(Command::Evaluate(a)) => evaluate::run(&a),
         Some(Command::Measure(a)) => measure::run(&a),
+        Some(Command::Study(a)) => study::run(&a),
         Some(Command::Bench(a)) => bench::run(&a),
     };
     crate::io::archive::clean_up();

@@ -11,23 +11,23 @@ use std::path::PathBuf;
 pub(super) struct PhantomArgs {
     /// chest, abdomen or l3.
     #[arg(long, value_parser = parse_kind)]
-    kind: Kind,
+    pub(super) kind: Kind,
     /// ircadb, chaos, slices, nnunet or lungs.
     #[arg(long, value_parser = parse_layout)]
-    layout: Layout,
+    pub(super) layout: Layout,
     #[arg(long, default_value_t = 1)]
-    patients: usize,
+    pub(super) patients: usize,
     /// Folder to write to.
     #[arg(long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Columns and rows.
     #[arg(long, default_value_t = 512)]
-    size: usize,
+    pub(super) size: usize,
     /// Slices of each patient; by default what the kind needs.
     #[arg(long)]
-    slices: Option<usize>,
+    pub(super) slices: Option<usize>,
     #[arg(long, default_value_t = 0)]
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
@@ -61,6 +61,13 @@ pub(super) fn body_part(kind: Kind) -> &'static str {
 }
 
 pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
+    write_patients(args)?;
+    print(&format!("Wrote {} generated patient(s) to {}", args.patients, args.out.display()));
+    Ok(())
+}
+
+/// Generates and writes them.
+pub(super) fn write_patients(args: &PhantomArgs) -> Result<(), CliError> {
     let (kind, layout, patients, size, seed) = (args.kind, args.layout, args.patients, args.size, args.seed);
     let slices = args.slices.unwrap_or_else(|| usual_slices(kind));
     let out = args.out.clone();
@@ -88,7 +95,5 @@ pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
             }
             Ok::<_, String>(())
         },
-    )?;
-    print(&format!("Wrote {patients} generated patient(s) to {}", args.out.display()));
-    Ok(())
+    )
 }

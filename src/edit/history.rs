@@ -1,6 +1,7 @@
 //! Undo and redo of named steps, bounded by the bytes they hold.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What the history needs to know of a step.
 pub trait HistoryEntry {
@@ -8,6 +9,16 @@ pub trait HistoryEntry {
     fn name(&self) -> &str;
     /// Bytes that keeping the step holds.
     fn bytes(&self) -> usize;
+}
+
+impl<T: HistoryEntry> HistoryEntry for Arc<T> {
+    fn name(&self) -> &str {
+        T::name(self)
+    }
+
+    fn bytes(&self) -> usize {
+        T::bytes(self)
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +101,16 @@ impl<T: HistoryEntry> History<T> {
     /// Names of all steps, oldest first; the first [`Self::position`] of them are done, the others undone.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().map(|s| s.entry.name())
+    }
+
+    /// All steps, in the order of [`Self::names`].
+    pub fn entries(&self) -> impl Iterator<Item = &T> {
+        self.steps.iter().map(|s| &s.entry)
+    }
+
+    /// As [`Self::entries`]; the bytes of a step are not counted again.
+    pub fn entries_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.steps.iter_mut().map(|s| &mut s.entry)
     }
 
     /// Number of steps that are done, out of [`Self::names`].

@@ -6,6 +6,7 @@
 mod actions;
 pub mod keys;
 mod layout;
+pub mod pacing;
 pub mod panels;
 pub mod shortcuts;
 pub mod theme;
@@ -91,6 +92,17 @@ impl MainWindow {
             quitting: false,
             confirmed: Vec::new(),
             device,
+        }
+    }
+
+    /// Who has the keyboard in the coming frame.
+    pub fn keyboard(&self, ctx: &Context) -> pacing::Keyboard {
+        if self.dialog.is_wanted() || self.palette.is_wanted() || self.layers.slices.is_wanted() {
+            pacing::Keyboard::Coming
+        } else if ctx.egui_wants_keyboard_input() {
+            pacing::Keyboard::Writing
+        } else {
+            pacing::Keyboard::Actions
         }
     }
 

@@ -3,7 +3,7 @@
 use super::editing::{OngoingStroke, Recoloured};
 use super::learning::LearnedLayer;
 use super::masking::Masking;
-use super::measuring::Statistics;
+use super::measuring::{Remeasured, Statistics};
 use super::picture::{FusionChoice, SlabChoice};
 use super::saving::Protection;
 use super::steps::Entry;
@@ -62,13 +62,13 @@ pub struct Document {
     pub measurements: Vec<Measurement>,
     pub(super) statistics: Statistics,
     pub project: Option<PathBuf>,
-    pub(super) history: History<Entry>,
+    pub(super) history: History<Arc<Entry>>,
     pub(super) stroke: Option<OngoingStroke>,
     pub(super) protection: Protection,
     /// Folder of the journal that this case was brought back from.
     pub(super) journal_dir: Option<PathBuf>,
-    /// Layers that the journal knows.
-    pub(super) journaled: Vec<LayerId>,
+    /// The measurement that was moved or written on last.
+    pub(super) remeasured: Option<Remeasured>,
     /// Of the volume, once something needed it.
     pub(super) fingerprint: Option<Fingerprint>,
     /// Grows with every change of layers, labels or segments.
@@ -121,7 +121,7 @@ impl Document {
             stroke: None,
             protection: Protection::default(),
             journal_dir: None,
-            journaled: Vec::new(),
+            remeasured: None,
             fingerprint: None,
             revision: 0,
             saved_revision: 0,

@@ -1,11 +1,13 @@
 //! Strokes, undo and redo. A stroke is one transaction: begin, extend, then commit or abort.
 
-use super::steps::{Change, Entry, LayerState, Traces, changed_bricks, keep_visibility};
+use super::steps::{
+    Change, Entry, LayerState, Traces, as_layer_step, changed_bricks, entries_between, keep_visibility, walk_labels,
+};
 use super::working::unmark_slices;
 use super::{Document, EditCommand, Workspace};
-use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin};
+use crate::core::{CaseId, LabelId, Layer, LayerId, Origin};
 use crate::edit::{Brush, BrushShape, Delta, Nudge, PackedDelta, PaintRule, Stroke};
-use crate::io::journal::JournalEntry;
+use crate::io::journal::{JournalEntry, StepMark};
 use glam::DVec3;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -190,9 +192,13 @@ impl Workspace {
         document.unmark_changed(&before.layers);
         document.repair_selection();
         let after = LayerState::of(document);
-        document.follow_layers(&before.layers);
+        let amends = first.is_some();
+        let past = first.as_ref().unwrap_or(&before);
+        let selected = [past, &after].map(|s| (s.active_layer, s.active_segment));
+        let step = |entries| StepMark::Layers { name: name.to_owned(), entries, amends, selected };
+        document.follow_layers(&before.layers, step);
         let before = first.unwrap_or(before);
-        document.history.push(Entry { name: name.to_owned(), change: Change::Layers { before, after } });
+        document.push_step(name.to_owned(), Change::Layers { before, after });
         document.touch();
     }
 }
@@ -254,18 +260,22 @@ impl Document {
                 self.journal(entry);
             }
         }
-        self.journal_delta(layer, delta);
+        let origin_too = origin.map(|o| (o.clone(), number));
+        self.journal_delta(layer, delta, Some(StepMark::Labels { name: name.clone(), origin: origin_too.clone() }));
         self.counts.get_mut().follow(layer, delta, false);
         self.follow_sources(layer, delta.bricks.iter().map(|b| b.index));
         if !origin.is_some_and(|o| matches!(o, Origin::Model { .. })) {
             self.follow_learned(layer, delta, false);
         }
         let sources = PackedDelta::of(&traces.sources);
-        let change =
-            Change::Labels { layer, labels: traces.labels, sources, origin: origin.map(|o| (o.clone(), number)) };
-        self.history.push(Entry { name, change });
+        self.push_step(name, Change::Labels { layer, labels: traces.labels, sources, origin: origin_too });
         self.unmark(layer, delta, origin.is_some_and(|o| matches!(o, Origin::Model { .. })));
         self.touch();
+    }
+
+    /// Adds a step that has just been done to the history.
+    pub(super) fn push_step(&mut self, name: String, change: Change) {
+        self.history.push(Arc::new(Entry { name, change }));
     }
 
     /// Takes the marks from a layer whose voxels changed: the layer is no longer reviewed, an approved slice is but
@@ -323,36 +333,18 @@ impl Document {
     }
 
     fn step(&mut self, change: &Change, back: bool) {
+        let walked = if back { StepMark::Undone } else { StepMark::Redone };
         match change {
             Change::Labels { layer, labels, sources, origin } => {
                 let Some(target) = self.case.layer_mut(*layer) else { return };
-                // The layer may have been taken back and made again, without the list of who has worked on it.
-                let known = target.work.sources.list().to_vec();
-                if let Some((origin, number)) = origin.as_ref().filter(|_| !back) {
-                    target.work.sources.restore(*number, origin);
-                }
-                let grew = target.work.sources.list() != known;
-                let go = |packed: &PackedDelta, map: &mut LabelMap| {
-                    let delta = packed.unpack(map, back);
-                    if back {
-                        delta.revert(map)
-                    } else {
-                        delta.apply(map)
-                    }
-                    delta
-                };
-                let delta = go(labels, &mut target.labels);
-                if !sources.is_empty() {
-                    let like = target.labels.clone();
-                    go(sources, target.work.sources.map_mut(&like));
-                }
+                let (delta, grew) = walk_labels(target, labels, sources, origin.as_ref(), back);
                 let described = grew.then(|| JournalEntry::describe(target));
                 described.into_iter().for_each(|entry| self.journal(entry));
                 self.counts.get_mut().follow(*layer, &delta, back);
                 let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
                 self.follow_sources(*layer, bricks.iter().copied());
                 self.mark_bricks(*layer, bricks);
-                self.journal_delta(*layer, &delta);
+                self.journal_delta(*layer, &delta, Some(walked));
                 self.unmark(*layer, &delta, false);
                 self.follow_learned(*layer, &delta, true);
             }
@@ -363,8 +355,12 @@ impl Document {
                 keep_visibility(&mut self.case.layers, &old);
                 self.active_layer = state.active_layer;
                 self.active_segment = state.active_segment;
-                self.follow_layers(&old);
+                self.follow_layers(&old, |_| walked);
                 self.put_predictions_again();
+            }
+            Change::Measurements { before, after } => {
+                self.measurements.clone_from(if back { before } else { after });
+                self.journal(JournalEntry::measure(&self.measurements).marked(walked));
             }
         }
         self.touch();
@@ -377,12 +373,13 @@ impl Document {
         }
         match &self.history.undo()?.change {
             Change::Layers { before, .. } => Some(before.clone()),
-            Change::Labels { .. } => None,
+            Change::Labels { .. } | Change::Measurements { .. } => None,
         }
     }
 
     /// Tells renderer, journal and voxel counts what of the layers differs from before.
-    fn follow_layers(&mut self, before: &[Layer]) {
+    fn follow_layers(&mut self, before: &[Layer], step: impl FnOnce(u32) -> StepMark) {
+        as_layer_step(entries_between(before, &self.case.layers), step).for_each(|entry| self.journal(entry));
         let changed: Vec<(LayerId, Option<Vec<u32>>)> = self
             .case
             .layers
@@ -392,7 +389,6 @@ impl Document {
                 (layer.id, same.map(|l| changed_bricks(layer, l)))
             })
             .collect();
-        self.journal_changes(&changed);
         for (id, bricks) in changed {
             match bricks {
                 Some(bricks) => {

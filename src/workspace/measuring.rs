@@ -1,10 +1,13 @@
 //! Measurements of the active case, and figures of its segments and of its image. What takes long runs as a job.
 
+use super::steps::Change;
 use super::task::JobTask;
 use super::{Document, Workspace};
 use crate::core::{CaseId, Histogram, HuStatistics, LayerId, Measurement, Shape, label_statistics};
+use crate::io::journal::{JournalEntry, StepMark};
 use crate::jobs::{self, JobContext};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Changes of measurements.
 #[derive(Debug, Clone)]
@@ -39,6 +42,18 @@ pub struct SegmentStatistics {
     pub revision: u64,
     /// By label.
     pub labels: Vec<Option<HuStatistics>>,
+}
+
+/// What comes within this time of the last change of a measurement is one step of the history with it.
+const ONE_CHANGE: Duration = Duration::from_secs(1);
+
+/// The measurement that was moved or written on last.
+pub(super) struct Remeasured {
+    id: u32,
+    name: String,
+    /// Revision it led to; another one means that something else was done since.
+    revision: u64,
+    at: Instant,
 }
 
 /// What was computed of a case.
@@ -127,31 +142,57 @@ struct Cancelled;
 impl Document {
     fn change_measurements(&mut self, command: MeasureCommand) {
         let sound = |shape: &Shape| shape.points().iter().all(|p| p.is_finite());
-        match command {
+        let before = self.measurements.clone();
+        let (name, changed) = match command {
             MeasureCommand::Add { axis, shape } if axis < 3 && sound(&shape) => {
                 self.statistics.last_id += 1;
                 let id = self.statistics.last_id;
                 self.measurements.push(Measurement { id, axis, shape, note: String::new() });
+                ("Add measurement", None)
             }
             MeasureCommand::Change { id, shape } if sound(&shape) => {
                 let Some(known) = self.measurement_mut(id).filter(|m| m.shape != shape) else { return };
                 known.shape = shape;
+                ("Move measurement", Some(id))
             }
             MeasureCommand::Note { id, text } => {
                 let Some(known) = self.measurement_mut(id).filter(|m| m.note != text) else { return };
                 known.note = text;
+                ("Note on measurement", Some(id))
             }
             MeasureCommand::Delete(id) => {
-                let before = self.measurements.len();
                 self.measurements.retain(|m| m.id != id);
-                if self.measurements.len() == before {
+                if self.measurements.len() == before.len() {
                     return;
                 }
+                ("Delete measurement", None)
             }
-            MeasureCommand::DeleteAll if !self.measurements.is_empty() => self.measurements.clear(),
+            MeasureCommand::DeleteAll if !self.measurements.is_empty() => {
+                self.measurements.clear();
+                ("Delete all measurements", None)
+            }
             _ => return,
+        };
+        self.record_measurements(name, before, changed);
+    }
+
+    /// Puts a change of the measurements into history and journal; what a drag passes, or a note while it is typed, is
+    /// one step.
+    fn record_measurements(&mut self, name: &str, mut before: Vec<Measurement>, changed: Option<u32>) {
+        let again = self.remeasured.as_ref().is_some_and(|r| {
+            Some(r.id) == changed && r.name == name && r.revision == self.revision() && r.at.elapsed() < ONE_CHANGE
+        });
+        if again && let Some(Change::Measurements { before: first, .. }) = self.history.undo().map(|step| &step.change)
+        {
+            before.clone_from(first);
         }
+        let after = self.measurements.clone();
+        let mark = StepMark::Measurements { name: name.into(), amends: again };
+        self.journal(JournalEntry::measure(&after).marked(mark));
+        self.push_step(name.into(), Change::Measurements { before, after });
         self.touch();
+        let (revision, at) = (self.revision(), Instant::now());
+        self.remeasured = changed.map(|id| Remeasured { id, name: name.into(), revision, at });
     }
 
     fn measurement_mut(&mut self, id: u32) -> Option<&mut Measurement> {
@@ -166,6 +207,12 @@ impl Document {
             measurement.id = n;
         }
         self.statistics.last_id = self.measurements.len() as u32;
+    }
+
+    /// Those of a journal, under the numbers that its steps know them by.
+    pub(super) fn revive_measurements(&mut self, found: Vec<Measurement>) {
+        self.statistics.last_id = found.iter().map(|m| m.id).max().unwrap_or(0);
+        self.measurements = found;
     }
 
     /// How often each value occurs, once it was counted.

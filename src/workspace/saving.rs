@@ -1,11 +1,12 @@
 //! Projects and the crash journal: what a person made is on disk within a second and never lost.
 
 use super::opening::file_label;
+use super::reviving::past;
 use super::task::JobTask;
 use super::{Document, FileCommand, Notice, Workspace};
-use crate::core::{BrickIndex, CaseId, LayerId, Volume};
+use crate::core::{CaseId, LayerId, Volume};
 use crate::edit::Delta;
-use crate::io::journal::{self, Journal, JournalEntry, JournalHead, Recovered};
+use crate::io::journal::{self, Journal, JournalEntry, JournalHead, StepMark};
 use crate::io::{self, Fingerprint, IoError, LoadEvent, VolumeSource};
 use crate::io::{ProjectData, ProjectError};
 use crate::jobs::{self, JobContext};
@@ -16,23 +17,14 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long closing the window waits for the journals' last bytes.
 const LAST_FLUSH: Duration = Duration::from_secs(3);
 
-/// Unsaved work that an earlier session left behind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recoverable {
-    /// The journal's folder.
-    pub journal: PathBuf,
-    /// One line for the start screen.
-    pub text: String,
-}
-
 /// The journal of a document.
 #[derive(Default)]
 pub(super) enum Protection {
     /// Nothing was changed since opening or saving.
     #[default]
     Idle,
-    /// Being started by a job.
-    Starting,
+    /// Being started by a job; what was done since.
+    Starting { waiting: Vec<JournalEntry> },
     Running {
         journal: Journal,
         /// The trouble that was told last.
@@ -190,7 +182,7 @@ impl Workspace {
     }
 
     /// Gives loaded layers fresh numbers and keeps what is selected.
-    fn adopt_layers(&mut self, document: &mut Document, layers: Vec<crate::core::Layer>) {
+    pub(super) fn adopt_layers(&mut self, document: &mut Document, layers: Vec<crate::core::Layer>) {
         for mut layer in layers {
             let old = layer.id;
             layer.id = self.next_layer_id();
@@ -202,72 +194,13 @@ impl Workspace {
         document.repair_selection();
     }
 
-    /// Lists work that earlier sessions left behind, in the background.
-    pub(super) fn look_for_unsaved_work(&mut self) {
-        let folder = self.home.journals();
-        let handle = jobs::spawn("Looking for unsaved work", self.waker.clone(), move |_: &JobContext<()>| {
-            Ok::<_, std::convert::Infallible>(unsaved_work(&folder))
-        });
-        self.start(JobTask::new(handle, |_, ()| {}, |w, found| w.recoverable = found.unwrap_or_default()));
-    }
-
-    pub(super) fn recover(&mut self, dir: PathBuf) {
-        let id = self.next_case_id();
-        let folder = dir.clone();
-        let handle =
-            jobs::spawn("Bringing back unsaved work", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
-                let Some(found) = journal::recover(&folder)? else {
-                    return Err(IoError::from(journal::JournalError::InUse(folder)));
-                };
-                let volume = load_source(found.source.as_ref(), &folder, ctx)?;
-                Ok::<_, IoError>((found, volume))
-            });
-        self.start(JobTask::new(
-            handle,
-            |_, _| {},
-            move |w, opened| {
-                let Some((found, volume)) = opened else { return };
-                w.recoverable.retain(|r| r.journal != dir);
-                w.take_recovered(id, dir, found, volume);
-            },
-        ));
-    }
-
-    fn take_recovered(&mut self, id: CaseId, dir: PathBuf, found: Recovered, volume: Volume) {
-        if found.torn {
-            self.notify(Notice::warning(
-                "The very last stroke before the crash was cut off; everything older is here.",
-            ));
-        }
-        let mut document = Document::new(id, found.name, *volume.geometry(), volume.header_window);
-        document.source = found.source;
-        document.project = found.project;
-        document.fingerprint = Some(found.fingerprint);
-        document.journal_dir = Some(dir);
-        document.set_volume(volume);
-        self.adopt_layers(&mut document, found.layers);
-        self.add_document(document);
-        if let Some(document) = self.document_mut(id) {
-            // Not saved in any project yet: the journal goes on in the same folder.
-            document.touch();
-        }
-    }
-
-    pub(super) fn discard_recovery(&mut self, dir: &Path) {
-        self.recoverable.retain(|r| r.journal != dir);
-        let dir = dir.to_owned();
-        let handle =
-            jobs::spawn("Discarding unsaved work", self.waker.clone(), move |_: &JobContext<()>| journal::forget(&dir));
-        self.start(JobTask::new(handle, |_, ()| {}, |_, _| {}));
-    }
-
     /// Starts journals of changed cases and tells about disk trouble, once each.
     pub(super) fn watch_journals(&mut self) {
         let mut notices = Vec::new();
         let mut to_start = Vec::new();
         for document in &mut self.documents {
             // A journal starts from whole strokes: Escape may still take the one that goes on back.
-            let changed = document.is_unsaved() && document.case.volume.is_some() && document.stroke.is_none();
+            let changed = document.is_unsaved() && document.stroke.is_none();
             match &mut document.protection {
                 Protection::Idle if changed => {
                     to_start.push(document.case.id);
@@ -304,19 +237,35 @@ impl Workspace {
         let fresh = self.home.journals().join(format!("{stamp}-{}-{}", std::process::id(), id.0));
         let waker = self.waker.clone();
         let Some(document) = self.document_mut(id) else { return };
-        let Some(volume) = document.case.volume.clone() else { return };
         let again = matches!(document.protection, Protection::Failed { .. });
-        document.protection = Protection::Starting;
+        document.protection = Protection::Starting { waiting: Vec::new() };
         let dir = document.journal_dir.clone().unwrap_or(fresh);
-        let (name, source, project) = (document.case.name.clone(), document.source.clone(), document.project.clone());
-        let (layers, revision, known) =
-            (document.case.layers.clone(), document.revision(), document.fingerprint.clone());
-        let journaled: Vec<LayerId> = layers.iter().map(|l| l.id).collect();
+        let (volume, geometry) = (document.case.volume.clone(), document.case.geometry);
+        let known = document.fingerprint.clone();
+        let mut head = JournalHead {
+            name: document.case.name.clone(),
+            source: document.source.clone(),
+            project: document.project.clone(),
+            fingerprint: Fingerprint::of_grid(geometry),
+            layers: document.case.layers.clone(),
+            measurements: document.measurements.clone(),
+            newer_project: document.newer_project,
+        };
+        let steps = document.done_steps();
         self.journals_starting += 1;
         let handle = jobs::spawn("Protecting your work", waker, move |_: &JobContext<()>| {
-            let fingerprint = known.unwrap_or_else(|| Fingerprint::of(&volume));
-            let head = JournalHead { name, source, project, fingerprint: fingerprint.clone(), layers };
-            let started = Journal::start(&dir, head).map(|journal| (journal, fingerprint));
+            // Of an image that is still being read only the grid is known.
+            head.fingerprint = match (known, &volume) {
+                (Some(known), _) => known,
+                (None, Some(volume)) => Fingerprint::of(volume),
+                (None, None) => head.fingerprint,
+            };
+            let fingerprint = volume.is_some().then(|| head.fingerprint.clone());
+            if head.source.is_none() {
+                head.source = volume.and_then(|volume| keep_image(&dir, &volume));
+            }
+            let past = past(&steps, &head.layers, &head.measurements);
+            let started = Journal::start(&dir, head, past).map(|journal| (journal, fingerprint));
             Ok::<_, std::convert::Infallible>(started.map_err(|e| e.to_string()))
         });
         self.start(JobTask::new(
@@ -325,16 +274,14 @@ impl Workspace {
             move |w, started| {
                 w.journals_starting = w.journals_starting.saturating_sub(1);
                 // Closed or saved in the meantime: there is nothing left to protect.
-                let wanted = w.document_mut(id).filter(|d| matches!(d.protection, Protection::Starting));
+                let wanted = w.document_mut(id).filter(|d| matches!(d.protection, Protection::Starting { .. }));
                 let started = started.unwrap_or_else(|| Err("the program's own defect stopped it".into()));
                 match (started, wanted) {
                     (Ok((journal, fingerprint)), Some(document)) => {
-                        document.fingerprint = Some(fingerprint);
-                        document.protection = Protection::Running { journal, told: None };
-                        document.journaled = journaled;
-                        if document.revision() != revision {
-                            // What changed in the meantime is not known: all layers go in once more.
-                            document.journal_changes(&[]);
+                        document.fingerprint = fingerprint.or(document.fingerprint.take());
+                        let running = Protection::Running { journal, told: None };
+                        if let Protection::Starting { waiting } = std::mem::replace(&mut document.protection, running) {
+                            waiting.into_iter().for_each(|entry| document.journal(entry));
                         }
                         if again {
                             w.notify(Notice::info("Your work is protected against a crash again."));
@@ -385,7 +332,7 @@ impl Document {
         match &self.protection {
             Protection::Running { journal, .. } => journal.status().failing,
             Protection::Failed { reason, .. } => Some(reason.clone()),
-            Protection::Idle | Protection::Starting => None,
+            Protection::Idle | Protection::Starting { .. } => None,
         }
     }
 
@@ -400,50 +347,42 @@ impl Document {
     }
 
     /// Writes an entry to the journal, where one runs.
-    pub(super) fn journal(&self, entry: JournalEntry) {
-        if let Protection::Running { journal, .. } = &self.protection {
-            journal.record(entry);
+    pub(super) fn journal(&mut self, entry: JournalEntry) {
+        match &mut self.protection {
+            Protection::Running { journal, .. } => journal.record(entry),
+            Protection::Starting { waiting } => waiting.push(entry),
+            // A journal that starts later begins with what is there then.
+            Protection::Idle | Protection::Failed { .. } => {}
         }
     }
 
-    /// Writes a change of labels to the journal.
-    pub(super) fn journal_delta(&self, layer: LayerId, delta: &Delta) {
-        if let (Protection::Running { journal, .. }, Some(target)) = (&self.protection, self.case.layer(layer)) {
+    /// Writes a change of labels to the journal, as a step of the history or without one.
+    pub(super) fn journal_delta(&mut self, layer: LayerId, delta: &Delta, step: Option<StepMark>) {
+        if let Some(target) = self.case.layer(layer) {
             let bricks: Vec<_> = delta.bricks.iter().map(|b| b.index).collect();
-            journal.record(JournalEntry::edit(target, &bricks));
+            let entry = JournalEntry { step, ..JournalEntry::edit(target, &bricks) };
+            self.journal(entry);
         }
-    }
-
-    /// Writes a change of the layer list or of segments to the journal: what is new as a whole, of the others names
-    /// and segments and the bricks that changed.
-    pub(super) fn journal_changes(&mut self, changed: &[(LayerId, Option<Vec<BrickIndex>>)]) {
-        let Protection::Running { journal, .. } = &self.protection else { return };
-        for gone in self.journaled.iter().filter(|id| self.case.layer(**id).is_none()) {
-            journal.record(JournalEntry::remove(*gone));
-        }
-        for layer in &self.case.layers {
-            let bricks = changed.iter().find(|(id, _)| *id == layer.id).and_then(|(_, bricks)| bricks.as_ref());
-            match bricks.filter(|_| self.journaled.contains(&layer.id)) {
-                Some(bricks) => {
-                    if !bricks.is_empty() {
-                        journal.record(JournalEntry::edit(layer, bricks));
-                    }
-                    journal.record(JournalEntry::describe(layer));
-                }
-                None => journal.record(JournalEntry::put(layer)),
-            }
-        }
-        self.journaled = self.case.layers.iter().map(|l| l.id).collect();
     }
 
     /// The work is saved or given up: the journal goes, off this thread because its last write may take a while.
     pub(super) fn end_protection(&mut self) {
         self.journal_dir = None;
-        self.journaled.clear();
         if let Protection::Running { journal, .. } = std::mem::take(&mut self.protection) {
             discard_aside(journal);
         }
     }
+}
+
+/// Keeps an image that is in no file beside the journal, so that the case can be opened again.
+fn keep_image(dir: &Path, volume: &Volume) -> Option<VolumeSource> {
+    let file = dir.join(journal::IMAGE);
+    if !file.exists() {
+        std::fs::create_dir_all(dir).ok()?;
+        // Without it the masks are protected all the same, and why the folder cannot be written is told for them.
+        io::save_volume(&file, volume).ok()?;
+    }
+    Some(VolumeSource::Nrrd(file))
 }
 
 /// Removes a journal off this thread, because its last write may take a while.
@@ -454,32 +393,13 @@ fn discard_aside(journal: Journal) {
     }
 }
 
-fn load_source(source: Option<&VolumeSource>, place: &Path, ctx: &JobContext<LoadEvent>) -> Result<Volume, IoError> {
+pub(super) fn load_source(
+    source: Option<&VolumeSource>,
+    place: &Path,
+    ctx: &JobContext<LoadEvent>,
+) -> Result<Volume, IoError> {
     let source = source.ok_or_else(|| IoError::from(ProjectError::NoVolume(place.to_owned())))?;
     io::load_volume(source, ctx)
-}
-
-fn unsaved_work(folder: &Path) -> Vec<Recoverable> {
-    let describe = |dir: PathBuf| {
-        let found = journal::recover(&dir).ok().flatten()?;
-        let layers = found.layers.len();
-        let when = found
-            .written
-            .and_then(|t| t.elapsed().ok())
-            .map_or_else(String::new, |age| format!(", {} ago", plain_age(age)));
-        Some(Recoverable { text: format!("{}: {layers} layer(s){when}", found.name), journal: dir })
-    };
-    journal::unfinished(folder).into_iter().filter_map(describe).collect()
-}
-
-fn plain_age(age: Duration) -> String {
-    let minutes = age.as_secs() / 60;
-    match minutes {
-        0 => "less than a minute".into(),
-        1..=59 => format!("{minutes} min"),
-        60..=2879 => format!("{} h", minutes / 60),
-        _ => format!("{} days", minutes / 1440),
-    }
 }
 
 fn with_project_ending(path: PathBuf) -> PathBuf {

@@ -1,8 +1,9 @@
-//! What a step of the history holds, and what it leaves in a layer.
+//! What a step of the history holds, what it leaves in a layer, and how it is walked in both directions.
 
 use super::Document;
-use crate::core::{LabelId, LabelMap, Layer, LayerId, Origin};
+use crate::core::{LabelId, LabelMap, Layer, LayerId, Measurement, Origin};
 use crate::edit::{Delta, HistoryEntry, PackedDelta, mark_sources};
+use crate::io::journal::{JournalEntry, StepMark};
 
 /// One step of the history.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub(super) enum Change {
     Layers {
         before: LayerState,
         after: LayerState,
+    },
+    Measurements {
+        before: Vec<Measurement>,
+        after: Vec<Measurement>,
     },
 }
 
@@ -96,8 +101,75 @@ impl HistoryEntry for Entry {
         match &self.change {
             Change::Labels { labels, sources, .. } => labels.bytes() + sources.bytes(),
             Change::Layers { before, after } => before.bytes_against(after) + after.bytes_against(before),
+            Change::Measurements { before, after } => {
+                let all = before.iter().chain(after);
+                all.map(|m| 128 + m.note.len() + m.shape.points().len() * size_of::<glam::DVec3>()).sum()
+            }
         }
     }
+}
+
+/// Walks a change of labels forward, or `back`, in its layer: what it changed, and whether the layer's list of who has
+/// worked on it grew. The layer may have been taken back and made again, without that list.
+pub(super) fn walk_labels(
+    layer: &mut Layer,
+    labels: &PackedDelta,
+    sources: &PackedDelta,
+    origin: Option<&(Origin, LabelId)>,
+    back: bool,
+) -> (Delta, bool) {
+    let known = layer.work.sources.list().to_vec();
+    if let Some((origin, number)) = origin.filter(|_| !back) {
+        layer.work.sources.restore(*number, origin);
+    }
+    let grew = layer.work.sources.list() != known;
+    let go = |packed: &PackedDelta, map: &mut LabelMap| {
+        let delta = packed.unpack(map, back);
+        if back {
+            delta.revert(map)
+        } else {
+            delta.apply(map)
+        }
+        delta
+    };
+    let delta = go(labels, &mut layer.labels);
+    if !sources.is_empty() {
+        let like = layer.labels.clone();
+        go(sources, layer.work.sources.map_mut(&like));
+    }
+    (delta, grew)
+}
+
+/// What the journal has to be told when layers became others: of those that stay, names and segments and the bricks
+/// that changed; what is new as a whole.
+pub(super) fn entries_between(before: &[Layer], after: &[Layer]) -> Vec<JournalEntry> {
+    let gone = before.iter().filter(|old| after.iter().all(|new| new.id != old.id));
+    let mut entries: Vec<_> = gone.map(|layer| JournalEntry::remove(layer.id)).collect();
+    for layer in after {
+        let Some(old) = before.iter().find(|old| old.id == layer.id) else {
+            entries.push(JournalEntry::put(layer));
+            continue;
+        };
+        let bricks = changed_bricks(layer, old);
+        if !bricks.is_empty() {
+            entries.push(JournalEntry::edit(layer, &bricks));
+        }
+        entries.push(JournalEntry::describe(layer));
+    }
+    entries
+}
+
+/// Marks entries as one step that changed layers. There is always one to carry the mark.
+pub(super) fn as_layer_step(
+    mut entries: Vec<JournalEntry>,
+    mark: impl FnOnce(u32) -> StepMark,
+) -> impl Iterator<Item = JournalEntry> {
+    if entries.is_empty() {
+        entries.push(JournalEntry::remove(LayerId(0)));
+    }
+    let count = entries.len() as u32;
+    entries[0].step = Some(mark(count));
+    entries.into_iter()
 }
 
 /// Bricks in which two states of a layer differ, in labels or in where they come from.

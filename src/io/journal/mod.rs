@@ -1,18 +1,18 @@
 //! The crash journal: every committed stroke on disk within a second, written off the calling thread.
 //!
 //! One folder a case. A journal starts with a snapshot of all layers and grows by one checksummed record an entry;
-//! what was complete before a crash is read back, a torn end is ignored. When it has grown it is replaced by a new
-//! snapshot. Trouble with the disk is told by [`Journal::status`]; work goes on in memory and writing is tried again.
+//! what was complete before a crash is read back with the steps that undo takes back, a torn end is ignored. When it has
+//! grown it is replaced by a new snapshot, without steps. Trouble with the disk is told by [`Journal::status`]; work goes on in memory and writing is tried again.
 //! The workspace starts, feeds and discards journals; nothing else writes to their folders.
 
 mod record;
 mod recover;
 mod writer;
 
-pub use record::{JournalEntry, LayerChange};
-pub use recover::{Recovered, forget, recover, unfinished};
+pub use record::{JournalEntry, LayerChange, StepMark};
+pub use recover::{Recovered, forget, recover, recover_watched, unfinished};
 
-use crate::core::{Geometry, Layer};
+use crate::core::{Geometry, Layer, Measurement};
 use crate::io::atomic::plain_reason;
 use crate::io::saved::Fingerprint;
 use crate::io::types::VolumeSource;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 const FILE: &str = "journal.mwj";
 const LOCK: &str = "journal.lock";
+/// Name of an image in the journal's folder that is in no other file; it goes with the journal.
+pub const IMAGE: &str = "image.nrrd";
 /// Bytes of bricks that may wait for the disk before entries are merged; merged, they cannot exceed the label maps.
 const QUEUE_BYTES: usize = 64 << 20;
 
@@ -54,6 +56,20 @@ pub struct JournalHead {
     pub project: Option<PathBuf>,
     pub fingerprint: Fingerprint,
     pub layers: Vec<Layer>,
+    pub measurements: Vec<Measurement>,
+    /// Format of the project, when it is a later one than this program writes: it must not be saved into.
+    pub newer_project: Option<u32>,
+}
+
+/// Gives the entries that lead from where a history begins to the present, one after the other.
+pub type StepSource = Box<dyn FnMut(&mut dyn FnMut(&JournalEntry) -> io::Result<()>) -> io::Result<()> + Send>;
+
+/// What was done before the journal starts, so that it can be undone after a crash, too.
+pub struct Past {
+    /// As they were before the oldest step.
+    pub layers: Vec<Layer>,
+    pub measurements: Vec<Measurement>,
+    pub steps: StepSource,
 }
 
 impl JournalHead {
@@ -117,16 +133,17 @@ pub struct Journal {
 impl Journal {
     /// Locks the folder (made when missing) and starts the writer, which begins with a snapshot of `head`.
     ///
-    /// Returns at once; an older journal in the folder stays until the new snapshot is complete.
+    /// Returns at once; an older journal in the folder stays until the new snapshot is complete. With a `past` the
+    /// snapshot is written as the steps that lead to it.
     ///
     /// # Errors
     /// [`JournalError::Folder`], [`JournalError::InUse`].
-    pub fn start(dir: &Path, head: JournalHead) -> Result<Self, JournalError> {
+    pub fn start(dir: &Path, head: JournalHead, past: Option<Past>) -> Result<Self, JournalError> {
         let folder = |source| JournalError::Folder { path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(folder)?;
         let lock = lock(dir).map_err(folder)?.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let shared = Arc::new(Shared::default());
-        let writer = writer::Writer::new(dir.to_owned(), head, lock, shared.clone());
+        let writer = writer::Writer::new(dir.to_owned(), head, past, lock, shared.clone());
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run()).map_err(folder)?;
         Ok(Self { dir: dir.to_owned(), shared, writer: Some(thread) })
     }

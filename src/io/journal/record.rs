@@ -4,7 +4,7 @@
 //! the head; every other is an entry: the length of its RON part (u32), that part, then its bricks as a zlib stream.
 
 use super::JournalHead;
-use crate::core::{Brick, BrickIndex, LabelMap, Layer, LayerId};
+use crate::core::{Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Measurement, Origin};
 use crate::io::bricks::{BrickReader, filled, write_entry};
 use crate::io::saved::{Fingerprint, LayerMeta, SavedSource};
 use flate2::{Compression, Crc, bufread::ZlibDecoder, write::ZlibEncoder};
@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Start of the file; the digits are the format's version.
-pub const MAGIC: &[u8; 8] = b"MWJRNL02";
-/// The version before, without origins: it is read, too.
-pub const OLDER_MAGIC: &[u8; 8] = b"MWJRNL01";
+pub const MAGIC: &[u8; 8] = b"MWJRNL03";
+/// The versions before, without origins, and without steps and measurements: they are read, too.
+pub const OLDER_MAGIC: [&[u8; 8]; 2] = [b"MWJRNL01", b"MWJRNL02"];
 
 /// What happens to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,26 @@ pub enum LayerChange {
     Remove,
 }
 
-/// One committed change to one layer.
+/// What an entry is to the history of steps, which is built again from these marks. An entry without one changes no
+/// step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum StepMark {
+    /// A step that is this entry alone: labels of one layer, who changed them, and that one's number in the layer's list.
+    Labels { name: String, origin: Option<(Origin, LabelId)> },
+    /// A step that is this entry and those after it, `entries` in all. With `amends` it takes the place of the step
+    /// before it. Layer and segment that were selected before and after.
+    Layers { name: String, entries: u32, amends: bool, selected: [(Option<LayerId>, LabelId); 2] },
+    /// A step that is this entry alone: the list of measurements; `amends` as above.
+    Measurements { name: String, amends: bool },
+    /// The last step was taken back.
+    Undone,
+    /// The next step was done again.
+    Redone,
+    /// Entries were joined: which steps they were is no longer known.
+    Lost,
+}
+
+/// One committed change to one layer, or of the measurements.
 #[derive(Debug, Clone)]
 pub struct JournalEntry {
     pub layer: LayerId,
@@ -41,40 +60,53 @@ pub struct JournalEntry {
     pub bricks: Vec<(BrickIndex, Option<Arc<Brick>>)>,
     /// Likewise where their voxels come from ([`crate::core::Sources`]).
     pub sources: Vec<(BrickIndex, Option<Arc<Brick>>)>,
+    /// All measurements of the case, when they changed.
+    pub measurements: Option<Vec<Measurement>>,
+    pub step: Option<StepMark>,
 }
 
 impl JournalEntry {
+    fn new(layer: LayerId, change: LayerChange) -> Self {
+        let (bricks, sources) = (Vec::new(), Vec::new());
+        Self { layer, change, meta: None, bricks, sources, measurements: None, step: None }
+    }
+
+    /// The same as a step of the history, or a part of one.
+    #[must_use]
+    pub fn marked(self, step: StepMark) -> Self {
+        Self { step: Some(step), ..self }
+    }
+
     /// A stroke or other edit: the named bricks as they are now.
     pub fn edit(layer: &Layer, changed: &[BrickIndex]) -> Self {
         let bricks = changed.iter().map(|&i| (i, layer.labels.brick(i).cloned())).collect();
         let sources = &layer.work.sources;
         let numbered = changed.iter().filter(|_| sources.map().is_some());
         let sources = numbered.map(|&i| (i, sources.brick(i).cloned())).collect();
-        Self { layer: layer.id, change: LayerChange::Edit, meta: None, bricks, sources }
+        Self { bricks, sources, ..Self::new(layer.id, LayerChange::Edit) }
     }
 
     /// A new name, segment list, visibility, …
     pub fn describe(layer: &Layer) -> Self {
-        let meta = Some(layer.into());
-        Self { layer: layer.id, change: LayerChange::Edit, meta, bricks: Vec::new(), sources: Vec::new() }
+        Self { meta: Some(layer.into()), ..Self::new(layer.id, LayerChange::Edit) }
+    }
+
+    /// The measurements as they are now.
+    pub fn measure(measurements: &[Measurement]) -> Self {
+        // An edit of no layer: layers are numbered from 1.
+        Self { measurements: Some(measurements.to_vec()), ..Self::new(LayerId(0), LayerChange::Edit) }
     }
 
     /// A layer with everything in it.
     pub fn put(layer: &Layer) -> Self {
         let all = |map: &LabelMap| filled(map).map(|(i, b)| (i, Some(b.clone()))).collect();
         let sources = layer.work.sources.map().map_or_else(Vec::new, all);
-        Self {
-            layer: layer.id,
-            change: LayerChange::Put,
-            meta: Some(layer.into()),
-            bricks: all(&layer.labels),
-            sources,
-        }
+        Self { meta: Some(layer.into()), bricks: all(&layer.labels), sources, ..Self::new(layer.id, LayerChange::Put) }
     }
 
     /// A layer that was removed.
     pub fn remove(layer: LayerId) -> Self {
-        Self { layer, change: LayerChange::Remove, meta: None, bricks: Vec::new(), sources: Vec::new() }
+        Self::new(layer, LayerChange::Remove)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -82,7 +114,7 @@ impl JournalEntry {
     }
 }
 
-/// Merges entries into at most one a layer, in the order in which layers first changed.
+/// Merges entries into at most one a layer, in the order in which layers first changed. Their steps are lost.
 pub fn merge(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
     let mut merged: Vec<JournalEntry> = Vec::new();
     for entry in entries {
@@ -94,11 +126,13 @@ pub fn merge(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
                     *old = bricks.into_iter().collect();
                 }
                 old.meta = entry.meta.or(old.meta.take());
+                old.measurements = entry.measurements.or(old.measurements.take());
             }
             Some(old) => *old = entry,
             None => merged.push(entry),
         }
     }
+    merged.iter_mut().for_each(|m| m.step = Some(StepMark::Lost));
     merged
 }
 
@@ -151,6 +185,11 @@ pub struct HeadRecord {
     pub fingerprint: Fingerprint,
     /// Entries that belong to the snapshot.
     pub layers: u32,
+    #[serde(default)]
+    pub measurements: Vec<Measurement>,
+    /// Format of the project, when it is a later one than this program writes.
+    #[serde(default)]
+    pub newer_project: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -162,20 +201,27 @@ struct EntryHead {
     /// Bricks of sources, which follow those of labels; none in the version before.
     #[serde(default)]
     sources: u32,
+    #[serde(default)]
+    measurements: Option<Vec<Measurement>>,
+    #[serde(default)]
+    step: Option<StepMark>,
 }
 
 fn ron_error(error: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
-/// Bytes of the head's record. A source whose path is not text is left out: the masks matter more.
-pub fn head_bytes(head: &JournalHead, dir: &Path) -> io::Result<Vec<u8>> {
+/// Bytes of the record of a head with so many layers and these measurements. A source whose path is not text is left
+/// out: the masks matter more.
+pub fn head_bytes(head: &JournalHead, layers: usize, measurements: &[Measurement], dir: &Path) -> io::Result<Vec<u8>> {
     let mut record = HeadRecord {
         name: head.name.clone(),
         source: head.source.as_ref().map(|s| SavedSource::new(s, dir)),
         project: head.project.as_ref().and_then(|p| std::path::absolute(p).ok()),
         fingerprint: head.fingerprint.clone(),
-        layers: head.layers.len() as u32,
+        layers: layers as u32,
+        measurements: measurements.to_vec(),
+        newer_project: head.newer_project,
     };
     let text = ron::to_string(&record).or_else(|_| {
         (record.source, record.project) = (None, None);
@@ -192,6 +238,8 @@ pub fn entry_bytes(entry: &JournalEntry) -> io::Result<Vec<u8>> {
         meta: entry.meta.clone(),
         bricks: entry.bricks.len() as u32,
         sources: entry.sources.len() as u32,
+        measurements: entry.measurements.clone(),
+        step: entry.step.clone(),
     };
     let head = ron::to_string(&head).map_err(ron_error)?;
     let mut payload = (head.len() as u32).to_le_bytes().to_vec();
@@ -234,5 +282,6 @@ pub fn parse_entry(payload: &[u8], empty: &LabelMap, reader: &mut BrickReader) -
     let mut source = ZlibDecoder::new(bricks);
     let mut read = |count| (0..count).map(|_| reader.entry(&mut source, empty)).collect::<io::Result<_>>().ok();
     let (bricks, sources) = (read(head.bricks)?, read(head.sources)?);
-    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks, sources })
+    let (measurements, step) = (head.measurements, head.step);
+    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks, sources, measurements, step })
 }

@@ -1,8 +1,8 @@
 //! Reading a journal back.
 
 use super::record::{HeadRecord, MAGIC, OLDER_MAGIC, apply, checksum, parse_entry};
-use super::{FILE, JournalError, LOCK, LayerChange, lock};
-use crate::core::{LabelMap, Layer};
+use super::{FILE, IMAGE, JournalEntry, JournalError, LOCK, LayerChange, lock};
+use crate::core::{LabelMap, Layer, Measurement};
 use crate::io::bounds::open_regular;
 use crate::io::bricks::{BrickReader, MAX_ALL_BRICKS, checked_geometry};
 use crate::io::saved::Fingerprint;
@@ -23,6 +23,9 @@ pub struct Recovered {
     pub project: Option<PathBuf>,
     pub fingerprint: Fingerprint,
     pub layers: Vec<Layer>,
+    pub measurements: Vec<Measurement>,
+    /// Format of the project, when it is a later one than this program writes.
+    pub newer_project: Option<u32>,
     /// When the journal was last written.
     pub written: Option<SystemTime>,
     /// The end was torn by the crash: what was being written at that moment is missing.
@@ -50,6 +53,7 @@ pub fn forget(dir: &Path) -> Result<(), JournalError> {
     let failed = |source| JournalError::Folder { path: dir.to_owned(), source };
     let Some(lock) = lock(dir).map_err(failed)? else { return Err(JournalError::InUse(dir.to_owned())) };
     fs::remove_file(dir.join(FILE)).or_else(missing_is_fine).map_err(failed)?;
+    fs::remove_file(dir.join(IMAGE)).or_else(missing_is_fine).map_err(failed)?;
     drop(lock);
     // Neither the lock's file nor an empty folder is offered again; leaving one behind does no harm.
     let _ = fs::remove_file(dir.join(LOCK));
@@ -68,6 +72,17 @@ fn missing_is_fine(error: io::Error) -> io::Result<()> {
 /// # Errors
 /// [`JournalError::Read`], [`JournalError::Damaged`] when not even the head can be read, [`JournalError::Newer`].
 pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
+    recover_watched(dir, &mut |_, _, _| {})
+}
+
+/// As [`recover`]; `watch` is shown every entry after the snapshot, with the layers and measurements before it.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_watched(
+    dir: &Path,
+    watch: &mut dyn FnMut(&[Layer], &[Measurement], &JournalEntry),
+) -> Result<Option<Recovered>, JournalError> {
     let unreadable = |source| JournalError::Read { path: dir.to_owned(), source };
     let file = match open_regular(&dir.join(FILE)) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
@@ -85,6 +100,7 @@ pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
     let geometry = checked_geometry(&head.fingerprint.geometry).ok_or_else(damaged)?;
     let empty = LabelMap::empty(geometry);
     let mut layers = Vec::new();
+    let mut measurements = head.measurements;
     let (mut read, mut put) = (0u32, 0usize);
     let mut bricks = BrickReader::new(meta.len());
     while let Some(payload) = reader.next_payload() {
@@ -94,7 +110,13 @@ pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
         if put > MAX_PUT || (layers.len() + 1) * empty.brick_count() > MAX_ALL_BRICKS.max(empty.brick_count()) {
             break;
         }
+        if read >= head.layers {
+            watch(&layers, &measurements, &entry);
+        }
         apply(&mut layers, &empty, &entry);
+        if let Some(list) = entry.measurements {
+            measurements = list;
+        }
         read = read.saturating_add(1);
     }
     Ok(Some(Recovered {
@@ -103,6 +125,8 @@ pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
         project: head.project,
         fingerprint: Fingerprint { geometry, ..head.fingerprint },
         layers,
+        measurements,
+        newer_project: head.newer_project,
         written: meta.modified().ok(),
         torn: reader.left > 0 || read < head.layers,
     }))
@@ -119,7 +143,7 @@ impl Records {
         let mut magic = [0; 8];
         self.source.read_exact(&mut magic).map_err(|_| false)?;
         self.left = self.left.saturating_sub(8);
-        if &magic == MAGIC || &magic == OLDER_MAGIC { Ok(()) } else { Err(magic[..6] == MAGIC[..6]) }
+        if &magic == MAGIC || OLDER_MAGIC.contains(&&magic) { Ok(()) } else { Err(magic[..6] == MAGIC[..6]) }
     }
 
     /// The next complete, unharmed payload; `None` at the end or where the file is torn.

@@ -16,6 +16,8 @@ fn head() -> JournalHead {
         project: None,
         fingerprint: Fingerprint::of(&volume),
         layers: vec![layer(g, 1), layer(g, 2)],
+        measurements: Vec::new(),
+        newer_project: None,
     }
 }
 
@@ -73,8 +75,8 @@ fn everything_recorded_is_read_back() {
     let path = dir.path().join("j");
     let head = head();
     assert!(recover(&path).unwrap().is_none());
-    let journal = Journal::start(&path, head.clone()).unwrap();
-    assert!(matches!(Journal::start(&path, head.clone()), Err(JournalError::InUse(_))));
+    let journal = Journal::start(&path, head.clone(), None).unwrap();
+    assert!(matches!(Journal::start(&path, head.clone(), None), Err(JournalError::InUse(_))));
     let steps = session(&head);
     for (entry, _) in &steps {
         journal.record(entry.clone());
@@ -91,7 +93,7 @@ fn everything_recorded_is_read_back() {
     assert!(!back.torn && matches!(back.source, Some(VolumeSource::Nifti(p)) if p.ends_with("ct.nii.gz")));
     assert_eq!((back.name, back.fingerprint), (head.name.clone(), head.fingerprint.clone()));
     // A new journal in the same folder takes over; discarding it leaves nothing.
-    let journal = Journal::start(&path, JournalHead { layers: back.layers, ..head }).unwrap();
+    let journal = Journal::start(&path, JournalHead { layers: back.layers, ..head }, None).unwrap();
     assert!(journal.flush(WAIT));
     journal.discard();
     assert!(!path.exists());
@@ -103,7 +105,7 @@ fn every_torn_length_gives_the_last_complete_state() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("j");
     let head = head();
-    let journal = Journal::start(&path, head.clone()).unwrap();
+    let journal = Journal::start(&path, head.clone(), None).unwrap();
     assert!(journal.flush(WAIT));
     let file = path.join(FILE);
     let mut ends = vec![(fs::metadata(&file).unwrap().len() as usize, head.layers.clone())];
@@ -115,7 +117,7 @@ fn every_torn_length_gives_the_last_complete_state() {
     drop(journal);
     let bytes = fs::read(&file).unwrap();
     assert_eq!(ends.last().unwrap().0, bytes.len());
-    let head_end = 8 + record::head_bytes(&head, &path).unwrap().len();
+    let head_end = 8 + record::head_bytes(&head, head.layers.len(), &[], &path).unwrap().len();
     for length in 0..=bytes.len() {
         fs::write(&file, &bytes[..length]).unwrap();
         let back = recover(&path);
@@ -147,7 +149,7 @@ fn a_disk_that_refuses_is_told_and_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("j");
     let head = head();
-    let journal = Journal::start(&path, head.clone()).unwrap();
+    let journal = Journal::start(&path, head.clone(), None).unwrap();
     assert!(journal.flush(WAIT));
     // The drive goes away: its folder turns into a file.
     fs::remove_dir_all(&path).unwrap();

@@ -1,7 +1,7 @@
 //! The thread that writes.
 
 use super::record::{JournalEntry, MAGIC, apply, entry_bytes, head_bytes};
-use super::{FILE, JournalHead, LOCK, Shared, Stop};
+use super::{FILE, IMAGE, JournalHead, LOCK, Past, Shared, Stop};
 use crate::core::LabelMap;
 use crate::io::atomic::{plain_reason, write_atomic};
 use std::fs::{self, File};
@@ -15,12 +15,14 @@ const REST: Duration = Duration::from_millis(100);
 /// Between two tries while the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 /// A journal below this size is never replaced by a snapshot.
-const SMALL: u64 = 64 << 20;
+const SMALL: u64 = 256 << 20;
 
 pub struct Writer {
     dir: PathBuf,
     /// The case as it is after all entries taken so far. Its bricks are shared with the window, not copied.
     head: JournalHead,
+    /// Until the first snapshot was tried.
+    past: Option<Past>,
     empty: LabelMap,
     shared: Arc<Shared>,
     /// Held for as long as the thread runs.
@@ -52,9 +54,9 @@ struct Batch {
 }
 
 impl Writer {
-    pub fn new(dir: PathBuf, head: JournalHead, lock: File, shared: Arc<Shared>) -> Self {
+    pub fn new(dir: PathBuf, head: JournalHead, past: Option<Past>, lock: File, shared: Arc<Shared>) -> Self {
         let empty = LabelMap::empty(head.geometry());
-        Self { dir, head, empty, shared, lock, file: None, snapshot_length: 0 }
+        Self { dir, head, past, empty, shared, lock, file: None, snapshot_length: 0 }
     }
 
     pub fn run(mut self) {
@@ -65,6 +67,9 @@ impl Writer {
             let batch = self.next_batch();
             for entry in &batch.entries {
                 apply(&mut self.head.layers, &self.empty, entry);
+                if let Some(list) = &entry.measurements {
+                    self.head.measurements.clone_from(list);
+                }
             }
             if batch.stop == Some(Stop::Discard) {
                 self.remove();
@@ -141,13 +146,22 @@ impl Writer {
         self.file = None;
         fs::create_dir_all(&self.dir)?;
         let path = self.dir.join(FILE);
+        // Tried once: should it fail, other work may have come on top, and the layers matter more than their steps.
+        let mut past = self.past.take();
         write_atomic(&path, |out| {
+            let (layers, measurements) = match &past {
+                Some(past) => (&past.layers, &past.measurements),
+                None => (&self.head.layers, &self.head.measurements),
+            };
             out.write_all(MAGIC)?;
-            out.write_all(&head_bytes(&self.head, &self.dir)?)?;
-            for layer in &self.head.layers {
+            out.write_all(&head_bytes(&self.head, layers.len(), measurements, &self.dir)?)?;
+            for layer in layers {
                 out.write_all(&entry_bytes(&JournalEntry::put(layer))?)?;
             }
-            Ok(())
+            match &mut past {
+                Some(past) => (past.steps)(&mut |entry| out.write_all(&entry_bytes(entry)?)),
+                None => Ok(()),
+            }
         })?;
         let file = File::options().append(true).open(&path)?;
         self.snapshot_length = file.metadata()?.len();
@@ -159,6 +173,7 @@ impl Writer {
         self.file = None;
         // Nothing that is left behind can be mistaken for unsaved work without the journal's own file.
         let _ = fs::remove_file(self.dir.join(FILE));
+        let _ = fs::remove_file(self.dir.join(IMAGE));
         let _ = self.lock.unlock();
         let _ = fs::remove_file(self.dir.join(LOCK));
         let _ = fs::remove_dir(&self.dir);

@@ -31,6 +31,8 @@ const MAGIC: &[u8; 8] = b"MWBRICK1";
 pub enum ProjectError {
     #[error("{} is no project: it holds no {MANIFEST}", .0.display())]
     NotProject(PathBuf),
+    #[error("{} is a project of a newer Maskwright (format {version}) and is not overwritten: save under another name", path.display())]
+    NewerThere { path: PathBuf, version: u32 },
     #[error("{} was saved by a newer Maskwright (format {version}, this one reads up to {VERSION}); update the program to open it", path.display())]
     Newer { path: PathBuf, version: u32 },
     #[error("{} is damaged ({what}); open a copy or the project's backup", path.display())]
@@ -142,6 +144,10 @@ pub fn is_project(path: &Path) -> bool {
 /// [`ProjectError::Write`] and the other saving errors; a project that was there before is untouched then.
 pub fn save_project(dir: &Path, data: &ProjectData, embed: Option<&Volume>) -> Result<(), ProjectError> {
     let failed = |source| ProjectError::Write { path: dir.to_owned(), source };
+    let there = read_manifest(dir).ok().and_then(|text| ron::from_str::<VersionOnly>(&text).ok());
+    if let Some(VersionOnly { version }) = there.filter(|there| there.version > VERSION) {
+        return Err(ProjectError::NewerThere { path: dir.to_owned(), version });
+    }
     match fs::create_dir(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
         _ => {}

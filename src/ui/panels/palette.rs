@@ -10,6 +10,8 @@ pub struct Palette {
     open: bool,
     query: String,
     chosen: usize,
+    /// Drawn at least once, so that its field has the keyboard.
+    drawn: bool,
 }
 
 impl Palette {
@@ -21,6 +23,11 @@ impl Palette {
     /// Whether it is open.
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// Whether it was asked for and not drawn yet.
+    pub fn is_wanted(&self) -> bool {
+        self.open && !self.drawn
     }
 
     /// Draws it; gives back the action that was chosen.
@@ -56,6 +63,7 @@ impl Palette {
                     TextEdit::singleline(&mut self.query).hint_text("Type a command").desired_width(f32::INFINITY),
                 );
                 field.request_focus();
+                self.drawn = true;
                 if field.changed() {
                     self.chosen = 0;
                 }

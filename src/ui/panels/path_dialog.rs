@@ -145,6 +145,11 @@ impl PathDialog {
         self.request.is_some()
     }
 
+    /// Whether it was asked for and not drawn yet.
+    pub fn is_wanted(&self) -> bool {
+        self.request.as_ref().is_some_and(|r| r.focus)
+    }
+
     /// Draws it; gives back the path once chosen.
     pub fn show(&mut self, ctx: &Context) -> Option<(Purpose, PathBuf)> {
         let request = self.request.as_mut()?;

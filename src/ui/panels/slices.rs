@@ -22,6 +22,11 @@ impl SlicesPanel {
         self.wanted = true;
     }
 
+    /// Whether a note was asked for whose field has not been drawn yet.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// The section.
     pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, document: &Document, out: &mut Vec<Command>) {
         let Some(layer) = document.layer() else { return };

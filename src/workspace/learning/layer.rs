@@ -259,7 +259,7 @@ impl Document {
         }
         self.counts.get_mut().follow(id, &delta, false);
         self.mark_bricks(id, delta.bricks.iter().map(|b| b.index));
-        self.journal_delta(id, &delta);
+        self.journal_delta(id, &delta, None);
         self.touch();
     }
 }

@@ -6,9 +6,9 @@ use crate::edit::{Connectivity, Extent, Islands, LassoMode, Operation, Over, Smo
 use proptest::prelude::*;
 
 /// What undo has to bring back: everything but what is shown, and marks that an edit took away.
-type Content = Vec<(LayerId, String, Vec<LabelId>, Vec<Segment>, Vec<Origin>, Vec<String>)>;
+pub(super) type Content = Vec<(LayerId, String, Vec<LabelId>, Vec<Segment>, Vec<Origin>, Vec<String>)>;
 
-fn content(desk: &Desk) -> Content {
+pub(super) fn content(desk: &Desk) -> Content {
     let plain = |s: &Segment| Segment { visible: true, ..s.clone() };
     let [nx, ny, nz] = DIMS.map(|d| d as i64);
     let layers = desk.document().case.layers.iter();
@@ -23,7 +23,7 @@ fn content(desk: &Desk) -> Content {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Stroke { erase: bool, sphere: bool, from: [f64; 3], to: [f64; 3] },
     AbortedStroke { to: [f64; 3] },
     Undo,
@@ -53,7 +53,7 @@ enum Step {
     SecondReader,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let at = || (-4.0..44.0, -4.0..40.0, -2.0..22.0).prop_map(|(x, y, z)| [x, y, z]);
     prop_oneof![
         6 => (any::<bool>(), any::<bool>(), at(), at())
@@ -124,7 +124,7 @@ impl Desk {
         }
     }
 
-    fn take(&mut self, step: Step) {
+    pub(super) fn take(&mut self, step: Step) {
         let layer = self.document().active_layer.unwrap_or(LayerId(u64::MAX));
         match step {
             Step::Stroke { erase, sphere, from, to } => {

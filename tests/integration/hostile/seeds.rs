@@ -7,9 +7,9 @@ use super::mutate::Wrapper;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use glam::DVec3;
-use maskwright::core::{Geometry, LabelMap, Layer, LayerId, Origin, Segment, Volume};
+use maskwright::core::{Geometry, LabelMap, Layer, LayerId, Measurement, Origin, Segment, Shape, Volume};
 use maskwright::io::dicom::{CtSeriesInfo, write_ct_series, write_mask_series};
-use maskwright::io::journal::{Journal, JournalEntry, JournalHead};
+use maskwright::io::journal::{Journal, JournalEntry, JournalHead, StepMark};
 use maskwright::io::{self, DicomStack, Fingerprint, ProjectData, ViewState, VolumeSource};
 use maskwright::jobs::JobContext;
 use maskwright::nn::{HostTensor, StateDict, save_weights};
@@ -384,9 +384,17 @@ fn own(dir: &Path, seeds: &mut Vec<Seed>) {
         project: None,
         fingerprint,
         layers: vec![layer.clone()],
+        measurements: Vec::new(),
+        newer_project: None,
     };
-    let journal = Journal::start(&dir.join("journal"), head).unwrap();
-    journal.record(JournalEntry::edit(&layer, &[0, 1]));
+    let journal = Journal::start(&dir.join("journal"), head, None).unwrap();
+    let labels = StepMark::Labels { name: "Paint liver".into(), origin: Some((Origin::Human, 1)) };
+    journal.record(JournalEntry::edit(&layer, &[0, 1]).marked(labels));
+    let shape = Shape::Distance([DVec3::ZERO, DVec3::ONE]);
+    let measured = [Measurement { id: 1, axis: 2, shape, note: "n".into() }];
+    let mark = StepMark::Measurements { name: "Add measurement".into(), amends: false };
+    journal.record(JournalEntry::measure(&measured).marked(mark));
+    journal.record(JournalEntry::measure(&[]).marked(StepMark::Undone));
     journal.record(JournalEntry::describe(&layer));
     journal.record(JournalEntry::put(&Layer { id: LayerId(4), ..layer }));
     journal.record(JournalEntry::remove(LayerId(3)));
