@@ -24,33 +24,31 @@ impl FrameLog {
             }
         });
         let mut log = Self(open);
-        log.line("seconds,frame_ms,since_last_ms,training");
+        log.line("seconds,frame_ms,since_last_ms,training,waiting");
         log
     }
 
-    /// A frame is done: `cpu` seconds it took to draw, and whether a network learned meanwhile.
-    pub fn frame(&mut self, cpu: Option<f32>, training: bool) {
+    /// A frame is done: `cpu` seconds it took to draw, whether a network learned meanwhile, and whether input waits for
+    /// the next one.
+    pub fn frame(&mut self, cpu: Option<f32>, training: bool, waiting: bool) {
         let Some(open) = &mut self.0 else { return };
         let now = Instant::now();
         let since = open.last.map_or(0.0, |last| (now - last).as_secs_f64() * 1000.0);
         open.last = Some(now);
         let at = (now - open.origin).as_secs_f64();
-        let text = format!("{at:.4},{:.2},{since:.2},{}", cpu.unwrap_or(0.0) * 1000.0, u8::from(training));
+        let text = format!(
+            "{at:.4},{:.2},{since:.2},{},{}",
+            cpu.unwrap_or(0.0) * 1000.0,
+            u8::from(training),
+            u8::from(waiting)
+        );
         self.line(&text);
     }
 
     fn line(&mut self, text: &str) {
         if let Some(open) = &mut self.0 {
             // A measuring aid: a full disk costs the log and nothing else.
-            let _ = writeln!(open.file, "{text}");
-        }
-    }
-}
-
-impl Drop for FrameLog {
-    fn drop(&mut self) {
-        if let Some(open) = &mut self.0 {
-            let _ = open.file.flush();
+            let _ = writeln!(open.file, "{text}").and_then(|()| open.file.flush());
         }
     }
 }

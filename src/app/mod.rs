@@ -131,14 +131,17 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         let learning = self.workspace.learning.view.as_ref().is_some_and(|v| v.step.is_some());
-        self.frames.frame(frame.info().cpu_usage, learning || self.workspace.models.is_training());
+        let training = learning || self.workspace.models.is_training();
+        self.frames.frame(frame.info().cpu_usage, training, self.pacer.is_waiting());
         self.window.show(ui, &mut self.workspace);
+        // Asked for within the frame: what is asked for before it begins is taken as answered by it.
+        if self.pacer.is_waiting() {
+            ui.ctx().request_repaint();
+        }
     }
 
     fn raw_input_hook(&mut self, ctx: &egui::Context, raw_input: &mut egui::RawInput) {
-        if self.pacer.pace(&mut raw_input.events, self.window.keyboard(ctx)) {
-            ctx.request_repaint();
-        }
+        self.pacer.pace(&mut raw_input.events, self.window.keyboard(ctx));
     }
 
     fn on_exit(&mut self) {

@@ -46,6 +46,11 @@ enum Kind {
 }
 
 impl Pacer {
+    /// Whether something waits for the next frame.
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Leaves in `events` what this frame is to answer, and says whether more waits.
     pub fn pace(&mut self, events: &mut Vec<Event>, keyboard: Keyboard) -> bool {
         self.held.extend(events.drain(..));

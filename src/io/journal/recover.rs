@@ -32,6 +32,9 @@ pub struct Recovered {
     pub torn: bool,
 }
 
+/// Is shown layers and measurements, and the entry that changes them next.
+pub type Watch<'a> = dyn FnMut(&[Layer], &[Measurement], &JournalEntry) + 'a;
+
 /// Folders under `parent` that hold unsaved work of programs that no longer run, newest first.
 pub fn unfinished(parent: &Path) -> Vec<PathBuf> {
     let Ok(list) = fs::read_dir(parent) else { return Vec::new() };
@@ -79,10 +82,7 @@ pub fn recover(dir: &Path) -> Result<Option<Recovered>, JournalError> {
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_watched(
-    dir: &Path,
-    watch: &mut dyn FnMut(&[Layer], &[Measurement], &JournalEntry),
-) -> Result<Option<Recovered>, JournalError> {
+pub fn recover_watched(dir: &Path, watch: &mut Watch<'_>) -> Result<Option<Recovered>, JournalError> {
     let unreadable = |source| JournalError::Read { path: dir.to_owned(), source };
     let file = match open_regular(&dir.join(FILE)) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
