@@ -92,6 +92,13 @@ impl Geometry {
         DMat3::from_cols(m.x_axis.normalize(), m.y_axis.normalize(), m.z_axis.normalize())
     }
 
+    /// For each voxel axis, by how many degrees the two others, which span the slices across it, are away from a right
+    /// angle: 0 on a straight grid, the tilt on one that a gantry's tilt has sheared.
+    pub fn skew(&self) -> [f64; 3] {
+        let d = self.direction();
+        std::array::from_fn(|a| d.col((a + 1) % 3).dot(d.col((a + 2) % 3)).abs().min(1.0).asin().to_degrees())
+    }
+
     /// Centre of voxel (0,0,0) in LPS mm.
     pub fn origin(&self) -> DVec3 {
         self.world_from_voxel.translation
@@ -155,6 +162,20 @@ mod tests {
         assert!(Geometry::axis_aligned([4, 4, 4], DVec3::new(1.0, f64::NAN, 1.0), one).is_err());
         let flat = DAffine3::from_cols(DVec3::X, DVec3::X, DVec3::Z, DVec3::ZERO);
         assert_eq!(Geometry::new([4, 4, 4], flat), Err(GeometryError::Degenerate));
+    }
+
+    #[test]
+    fn skew_is_the_angle_that_a_slice_lacks_to_a_square() {
+        let turn = DMat3::from_rotation_y(0.4) * DMat3::from_rotation_x(-0.9);
+        let spacing = DMat3::from_diagonal(DVec3::new(0.5, 0.7, 3.0));
+        for degrees in [0.0f64, 0.4, 12.0, -20.0] {
+            // Slices that are shifted along j by a tilt about i.
+            let tilt = DMat3::from_cols(DVec3::X, DVec3::Y, DVec3::new(0.0, degrees.to_radians().tan(), 1.0));
+            let axes = DAffine3 { matrix3: turn * tilt * spacing, translation: DVec3::ONE };
+            let skew = Geometry::new([4, 5, 6], axes).unwrap().skew();
+            assert!((skew[0] - degrees.abs()).abs() < 1e-6, "{skew:?}");
+            assert!(skew[1] < 1e-6 && skew[2] < 1e-6, "{skew:?}");
+        }
     }
 
     #[test]

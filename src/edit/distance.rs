@@ -260,7 +260,7 @@ pub(super) fn eroded(
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{blobs, grid, next, voxels};
+    use super::super::test_maps::{blobs, next, spaced, spacing, voxels};
     use super::*;
     use crate::core::VoxelBox;
 
@@ -269,15 +269,16 @@ mod tests {
         let mut state = 9;
         for case in 0..16u64 {
             let dims: [usize; 3] = std::array::from_fn(|a| 1 + (next(&mut state) % [30, 14, 7][a]) as usize);
-            let spacing = [0.7, 0.9, 2.5];
-            let map = blobs(grid(dims), case);
+            let spacing = spacing(&mut state);
+            let map = blobs(spaced(dims, spacing), case);
             let bits = BitGrid::of_label(&map, 1, VoxelBox { min: [0; 3], max: dims });
             let set: Vec<[usize; 3]> = voxels(dims).filter(|v| bits.get(*v)).collect();
             let squared = |v: [usize; 3], w: [usize; 3]| -> f64 {
                 (0..3).map(|a| ((v[a] as f64 - w[a] as f64) * spacing[a]).powi(2)).sum()
             };
             for k in 0..dims[2] {
-                let got = squared_distances((0..dims[1]).map(|j| bits.row(j, k)), [dims[0], dims[1]], [0.7, 0.9]);
+                let rows = (0..dims[1]).map(|j| bits.row(j, k));
+                let got = squared_distances(rows, [dims[0], dims[1]], [spacing[0], spacing[1]]);
                 for j in 0..dims[1] {
                     for i in 0..dims[0] {
                         let near = set.iter().filter(|w| w[2] == k).map(|w| squared([i, j, k], *w));
@@ -287,8 +288,8 @@ mod tests {
                     }
                 }
             }
-            // 2.1 is three voxels along i exactly, 2.5 one along k.
-            for radius in [0.0, 0.7, 2.1, 2.5, 3.3, 7.0] {
+            // One voxel along i exactly, three of them, one along k.
+            for radius in [0.0, spacing[0], 3.0 * spacing[0], spacing[2], 3.3, 7.0] {
                 let got = dilated(&bits, spacing, radius, &NoWatch).unwrap();
                 let kept = eroded(&bits, spacing, radius, &NoWatch).unwrap();
                 assert_eq!(dilated_by_distance(&bits, spacing, radius, &NoWatch).unwrap(), got, "both ways agree");

@@ -99,7 +99,7 @@ pub(super) fn copy_slice(
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, blobs, grid, next, voxels};
+    use super::super::test_maps::{at, blobs, grid, next, spaced, spacing, voxels};
     use super::*;
 
     #[test]
@@ -108,16 +108,15 @@ mod tests {
         for case in 0..9u64 {
             let axis = (case % 3) as usize;
             let dims = [[12, 10, 17], [17, 12, 10], [17, 10, 12]][axis];
-            let geometry = grid(dims);
+            let spacing = spacing(&mut state);
             // Every few slices are kept, of some cases the first and last too.
-            let mut before = blobs(geometry, case);
+            let mut before = blobs(spaced(dims, spacing), case);
             let keep = 2 + (next(&mut state) % 4) as usize;
             for v in voxels(dims) {
                 if v[axis] % keep != 0 && at(&before, v) == 1 {
                     before.set(v, 0);
                 }
             }
-            let spacing = [0.7, 0.9, 2.5];
             let slices: Vec<usize> =
                 (0..dims[axis]).filter(|&n| voxels(dims).any(|v| v[axis] == n && at(&before, v) == 1)).collect();
             let rule = PaintRule { over: super::super::Over::Background, ..PaintRule::paint(1, [false; 256]) };

@@ -1,25 +1,25 @@
 //! Smoothing of all segments together: no gaps open between them, and none eats another.
 
-use super::bits::{BitGrid, label_box, widened};
+use super::bits::{BitGrid, label_box};
 use super::components::each_plane;
-use super::distance::ball;
+use super::frame::Frame;
 use super::majority::Counter;
-use super::operation::{EditError, Watch};
+use super::operation::{EditError, Extent, Watch};
 use super::repaint::paint_bits;
 use super::{Delta, Over, PaintRule};
 use crate::core::{LabelId, LabelMap, VoxelBox};
 
-/// Each voxel gets the label that most voxels of the ball of `radius_mm` around it have, background included, as far as
-/// the ball lies in the image. Where several are as many, it keeps its own if that is among them, and else gets the
+/// Each voxel gets the label that most voxels of the ball of `radius_mm` around it have (of a slice: of the disc within
+/// it), background included, as far as the ball lies in the image. Where several are as many, it keeps its own if that is among them, and else gets the
 /// lowest. Locked labels are neither taken away nor given.
 pub(super) fn smooth_jointly(
     map: &mut LabelMap,
     rule: &PaintRule,
     radius_mm: f64,
+    extent: Extent,
     watch: &dyn Watch,
 ) -> Result<Delta, EditError> {
     let radius = if radius_mm.is_finite() { radius_mm.max(0.0) } else { 0.0 };
-    let (dims, spacing) = (map.geometry().dims(), map.geometry().spacing().to_array());
     let found = map.counts();
     let labels: Vec<LabelId> = (1..=LabelId::MAX).filter(|&l| found[usize::from(l)] > 0).collect();
     let nothing = VoxelBox { min: [0; 3], max: [0; 3] };
@@ -28,13 +28,16 @@ pub(super) fn smooth_jointly(
         return Err(EditError::EmptySegment);
     }
     // Twice the radius: the balls of all voxels that a segment can reach lie in the box, or leave the image.
-    let room = std::array::from_fn(|a| (2.0 * radius / spacing[a]).ceil() as usize + 1);
-    let region = widened(all, room, dims);
-    let ball = ball(spacing, radius, dims);
-    let mut sets: Vec<BitGrid> = labels.iter().map(|&l| BitGrid::of_label(map, l, region)).collect();
+    let frame = Frame::around(map, all, 2.0 * radius, extent)?;
+    let ball = frame.ball(radius);
+    let mut sets: Vec<BitGrid> = labels.iter().map(|&l| frame.set(map, l)).collect();
+    let region = sets[0].region();
     let mut background = BitGrid::empty(region);
     for set in &sets {
         background.merge(set, |a, b| a | b);
+    }
+    if background.is_empty() {
+        return Err(EditError::EmptySegment);
     }
     sets.insert(0, background.inverted());
     let counters = sets.iter().map(|s| Counter::new(s, &ball)).collect::<Option<Vec<_>>>();
@@ -87,7 +90,7 @@ pub(super) fn smooth_jointly(
             continue;
         }
         let rule = PaintRule { label, over: Over::All, ..rule.clone() };
-        if let Err(error) = paint_bits(map, &gained, &rule, watch) {
+        if let Err(error) = paint_bits(map, &gained.swapped(frame.axis), &rule, watch) {
             *map = before;
             return Err(error);
         }
@@ -98,37 +101,61 @@ pub(super) fn smooth_jointly(
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, blobs, grid, voxels};
+    use super::super::test_maps::{at, blobs, next, spaced, spacing, voxels};
     use super::*;
+
+    fn check(before: &LabelMap, rule: &PaintRule, extent: Extent, radius: f64) {
+        let (dims, spacing) = (before.geometry().dims(), before.geometry().spacing().to_array());
+        let within = |v: &[usize; 3]| match extent {
+            Extent::Volume => true,
+            Extent::Slice { axis, index } => v[axis] == index,
+        };
+        let all: Vec<([usize; 3], u8)> = voxels(dims).filter(within).map(|v| (v, at(before, v))).collect();
+        let mut map = before.clone();
+        let delta = smooth_jointly(&mut map, rule, radius, extent, &NoWatch).unwrap();
+        for v in voxels(dims) {
+            let old = at(before, v);
+            if !within(&v) {
+                assert_eq!(at(&map, v), old, "{v:?} is on another slice");
+                continue;
+            }
+            let mut counts = [0; 256];
+            for (w, label) in &all {
+                let mm: f64 = (0..3).map(|a| ((v[a] as f64 - w[a] as f64) * spacing[a]).powi(2)).sum();
+                if mm.sqrt() <= radius + 1e-9 {
+                    counts[usize::from(*label)] += 1;
+                }
+            }
+            let most = *counts.iter().max().unwrap();
+            let lowest = counts.iter().position(|c| *c == most).unwrap() as u8;
+            let wanted = if counts[usize::from(old)] == most { old } else { lowest };
+            let stays = rule.locked[usize::from(old)] || rule.locked[usize::from(wanted)];
+            assert_eq!(at(&map, v), if stays { old } else { wanted }, "{v:?} within {radius} of {spacing:?}");
+        }
+        delta.revert(&mut map);
+        assert_eq!(&map, before);
+    }
 
     #[test]
     fn every_voxel_gets_the_most_frequent_label_around_it() {
-        for case in 0..6u64 {
-            let dims = [70, 9, 5];
-            let before = blobs(grid(dims), case);
+        let mut state = 41;
+        for case in 0..9u64 {
             let mut locked = [false; 256];
             locked[2] = case % 2 == 1;
             let rule = PaintRule::paint(1, locked);
-            for radius in [0.7, 1.9, 2.6] {
-                let mut map = before.clone();
-                let delta = smooth_jointly(&mut map, &rule, radius, &NoWatch).unwrap();
-                for v in voxels(dims) {
-                    let mut counts = [0; 256];
-                    for w in voxels(dims) {
-                        let mm: f64 = (0..3).map(|a| ((v[a] as f64 - w[a] as f64) * [0.7, 0.9, 2.5][a]).powi(2)).sum();
-                        if mm.sqrt() <= radius + 1e-9 {
-                            counts[usize::from(at(&before, w))] += 1;
-                        }
-                    }
-                    let (old, most) = (at(&before, v), *counts.iter().max().unwrap());
-                    let lowest = counts.iter().position(|c| *c == most).unwrap() as u8;
-                    let wanted = if counts[usize::from(old)] == most { old } else { lowest };
-                    let stays = locked[usize::from(old)] || locked[usize::from(wanted)];
-                    assert_eq!(at(&map, v), if stays { old } else { wanted }, "{v:?} within {radius}");
-                }
-                delta.revert(&mut map);
-                assert_eq!(map, before);
+            let axis = (case % 3) as usize;
+            let spacing = spacing(&mut state);
+            let radii = [spacing[axis], 1.9, 2.6];
+            if case < 6 {
+                let before = blobs(spaced([70, 9, 5], spacing), case);
+                radii.into_iter().for_each(|radius| check(&before, &rule, Extent::Volume, radius));
             }
+            // One slice, seen by itself.
+            let dims = [[20, 18, 70], [70, 20, 18], [18, 70, 20]][axis];
+            let before = blobs(spaced(dims, spacing), case);
+            let own: Vec<[usize; 3]> = voxels(dims).filter(|v| at(&before, *v) != 0).collect();
+            let index = own[(next(&mut state) % own.len() as u64) as usize][axis];
+            radii.into_iter().for_each(|radius| check(&before, &rule, Extent::Slice { axis, index }, radius));
         }
     }
 }

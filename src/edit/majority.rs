@@ -163,18 +163,20 @@ impl<'a> Counter<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::distance::ball;
-    use super::super::test_maps::{grid, speckle};
+    use super::super::test_maps::{spaced, spacing, speckle};
     use super::*;
     use crate::core::VoxelBox;
 
     #[test]
     fn counts_equal_counting() {
+        let mut state = 19;
         for (seed, dims, radius) in
             [(1, [70, 9, 5], 2.6), (2, [16, 16, 16], 4.0), (3, [130, 5, 3], 9.0), (4, [5, 40, 7], 0.7)]
         {
-            let map = speckle(grid(dims), seed, 2);
+            let spacing = spacing(&mut state);
+            let map = speckle(spaced(dims, spacing), seed, 2);
             let set = BitGrid::of_label(&map, 1, VoxelBox { min: [0; 3], max: dims });
-            let ball = ball([0.7, 0.9, 2.5], radius, dims);
+            let ball = ball(spacing, radius, dims);
             let counter = Counter::new(&set, &ball).unwrap();
             let flags = counter.row_flags();
             for (k, j) in (0..dims[2]).flat_map(|k| (0..dims[1]).map(move |j| (k, j))) {

@@ -14,6 +14,7 @@ mod components;
 mod delta;
 mod distance;
 mod fill;
+mod frame;
 mod grow;
 mod history;
 mod holes;

@@ -119,6 +119,10 @@ pub enum Logic {
     Intersect,
     /// Takes the other's voxels away.
     Subtract,
+    /// Keeps and adds what lies in one of the two alone.
+    Xor,
+    /// Becomes what the other is.
+    Copy,
 }
 
 /// What can be done to a segment. Lengths in mm, places in voxels, values in HU.
@@ -177,10 +181,12 @@ pub enum Operation {
     Smooth {
         how: Smoothing,
         radius_mm: f64,
+        extent: Extent,
     },
     /// Grows the segment on all sides, or with a negative length shrinks it.
     Margin {
         mm: f64,
+        extent: Extent,
     },
     /// Takes over the labels of a map on the same grid, all segments at once.
     Adopt {
@@ -196,6 +202,10 @@ pub enum Operation {
         other: LabelMap,
         label: LabelId,
     },
+    /// Makes the segment what it was not, and takes what it was away.
+    Invert,
+    /// Takes all of the segment away.
+    Clear,
 }
 
 /// What an operation did.
@@ -232,13 +242,17 @@ impl Operation {
             Self::Smooth { how: Smoothing::Closing, .. } => "Close",
             Self::Smooth { how: Smoothing::Opening, .. } => "Open",
             Self::Smooth { how: Smoothing::Joint, .. } => "Smooth jointly",
-            Self::Margin { mm } if *mm < 0.0 => "Shrink",
+            Self::Margin { mm, .. } if *mm < 0.0 => "Shrink",
             Self::Margin { .. } => "Grow margin",
             Self::Adopt { keep: Some(_), .. } => "Fill what nobody touched",
             Self::Adopt { keep: None, .. } => "Take over a layer",
             Self::Combine { how: Logic::Union, .. } => "Union",
             Self::Combine { how: Logic::Intersect, .. } => "Intersect",
             Self::Combine { how: Logic::Subtract, .. } => "Subtract",
+            Self::Combine { how: Logic::Xor, .. } => "Exclusive or",
+            Self::Combine { how: Logic::Copy, .. } => "Copy into",
+            Self::Invert => "Invert",
+            Self::Clear => "Clear",
         }
     }
 
@@ -294,14 +308,18 @@ impl Operation {
             Self::CopySlice { axis, from, to } => {
                 interpolate::copy_slice(map, rule, *axis, [*from, *to], watch).map(Edited::from)
             }
-            Self::Smooth { how, radius_mm } => smooth::smooth(map, rule, *how, *radius_mm, watch).map(Edited::from),
-            Self::Margin { mm } => smooth::margin(map, rule, *mm, watch).map(Edited::from),
+            Self::Smooth { how, radius_mm, extent } => {
+                smooth::smooth(map, rule, *how, *radius_mm, *extent, watch).map(Edited::from)
+            }
+            Self::Margin { mm, extent } => smooth::margin(map, rule, *mm, *extent, watch).map(Edited::from),
             Self::Adopt { other, table, keep } => {
                 adopt::adopt(map, rule, other, table, keep.as_deref(), watch).map(Edited::from)
             }
             Self::Combine { how, other, label } => {
                 combine::combine(map, rule, *how, other, *label, watch).map(Edited::from)
             }
+            Self::Invert => combine::invert(map, rule, watch).map(Edited::from),
+            Self::Clear => combine::clear(map, rule, watch).map(Edited::from),
         };
         if done.is_err() {
             *map = before;

@@ -190,7 +190,7 @@ impl Field {
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, grid, next, volume, voxels};
+    use super::super::test_maps::{at, grid, next, spaced, spacing, volume, voxels};
     use super::super::{Limits, Over};
     use super::*;
     use std::sync::Arc;
@@ -198,6 +198,7 @@ mod tests {
     /// Costs from one segment by relaxing every edge until nothing changes (Bellman and Ford).
     fn costs(start: &[bool], wall: &[bool], image: &Volume, dims: [usize; 3]) -> Vec<u64> {
         let index = |v: [usize; 3]| (v[2] * dims[1] + v[1]) * dims[0] + v[0];
+        let spacing = image.geometry().spacing();
         let mut costs: Vec<u64> = start.iter().map(|s| if *s { 0 } else { u64::MAX }).collect();
         loop {
             let mut changed = false;
@@ -206,7 +207,7 @@ mod tests {
                     let mut w = v;
                     w[a] += 1;
                     let hu = |v: [usize; 3]| image.at(v.map(|x| x as i64)).unwrap();
-                    let step = u64::from(cost(hu(v), hu(w), [0.7, 0.9, 2.5][a]));
+                    let step = u64::from(cost(hu(v), hu(w), spacing[a]));
                     for (from, to) in [(index(v), index(w)), (index(w), index(v))] {
                         if !wall[to] && !wall[from] && costs[from] != u64::MAX && costs[from] + step < costs[to] {
                             costs[to] = costs[from] + step;
@@ -226,8 +227,9 @@ mod tests {
         let mut state = 8;
         for case in 0..12u64 {
             let dims = [24, 18, 9];
-            let image = volume(grid(dims), case);
-            let mut before = LabelMap::empty(grid(dims));
+            let geometry = spaced(dims, spacing(&mut state));
+            let image = volume(geometry, case);
+            let mut before = LabelMap::empty(geometry);
             for n in 0..14 {
                 let v: [usize; 3] = std::array::from_fn(|a| (next(&mut state) % dims[a] as u64) as usize);
                 before.set(v, 1 + n % 4);

@@ -1,68 +1,73 @@
-//! Smoothing and margins in mm, exact on voxels of unequal sides.
+//! Smoothing and margins in mm, exact on voxels of unequal sides; in the volume, or within one slice.
 
-use super::bits::{BitGrid, for_each_bit, label_box, widened};
+use super::bits::{BitGrid, for_each_bit, label_box};
 use super::components::each_plane;
-use super::distance::{BallRow, ball, dilated, eroded};
+use super::distance::{BallRow, dilated, eroded};
+use super::frame::Frame;
 use super::joint::smooth_jointly;
 use super::majority::Counter;
-use super::operation::{EditError, Smoothing, Watch};
+use super::operation::{EditError, Extent, Smoothing, Watch};
 use super::repaint::replace_bits;
 use super::{Delta, PaintRule};
 use crate::core::LabelMap;
 
-/// Smooths the segment with a ball of `radius_mm`. A radius that reaches no neighbouring voxel changes nothing.
+/// Smooths the segment with a ball of `radius_mm`, or a slice of it with a disc. A radius that reaches no neighbouring
+/// voxel changes nothing.
 pub(super) fn smooth(
     map: &mut LabelMap,
     rule: &PaintRule,
     how: Smoothing,
     radius_mm: f64,
+    extent: Extent,
     watch: &dyn Watch,
 ) -> Result<Delta, EditError> {
     if how == Smoothing::Joint {
-        return smooth_jointly(map, rule, radius_mm, watch);
+        return smooth_jointly(map, rule, radius_mm, extent, watch);
     }
     let radius = if radius_mm.is_finite() { radius_mm.max(0.0) } else { 0.0 };
-    let (old, spacing) = segment(map, rule, radius)?;
+    let (frame, old) = segment(map, rule, radius, extent)?;
+    let spacing = frame.spacing;
     let new = match how {
-        Smoothing::Median => median(map, &old, spacing, radius, watch)?,
+        Smoothing::Median => median(&frame, &old, radius, watch)?,
         Smoothing::Closing => eroded(&dilated(&old, spacing, radius, watch)?, spacing, radius, watch)?,
         Smoothing::Joint => return Ok(Delta::default()),
         Smoothing::Opening => dilated(&eroded(&old, spacing, radius, watch)?, spacing, radius, watch)?,
     };
-    replace_bits(map, &old, &new, rule, watch)
+    replace_bits(map, &old.swapped(frame.axis), &new.swapped(frame.axis), rule, watch)
 }
 
 /// Adds every voxel within `mm` of the segment, or, when negative, takes away every voxel within that distance of
-/// what is not the segment. Distances are between voxel centres; the border of the image takes nothing away.
-pub(super) fn margin(map: &mut LabelMap, rule: &PaintRule, mm: f64, watch: &dyn Watch) -> Result<Delta, EditError> {
+/// what is not the segment. Distances are between voxel centres; the border of the image takes nothing away, nor does a
+/// slice see those beside it.
+pub(super) fn margin(
+    map: &mut LabelMap,
+    rule: &PaintRule,
+    mm: f64,
+    extent: Extent,
+    watch: &dyn Watch,
+) -> Result<Delta, EditError> {
     if !mm.is_finite() {
         return Ok(Delta::default());
     }
-    let (old, spacing) = segment(map, rule, mm.max(0.0))?;
+    let (frame, old) = segment(map, rule, mm.max(0.0), extent)?;
+    let spacing = frame.spacing;
     let new = if mm >= 0.0 { dilated(&old, spacing, mm, watch)? } else { eroded(&old, spacing, -mm, watch)? };
-    replace_bits(map, &old, &new, rule, watch)
+    replace_bits(map, &old.swapped(frame.axis), &new.swapped(frame.axis), rule, watch)
 }
 
-/// The segment in a box with room for `radius` mm around it, and the spacing in mm.
-fn segment(map: &LabelMap, rule: &PaintRule, radius: f64) -> Result<(BitGrid, [f64; 3]), EditError> {
-    let spacing = map.geometry().spacing().to_array();
-    let dims = map.geometry().dims();
-    let room: [usize; 3] = std::array::from_fn(|a| ((radius / spacing[a]).ceil() as usize).saturating_add(1));
-    let region = label_box(map, rule.label).ok_or(EditError::EmptySegment)?;
-    Ok((BitGrid::of_label(map, rule.label, widened(region, room, dims)), spacing))
+/// The segment with room for `radius` mm around it.
+fn segment(map: &LabelMap, rule: &PaintRule, radius: f64, extent: Extent) -> Result<(Frame, BitGrid), EditError> {
+    let found = label_box(map, rule.label).ok_or(EditError::EmptySegment)?;
+    let frame = Frame::around(map, found, radius, extent)?;
+    let old = frame.set(map, rule.label);
+    if old.is_empty() { Err(EditError::EmptySegment) } else { Ok((frame, old)) }
 }
 
 /// Each voxel becomes what most voxels of the ball around it are, as far as the ball lies in the image; when both are
 /// as many, it stays what it is.
-fn median(
-    map: &LabelMap,
-    old: &BitGrid,
-    spacing: [f64; 3],
-    radius: f64,
-    watch: &dyn Watch,
-) -> Result<BitGrid, EditError> {
-    let dims = map.geometry().dims();
-    let ball = ball(spacing, radius, dims);
+fn median(frame: &Frame, old: &BitGrid, radius: f64, watch: &dyn Watch) -> Result<BitGrid, EditError> {
+    let dims = frame.dims;
+    let ball = frame.ball(radius);
     let counter = Counter::new(old, &ball);
     let flags = counter.as_ref().map(Counter::row_flags).unwrap_or_default();
     let slow = OneByOne { dims, old, ball: &ball };
@@ -176,77 +181,129 @@ fn count(row: &[u64], from: usize, to: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, blobs, grid, voxels};
+    use super::super::test_maps::{at, blobs, next, spaced, spacing, voxels};
     use super::*;
 
-    const SPACING: [f64; 3] = [0.7, 0.9, 2.5];
-
-    fn mm(v: [usize; 3], w: [usize; 3]) -> f64 {
-        (0..3).map(|a| ((v[a] as f64 - w[a] as f64) * SPACING[a]).powi(2)).sum::<f64>().sqrt()
+    /// Dilation and erosion from their definitions, on voxels with nothing outside them.
+    fn spread(set: &[bool], near: &[Vec<usize>], wanted: bool) -> Vec<bool> {
+        near.iter().map(|near| near.iter().any(|&w| set[w] == wanted) == wanted).collect()
     }
 
-    /// Dilation and erosion from their definitions, on a whole small grid with nothing outside it.
-    fn spread(set: &[bool], all: &[[usize; 3]], radius: f64, wanted: bool) -> Vec<bool> {
-        all.iter()
-            .map(|v| {
-                let hit = all.iter().zip(set).any(|(w, s)| *s == wanted && mm(*v, *w) <= radius + 1e-9);
-                hit == wanted
+    /// All operations with one radius on segment 1 within `extent`, against their definitions.
+    fn check(before: &LabelMap, extent: Extent, radius: f64) {
+        let (dims, spacing) = (before.geometry().dims(), before.geometry().spacing().to_array());
+        let within = |v: &[usize; 3]| match extent {
+            Extent::Volume => true,
+            Extent::Slice { axis, index } => v[axis] == index,
+        };
+        let all: Vec<[usize; 3]> = voxels(dims).filter(within).collect();
+        let set: Vec<bool> = all.iter().map(|v| at(before, *v) == 1).collect();
+        let mm = |v: &[usize; 3], w: &[usize; 3]| {
+            (0..3).map(|a| ((v[a] as f64 - w[a] as f64) * spacing[a]).powi(2)).sum::<f64>().sqrt()
+        };
+        let within_radius = |v| (0..all.len()).filter(|w| mm(v, &all[*w]) <= radius + 1e-9).collect();
+        let near: Vec<Vec<usize>> = all.iter().map(within_radius).collect();
+        let (grown, shrunk) = (spread(&set, &near, true), spread(&set, &near, false));
+        let median = near
+            .iter()
+            .zip(&set)
+            .map(|(near, own)| {
+                let balance: i32 = near.iter().map(|w| if set[*w] { 1 } else { -1 }).sum();
+                if balance == 0 { *own } else { balance > 0 }
             })
-            .collect()
+            .collect();
+        let wanted: [(Option<Smoothing>, f64, Vec<bool>); 5] = [
+            (Some(Smoothing::Median), 0.0, median),
+            (Some(Smoothing::Closing), 0.0, spread(&grown, &near, false)),
+            (Some(Smoothing::Opening), 0.0, spread(&shrunk, &near, true)),
+            (None, radius, grown),
+            (None, -radius, shrunk),
+        ];
+        let mut locked = [false; 256];
+        locked[3] = true;
+        let rule = PaintRule::paint(1, locked);
+        for (how, length, wanted) in wanted {
+            let mut map = before.clone();
+            let done = match how {
+                Some(how) => smooth(&mut map, &rule, how, radius, extent, &NoWatch),
+                None => margin(&mut map, &rule, length, extent, &NoWatch),
+            };
+            let mut wanted = wanted.iter();
+            for v in voxels(dims) {
+                let old = at(before, v);
+                let inside = within(&v) && *wanted.next().unwrap();
+                let want = match old {
+                    3 => 3,
+                    1 if within(&v) && !inside => 0,
+                    _ if inside => 1,
+                    _ => old,
+                };
+                assert_eq!(at(&map, v), want, "{v:?} {how:?} {length} {radius} {extent:?} {spacing:?}");
+            }
+            done.unwrap().revert(&mut map);
+            assert_eq!(&map, before);
+        }
+    }
+
+    /// A map on voxels of random sides, and a radius that reaches whole voxels along an axis beside two that need not.
+    fn scene(dims: [usize; 3], case: u64, state: &mut u64) -> (LabelMap, [f64; 3]) {
+        let spacing = spacing(state);
+        (blobs(spaced(dims, spacing), case), [spacing[(case % 3) as usize], 1.8, 2.6])
     }
 
     #[test]
     fn smoothing_and_margins_equal_their_definitions() {
-        for case in 0..6u64 {
-            let dims = [18, 9, 5];
-            let before = blobs(grid(dims), case);
-            if before.counts()[1] == 0 {
-                continue;
-            }
-            let all: Vec<[usize; 3]> = voxels(dims).collect();
-            let set: Vec<bool> = all.iter().map(|v| at(&before, *v) == 1).collect();
-            let mut locked = [false; 256];
-            locked[3] = true;
-            let rule = PaintRule::paint(1, locked);
-            for radius in [0.7, 1.8, 2.6] {
-                let grown = spread(&set, &all, radius, true);
-                let shrunk = spread(&set, &all, radius, false);
-                let median: Vec<bool> = all
-                    .iter()
-                    .zip(&set)
-                    .map(|(v, own)| {
-                        let ball = all.iter().zip(&set).filter(|(w, _)| mm(*v, **w) <= radius + 1e-9);
-                        let balance: i32 = ball.map(|(_, s)| if *s { 1 } else { -1 }).sum();
-                        if balance == 0 { *own } else { balance > 0 }
-                    })
-                    .collect();
-                let wanted = [
-                    (Some(Smoothing::Median), 0.0, median),
-                    (Some(Smoothing::Closing), 0.0, spread(&grown, &all, radius, false)),
-                    (Some(Smoothing::Opening), 0.0, spread(&shrunk, &all, radius, true)),
-                    (None, radius, grown.clone()),
-                    (None, -radius, shrunk.clone()),
-                ];
-                for (how, length, wanted) in wanted {
-                    let mut map = before.clone();
-                    let done = match how {
-                        Some(how) => smooth(&mut map, &rule, how, radius, &NoWatch),
-                        None => margin(&mut map, &rule, length, &NoWatch),
-                    };
-                    for (n, v) in all.iter().enumerate() {
-                        let old = at(&before, *v);
-                        let want = match old {
-                            1 if !wanted[n] => 0,
-                            3 => 3,
-                            _ if wanted[n] => 1,
-                            _ => old,
-                        };
-                        assert_eq!(at(&map, *v), want, "{v:?} {how:?} {length} {radius}");
-                    }
-                    done.unwrap().revert(&mut map);
-                    assert_eq!(map, before);
-                }
+        let mut state = 17;
+        for case in 0..8u64 {
+            let (before, radii) = scene([18, 9, 5], case, &mut state);
+            if before.counts()[1] > 0 {
+                radii.into_iter().for_each(|radius| check(&before, Extent::Volume, radius));
             }
         }
+    }
+
+    #[test]
+    fn one_slice_is_smoothed_and_grown_in_two_dimensions() {
+        let mut state = 23;
+        let mut done = [0; 3];
+        for case in 0..9u64 {
+            let axis = (case % 3) as usize;
+            let dims = [[20, 18, 70], [70, 20, 18], [18, 70, 20]][axis];
+            let (before, radii) = scene(dims, case, &mut state);
+            let own: Vec<[usize; 3]> = voxels(dims).filter(|v| at(&before, *v) == 1).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let index = own[(next(&mut state) % own.len() as u64) as usize][axis];
+            radii.into_iter().for_each(|radius| check(&before, Extent::Slice { axis, index }, radius));
+            done[axis] += 1;
+        }
+        assert!(done.iter().all(|n| *n > 0), "{done:?}");
+    }
+
+    #[test]
+    fn a_slice_that_holds_nothing_is_told_of() {
+        let mut map = LabelMap::empty(spaced([20, 20, 20], [1.0, 1.0, 2.0]));
+        map.set([4, 5, 6], 1);
+        map.set([4, 9, 6], 2);
+        let before = map.clone();
+        let rule = PaintRule::paint(1, [false; 256]);
+        for (axis, index, error) in [
+            (0, 3, EditError::EmptySegment),
+            (1, 19, EditError::EmptySegment),
+            (2, 7, EditError::EmptySegment),
+            (2, 20, EditError::Outside),
+            (3, 0, EditError::Outside),
+        ] {
+            let extent = Extent::Slice { axis, index };
+            for how in [Smoothing::Median, Smoothing::Closing, Smoothing::Opening, Smoothing::Joint] {
+                assert_eq!(smooth(&mut map, &rule, how, 2.0, extent, &NoWatch).unwrap_err(), error, "{axis} {index}");
+            }
+            assert_eq!(margin(&mut map, &rule, 2.0, extent, &NoWatch).unwrap_err(), error, "{axis} {index}");
+        }
+        // Another segment alone on the slice is none of this one.
+        let there = Extent::Slice { axis: 1, index: 9 };
+        assert_eq!(margin(&mut map, &rule, 2.0, there, &NoWatch).unwrap_err(), EditError::EmptySegment);
+        assert_eq!(map, before);
     }
 }

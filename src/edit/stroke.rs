@@ -142,7 +142,7 @@ fn for_each_alike(sweep: &Sweep, image: &Volume, range: [i16; 2], paint: &mut im
 #[cfg(test)]
 mod tests {
     use super::super::BrushShape;
-    use super::super::test_maps::{at, blobs, grid, next, volume, voxels};
+    use super::super::test_maps::{at, blobs, next, spaced, spacing, volume, voxels};
     use super::*;
     use std::collections::BTreeSet as Set;
 
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn a_square_brush_sweeps_a_box_along_the_path() {
         let mut state = 4;
-        let spacing = DVec3::new(0.7, 0.9, 2.5);
         for case in 0..60u64 {
             let dims = [30, 24, 12];
-            let before = blobs(grid(dims), case);
+            let spacing = DVec3::from_array(spacing(&mut state));
+            let before = blobs(spaced(dims, spacing.to_array()), case);
             let (from, to) = (position(&mut state, dims), position(&mut state, dims));
             let axis = (case % 3) as usize;
             let shape = if case % 4 == 3 { BrushShape::Cube } else { BrushShape::Square2d { through_axis: axis } };
@@ -202,8 +202,9 @@ mod tests {
         let mut state = 11;
         for case in 0..40u64 {
             let dims = [30, 24, 12];
-            let image = volume(grid(dims), case);
-            let before = LabelMap::empty(grid(dims));
+            let geometry = spaced(dims, spacing(&mut state));
+            let image = volume(geometry, case);
+            let before = LabelMap::empty(geometry);
             let inside = |state: &mut u64| DVec3::from_array(dims.map(|d| (next(state) % d as u64) as f64));
             let (from, to) = (inside(&mut state), inside(&mut state));
             let shape = if case % 2 == 0 { BrushShape::Sphere } else { BrushShape::Round2d { through_axis: 2 } };

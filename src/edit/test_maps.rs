@@ -1,12 +1,29 @@
 //! Small grids and maps for the tests of this module.
 
 use crate::core::{Geometry, LabelMap, Volume};
-use glam::DVec3;
+use glam::{DAffine3, DMat3, DVec3};
 use std::sync::Arc;
 
-/// Unequal spacing: 0.7 x 0.9 x 2.5 mm.
+/// For tests in which no millimetre counts: 0.7 x 0.9 x 2.5 mm.
 pub fn grid(dims: [usize; 3]) -> Geometry {
-    Geometry::axis_aligned(dims, DVec3::new(0.7, 0.9, 2.5), DVec3::ZERO).unwrap()
+    spaced(dims, [0.7, 0.9, 2.5])
+}
+
+/// A grid of straight axes.
+pub fn spaced(dims: [usize; 3], spacing: [f64; 3]) -> Geometry {
+    Geometry::axis_aligned(dims, DVec3::from_array(spacing), DVec3::ZERO).unwrap()
+}
+
+/// Three spacings in mm at random, whole tenths from 0.4 to 3: lengths in tenths then meet voxel centres on the rim of a
+/// ball, and what misses the rim misses it by more than rounding.
+pub fn spacing(state: &mut u64) -> [f64; 3] {
+    std::array::from_fn(|_| (4 + next(state) % 27) as f64 / 10.0)
+}
+
+/// As [`spaced`] with the third axis leaning over by `shear` of its length, as a tilted gantry leaves it.
+pub fn sheared(dims: [usize; 3], spacing: [f64; 3], shear: f64) -> Geometry {
+    let axes = DMat3::from_cols(DVec3::X, DVec3::Y, DVec3::new(0.0, shear, 1.0)) * DMat3::from_diagonal(spacing.into());
+    Geometry::new(dims, DAffine3 { matrix3: axes, translation: DVec3::ZERO }).unwrap()
 }
 
 pub fn voxels([nx, ny, nz]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {

@@ -45,7 +45,7 @@ fn label(map: &LabelMap, voxel: [usize; 3]) -> u8 {
 }
 
 /// Distance in mm from a voxel centre to a segment, by golden-section search: no formula shared with the code.
-fn distance(geometry: &Geometry, voxel: DVec3, from: DVec3, to: DVec3) -> f64 {
+pub(super) fn distance(geometry: &Geometry, voxel: DVec3, from: DVec3, to: DVec3) -> f64 {
     let m = geometry.world_from_voxel().matrix3;
     let at = |t: f64| (m * (voxel - from.lerp(to, t))).length();
     let (mut low, mut high) = (0.0f64, 1.0f64);

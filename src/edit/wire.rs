@@ -209,7 +209,7 @@ fn strong_edge(steep: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_maps::{grid, next, volume};
+    use super::super::test_maps::{next, spaced, spacing, volume};
     use super::*;
     use crate::core::Geometry;
 
@@ -219,7 +219,7 @@ mod tests {
         for case in 0..12u64 {
             let axis = (case % 3) as usize;
             let dims = [[9, 24, 18], [24, 9, 18], [24, 18, 9]][axis];
-            let image = volume(grid(dims), case);
+            let image = volume(spaced(dims, spacing(&mut state)), case);
             let place = |state: &mut u64| DVec3::from_array(dims.map(|d| (next(state) % d as u64) as f64));
             let mut wire = Wire::new(&image, axis, 4, place(&mut state)).unwrap();
             // Relaxed until nothing changes.

@@ -130,7 +130,7 @@ fn operations(sampler: &mut Sampler) -> Result<(), CliError> {
     let empty = LabelMap::empty(*smooth.geometry());
     let (extent, connectivity) = (Extent::Volume, Connectivity::Corners);
     let seed = [256, 256, count / 2];
-    let smoothing = |how| Operation::Smooth { how, radius_mm: 3.0 };
+    let smoothing = |how| Operation::Smooth { how, radius_mm: 3.0, extent };
     let split = Islands::Split { labels: vec![5, 6, 7], voxels: 10 };
     for (case, map, operation) in [
         ("islands: keep the largest", &rough, Operation::Islands { what: Islands::KeepLargest, connectivity, extent }),
@@ -140,7 +140,7 @@ fn operations(sampler: &mut Sampler) -> Result<(), CliError> {
         ("smooth: closing, 3 mm", &rough, smoothing(Smoothing::Closing)),
         ("smooth: opening, 3 mm", &rough, smoothing(Smoothing::Opening)),
         ("smooth: joint, two segments, 3 mm", &halves, smoothing(Smoothing::Joint)),
-        ("margin, 5 mm", &smooth, Operation::Margin { mm: 5.0 }),
+        ("margin, 5 mm", &smooth, Operation::Margin { mm: 5.0, extent }),
         ("interpolate, every fifth slice drawn", &sparse, Operation::Interpolate { axis: 2 }),
         ("grow from a click, 3-D", &empty, Operation::Grow { seed, tolerance: 250, extent }),
         ("threshold", &empty, Operation::Threshold { range: [-29, 150], extent }),

@@ -1,7 +1,7 @@
 //! The Edit tab: paint rules for every tool, and operations on the active segment with preview.
 
 use super::edit_joint::Joint;
-use super::edit_rules::{hu_range, length, rules, segment_list};
+use super::edit_rules::{hu_range, length, rules, segment_list, warn_of_skew};
 use crate::core::{LabelId, LayerId, Plane, PlaneAxes};
 use crate::edit::{Connectivity, Extent, Islands, Logic, Operation, Smoothing};
 use crate::workspace::{Command, Document, EditCommand, HU_RANGES, OpenCommand, Workspace};
@@ -68,6 +68,14 @@ enum IslandChoice {
     Split,
 }
 
+/// Logical operators: with another segment, or on the active one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Combining {
+    With(Logic),
+    Invert,
+    Clear,
+}
+
 /// What was chosen and typed; the document knows nothing of it before it is asked for.
 pub struct EditPanel {
     chosen: OperationKind,
@@ -79,7 +87,7 @@ pub struct EditPanel {
     smoothing: Smoothing,
     radius_mm: f64,
     margin_mm: f64,
-    logic: Logic,
+    logic: Combining,
     other: Option<(LayerId, LabelId)>,
     live: bool,
     pub(super) joint: Joint,
@@ -97,7 +105,7 @@ impl Default for EditPanel {
             smoothing: Smoothing::Median,
             radius_mm: 3.0,
             margin_mm: 3.0,
-            logic: Logic::Union,
+            logic: Combining::With(Logic::Union),
             other: None,
             live: true,
             joint: Joint::default(),
@@ -237,6 +245,7 @@ impl EditPanel {
                 let name = plane.name().to_lowercase();
                 ui.label(format!("Fills the empty {name} slices between those that are drawn."));
                 ui.weak("The pane under the pointer decides the plane.");
+                warn_of_skew(ui, document, Extent::Volume);
                 false
             }
             OperationKind::Smooth => {
@@ -249,23 +258,35 @@ impl EditPanel {
                 ] {
                     changed |= ui.radio_value(&mut self.smoothing, how, text).changed();
                 }
-                changed | length(ui, "Radius", &mut self.radius_mm, 0.5..=20.0)
+                changed |= length(ui, "Radius", &mut self.radius_mm, 0.5..=20.0);
+                changed |= self.reach(ui, plane, false);
+                warn_of_skew(ui, document, self.extent(document, plane));
+                changed
             }
             OperationKind::Margin => {
-                let changed = length(ui, "Margin", &mut self.margin_mm, -20.0..=20.0);
+                let mut changed = length(ui, "Margin", &mut self.margin_mm, -20.0..=20.0);
                 ui.weak("Negative lengths shrink the segment.");
+                changed |= self.reach(ui, plane, false);
+                warn_of_skew(ui, document, self.extent(document, plane));
                 changed
             }
             OperationKind::Logic => {
                 let mut changed = false;
                 for (how, text) in [
-                    (Logic::Union, "Add the other (union)"),
-                    (Logic::Intersect, "Keep what lies in the other (intersect)"),
-                    (Logic::Subtract, "Take the other away (subtract)"),
+                    (Combining::With(Logic::Union), "Add the other (union)"),
+                    (Combining::With(Logic::Intersect), "Keep what lies in the other (intersect)"),
+                    (Combining::With(Logic::Subtract), "Take the other away (subtract)"),
+                    (Combining::With(Logic::Xor), "Become what lies in one alone (exclusive or)"),
+                    (Combining::With(Logic::Copy), "Become what the other is (copy)"),
+                    (Combining::Invert, "Become all that it is not (invert)"),
+                    (Combining::Clear, "Become empty (clear)"),
                 ] {
                     changed |= ui.radio_value(&mut self.logic, how, text).changed();
                 }
-                changed | segment_list(ui, document, "Other segment", "Choose…", false, &mut self.other)
+                if matches!(self.logic, Combining::With(_)) {
+                    changed |= segment_list(ui, document, "Other segment", "Choose…", false, &mut self.other);
+                }
+                changed
             }
             OperationKind::Seeds => self.joint.seed_choices(ui, document),
             OperationKind::Adopt => self.joint.fill_choices(ui, document),
@@ -291,11 +312,17 @@ impl EditPanel {
         (self.smallest_mm3 / document.case.geometry.voxel_volume()).ceil() as u64
     }
 
+    /// The volume, or the slice that is shown of this plane.
+    fn extent(&self, document: &Document, plane: Plane) -> Extent {
+        let axis = PlaneAxes::of(&document.case.geometry, plane).through;
+        let slice = Extent::Slice { axis, index: document.slice_index(plane) };
+        if self.reach == Reach::Slice { slice } else { Extent::Volume }
+    }
+
     /// What is set, as an operation; `None` while something is still to be chosen.
     fn operation(&self, document: &Document, plane: Plane) -> Option<Operation> {
         let axis = PlaneAxes::of(&document.case.geometry, plane).through;
-        let slice = Extent::Slice { axis, index: document.slice_index(plane) };
-        let extent = if self.reach == Reach::Slice { slice } else { Extent::Volume };
+        let extent = self.extent(document, plane);
         let voxels = self.smallest_voxels(document);
         Some(match self.chosen {
             OperationKind::Threshold => Operation::Threshold { range: self.range, extent },
@@ -312,14 +339,18 @@ impl EditPanel {
                 Operation::FillHoles { extent, planes: (self.reach == Reach::EverySlice).then_some(axis) }
             }
             OperationKind::Between => Operation::Interpolate { axis },
-            OperationKind::Smooth => Operation::Smooth { how: self.smoothing, radius_mm: self.radius_mm },
-            OperationKind::Margin => Operation::Margin { mm: self.margin_mm },
+            OperationKind::Smooth => Operation::Smooth { how: self.smoothing, radius_mm: self.radius_mm, extent },
+            OperationKind::Margin => Operation::Margin { mm: self.margin_mm, extent },
             OperationKind::Seeds => Operation::Seeds { background: self.joint.background(document) },
             OperationKind::Adopt => return None,
-            OperationKind::Logic => {
-                let (layer, label) = self.other?;
-                Operation::Combine { how: self.logic, other: document.case.layer(layer)?.labels.clone(), label }
-            }
+            OperationKind::Logic => match self.logic {
+                Combining::Invert => Operation::Invert,
+                Combining::Clear => Operation::Clear,
+                Combining::With(how) => {
+                    let (layer, label) = self.other?;
+                    Operation::Combine { how, other: document.case.layer(layer)?.labels.clone(), label }
+                }
+            },
         })
     }
 }

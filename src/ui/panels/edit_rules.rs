@@ -1,7 +1,8 @@
 //! Parts of the Edit tab that stand beside the operations: paint rules, and fields that several of them share.
 
-use crate::core::{LabelId, Layer, LayerId};
-use crate::edit::Over;
+use super::patients::warning_color;
+use crate::core::{Geometry, LabelId, Layer, LayerId};
+use crate::edit::{Extent, Over};
 use crate::workspace::{Command, Document, EditCommand, EditRules, HU_RANGES, SegmentCommand};
 use egui::{ComboBox, DragValue, Response, RichText, Slider, Ui};
 
@@ -75,6 +76,31 @@ pub(super) fn length(ui: &mut Ui, name: &str, mm: &mut f64, range: std::ops::Ran
     .inner
 }
 
+/// Degrees that a grid's axes may be away from right angles before lengths in mm are told to be wrong.
+const STRAIGHT: f64 = 0.5;
+
+/// What to say where lengths in mm, which are counted along the voxel axes, are not those of the patient.
+fn skew_warning(geometry: &Geometry, extent: Extent) -> Option<String> {
+    let skew = geometry.skew();
+    let degrees = match extent {
+        Extent::Slice { axis, .. } => *skew.get(axis)?,
+        Extent::Volume => skew.into_iter().fold(0.0, f64::max),
+    };
+    (degrees > STRAIGHT).then(|| {
+        format!(
+            "The axes of this image are {degrees:.1}° away from right angles, as a kept gantry tilt leaves them: lengths \
+             in mm are only roughly right here."
+        )
+    })
+}
+
+/// Says so in the panel of an operation that counts in mm.
+pub(super) fn warn_of_skew(ui: &mut Ui, document: &Document, extent: Extent) {
+    if let Some(text) = skew_warning(&document.case.geometry, extent) {
+        ui.label(RichText::new(text).color(warning_color(ui)));
+    }
+}
+
 /// A list of all segments of all layers; whether another one was chosen.
 pub(super) fn segment_list(
     ui: &mut Ui,
@@ -125,5 +151,34 @@ pub fn menu_entries(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
                 }
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::{DAffine3, DMat3, DVec3};
+
+    #[test]
+    fn sheared_grids_are_told_of_where_lengths_suffer() {
+        let tilted = |degrees: f64| {
+            let axes = DMat3::from_cols(DVec3::X, DVec3::Y, DVec3::new(0.0, degrees.to_radians().tan(), 1.0));
+            Geometry::new([8, 8, 8], DAffine3 { matrix3: axes, translation: DVec3::ZERO }).unwrap()
+        };
+        let slice = |axis| Extent::Slice { axis, index: 2 };
+        for (degrees, extent, said) in [
+            (0.0, Extent::Volume, false),
+            (0.4, Extent::Volume, false),
+            (0.6, Extent::Volume, true),
+            (-18.0, Extent::Volume, true),
+            // The slices themselves are straight; only the planes along the tilt are not.
+            (-18.0, slice(2), false),
+            (-18.0, slice(1), false),
+            (-18.0, slice(0), true),
+        ] {
+            let text = skew_warning(&tilted(degrees), extent);
+            assert_eq!(text.is_some(), said, "{degrees} {extent:?}");
+            assert!(text.is_none_or(|t| t.contains(&format!("{:.1}°", f64::abs(degrees)))));
+        }
     }
 }

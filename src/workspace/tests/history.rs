@@ -1,8 +1,8 @@
 //! Undo and redo through commands: bits, names, and what must not be part of the history.
 
 use super::*;
-use crate::core::{LabelId, Origin, Segment, SliceStatus};
-use crate::edit::{Connectivity, Extent, Islands, LassoMode, Operation, Over, Smoothing};
+use crate::core::{Flips, LabelId, Origin, Segment, SliceStatus};
+use crate::edit::{Connectivity, Extent, Islands, LassoMode, Logic, Operation, Over, Smoothing};
 use proptest::prelude::*;
 
 /// What undo has to bring back: everything but what is shown, and marks that an edit took away.
@@ -39,8 +39,8 @@ pub(super) enum Step {
     SelectSegment(LabelId),
     Lock(LabelId, bool),
     Color(LabelId, u8),
-    Operate(usize, f64),
-    Rules(usize),
+    Operate(Ask),
+    Rules { over: usize, hu_only: bool, inside: Option<(usize, LabelId)> },
     Merge(LabelId, LabelId),
     SwapLungs,
     JumpTo(usize),
@@ -51,6 +51,37 @@ pub(super) enum Step {
     Note(usize),
     FillFrom(usize, bool),
     SecondReader,
+    RenameSegment(LabelId, usize),
+    Mirror(usize),
+    Reviewed(bool),
+}
+
+/// One of the operations, and what it is asked with.
+#[derive(Debug, Clone, Copy)]
+struct Ask {
+    /// Below [`OPERATIONS`].
+    n: usize,
+    axis: usize,
+    /// Where it is clicked, and the slices of the three planes; now and then off the grid.
+    at: [usize; 3],
+    mm: f64,
+    /// On one slice, where the operation can do so.
+    flat: bool,
+    /// By way of a preview.
+    preview: bool,
+}
+
+/// Numbers of [`Desk::operation`].
+const OPERATIONS: usize = 29;
+
+fn ask() -> impl Strategy<Value = Ask> {
+    // Often where the image is bright and most strokes go.
+    let at = prop_oneof![
+        2 => (0usize..42, 0usize..38, 0usize..22).prop_map(|(i, j, k)| [i, j, k]),
+        1 => (15usize..25, 13usize..23, 5usize..9).prop_map(|(i, j, k)| [i, j, k]),
+    ];
+    (0..OPERATIONS, 0usize..3, at, -3.0..6.0, any::<bool>(), any::<bool>())
+        .prop_map(|(n, axis, at, mm, flat, preview)| Ask { n, axis, at, mm, flat, preview })
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -72,8 +103,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..4).prop_map(Step::SelectSegment),
         1 => (1u8..4, any::<bool>()).prop_map(|(s, on)| Step::Lock(s, on)),
         1 => (1u8..4, any::<u8>()).prop_map(|(s, c)| Step::Color(s, c)),
-        8 => (0usize..17, -3.0..6.0).prop_map(|(n, mm)| Step::Operate(n, mm)),
-        2 => (0usize..6).prop_map(Step::Rules),
+        16 => ask().prop_map(Step::Operate),
+        2 => (0usize..3, prop::bool::weighted(0.2), prop::option::weighted(0.3, (0usize..3, 1u8..4)))
+            .prop_map(|(over, hu_only, inside)| Step::Rules { over, hu_only, inside }),
         1 => (0u8..4, 0u8..4).prop_map(|(a, b)| Step::Merge(a, b)),
         1 => Just(Step::SwapLungs),
         2 => (0usize..20).prop_map(Step::JumpTo),
@@ -84,6 +116,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..20).prop_map(Step::Note),
         2 => (0usize..4, any::<bool>()).prop_map(|(n, all)| Step::FillFrom(n, all)),
         1 => Just(Step::SecondReader),
+        1 => (1u8..4, 0usize..9).prop_map(|(s, n)| Step::RenameSegment(s, n)),
+        1 => (0usize..7).prop_map(Step::Mirror),
+        1 => any::<bool>().prop_map(Step::Reviewed),
     ]
 }
 
@@ -93,34 +128,53 @@ impl Desk {
         self.document().case.layers.get(n).map_or(LayerId(u64::MAX), |l| l.id)
     }
 
-    fn operation(&self, n: usize, mm: f64) -> Operation {
-        let slice = Extent::Slice { axis: n % 3, index: 7 };
-        let extent = if mm < 0.0 { slice } else { Extent::Volume };
-        let connectivity = Connectivity::Corners;
+    fn operation(&self, Ask { n, axis, at, mm, flat, .. }: Ask) -> Operation {
+        let extent = if flat { Extent::Slice { axis, index: at[axis] } } else { Extent::Volume };
+        let islands = |what| Operation::Islands { what, connectivity: Connectivity::Corners, extent };
+        let smooth = |how| Operation::Smooth { how, radius_mm: mm.abs(), extent };
+        let lasso = |mode| {
+            let mut corners = vec![DVec3::splat(3.0), DVec3::new(30.0, 5.0, 30.0), DVec3::new(5.0, 18.0, 18.0)];
+            if axis == 2 {
+                corners[2].x = 18.0;
+            }
+            corners.iter_mut().for_each(|p| p[axis] = at[axis] as f64);
+            Operation::Lasso { corners, axis, index: at[axis], mode, through: mm > 1.0 }
+        };
+        let combine = |how| {
+            let other = self.document().case.layers.get(at[0] % 3).map(|l| l.labels.clone());
+            let other = other.unwrap_or_else(|| LabelMap::empty(self.document().case.geometry));
+            Operation::Combine { how, other, label: 1 + (at[1] % 3) as LabelId }
+        };
         match n {
             0 => Operation::Threshold { range: [0, 90], extent },
-            1 => Operation::Islands { what: Islands::KeepLargest, connectivity, extent },
-            2 => Operation::Islands { what: Islands::RemoveSmaller { voxels: 30 }, connectivity, extent },
-            3 => {
-                let what = Islands::Split { labels: vec![7, 8], voxels: 3 };
-                Operation::Islands { what, connectivity, extent: Extent::Volume }
-            }
+            1 => islands(Islands::KeepLargest),
+            2 => islands(Islands::RemoveSmaller { voxels: 30 }),
+            3 => islands(Islands::Split { labels: vec![7, 8], voxels: 3 }),
             4 => Operation::FillHoles { extent, planes: None },
-            5 => Operation::FillHoles { extent: Extent::Volume, planes: Some(2) },
-            6 => Operation::Interpolate { axis: 2 },
-            7 => Operation::CopySlice { axis: n % 3, from: 5, to: 6 },
-            8 => Operation::Smooth { how: Smoothing::Median, radius_mm: mm.abs() },
-            9 => Operation::Smooth { how: Smoothing::Closing, radius_mm: mm.abs() },
-            12 => Operation::Fill { seed: [20, 18, 7], axis: n % 3 },
-            13 | 14 => {
-                let corners = vec![DVec3::new(3.0, 3.0, 7.0), DVec3::new(30.0, 5.0, 7.0), DVec3::new(18.0, 30.0, 7.0)];
-                let mode = if n == 13 { LassoMode::Split { label: 0 } } else { LassoMode::KeepInside };
-                Operation::Lasso { corners, axis: 2, index: 7, mode, through: mm > 1.0 }
-            }
-            15 => Operation::Seeds { background: (mm < 0.0).then_some(2) },
-            16 => Operation::Smooth { how: Smoothing::Joint, radius_mm: mm.abs() },
-            10 => Operation::Grow { seed: [20, 18, 7], tolerance: 50, extent },
-            _ => Operation::Margin { mm },
+            5 => Operation::FillHoles { extent: Extent::Volume, planes: Some(axis) },
+            6 => Operation::Interpolate { axis },
+            7 => Operation::CopySlice { axis, from: at[axis], to: at[(axis + 1) % 3] % DIMS[axis] },
+            8 => smooth(Smoothing::Median),
+            9 => smooth(Smoothing::Closing),
+            10 => smooth(Smoothing::Opening),
+            11 => smooth(Smoothing::Joint),
+            12 => Operation::Margin { mm, extent },
+            13 => lasso(LassoMode::Add),
+            14 => lasso(LassoMode::Remove),
+            15 => lasso(LassoMode::KeepInside),
+            16 => lasso(LassoMode::Split { label: 0 }),
+            17 => Operation::Fill { seed: at, axis },
+            18 => Operation::Grow { seed: at, tolerance: 50, extent },
+            19 => Operation::Seeds { background: flat.then_some(2) },
+            20 => islands(Islands::KeepAt(at)),
+            21 => islands(Islands::RemoveAt(at)),
+            22 => combine(Logic::Union),
+            23 => combine(Logic::Intersect),
+            24 => combine(Logic::Subtract),
+            25 => combine(Logic::Xor),
+            26 => combine(Logic::Copy),
+            27 => Operation::Invert,
+            _ => Operation::Clear,
         }
     }
 
@@ -165,10 +219,9 @@ impl Desk {
             Step::DeleteSegment(s) => self.w.dispatch(SegmentCommand::Delete(s)),
             Step::SelectSegment(s) => self.w.dispatch(SegmentCommand::Select(s)),
             Step::Lock(s, on) => self.w.dispatch(SegmentCommand::Lock(s, on)),
-            Step::Operate(n, mm) => {
-                // Half of them by way of a preview.
-                let operation = self.operation(n, mm);
-                if n % 2 == 0 {
+            Step::Operate(ask) => {
+                let operation = self.operation(ask);
+                if ask.preview {
                     self.w.dispatch(EditCommand::Preview(operation));
                     self.settle();
                     self.w.dispatch(EditCommand::ApplyPreview);
@@ -177,10 +230,14 @@ impl Desk {
                 }
                 self.settle();
             }
-            Step::Rules(n) => {
-                let over = [Over::All, Over::Background, Over::Segment(1)][n % 3];
-                self.w.dispatch(EditCommand::Rules(EditRules { over, hu_only: n == 4, hu: [0, 90], inside: None }));
+            Step::Rules { over, hu_only, inside } => {
+                let over = [Over::All, Over::Background, Over::Segment(1)][over];
+                let inside = inside.map(|(n, label)| (self.nth_layer(n), label));
+                self.w.dispatch(EditCommand::Rules(EditRules { over, hu_only, hu: [0, 90], inside }));
             }
+            Step::RenameSegment(s, n) => self.w.dispatch(SegmentCommand::Rename(s, format!("Part {n}"))),
+            Step::Mirror(n) => self.w.dispatch(LayerCommand::Mirror(layer, Flips::ALL[n])),
+            Step::Reviewed(on) => self.w.dispatch(LayerCommand::Reviewed(layer, on)),
             Step::Merge(from, into) => self.w.dispatch(SegmentCommand::Merge { from, into }),
             Step::SwapLungs => self.w.dispatch(SegmentCommand::SwapLungs),
             Step::JumpTo(n) => self.w.dispatch(EditCommand::JumpTo(n)),
@@ -218,6 +275,78 @@ proptest! {
             desk.w.dispatch(EditCommand::Redo);
         }
         prop_assert_eq!(content(&desk), end);
+    }
+}
+
+/// Two layers. The active one has, as segment 1, a ball with a hole, a dent and a bulge, a disc two slices above it and
+/// a speck; and another ball as segment 2.
+fn desk_with_two_layers() -> Desk {
+    let mut desk = Desk::with_case();
+    let mut stroke = |sphere: bool, radius_mm: f64, erase: bool, at: [f64; 3]| {
+        desk.w.dispatch(EditCommand::BrushSphere(sphere));
+        desk.w.dispatch(EditCommand::BrushRadius(radius_mm));
+        desk.stroke(erase, at, at);
+    };
+    stroke(true, 6.0, false, [20.0, 18.0, 7.0]);
+    stroke(true, 0.5, true, [20.0, 18.0, 7.0]);
+    stroke(false, 4.0, false, [20.0, 18.0, 12.0]);
+    stroke(true, 1.0, false, [33.0, 30.0, 15.0]);
+    desk.w.dispatch(SegmentCommand::Add);
+    desk.w.dispatch(EditCommand::BrushRadius(3.0));
+    desk.stroke(false, [20.0, 30.0, 7.0], [20.0, 30.0, 7.0]);
+    desk.w.dispatch(SegmentCommand::Select(1));
+    let first = desk.layer_id();
+    desk.w.dispatch(LayerCommand::Duplicate(first));
+    desk.stroke(true, [20.0, 12.0, 7.0], [20.0, 12.0, 7.0]);
+    desk.w.dispatch(EditCommand::BrushRadius(2.0));
+    desk.stroke(false, [27.0, 22.0, 7.0], [27.0, 22.0, 7.0]);
+    desk
+}
+
+#[test]
+fn every_operation_is_one_step_there_and_back() {
+    let mut desk = desk_with_two_layers();
+    let before = content(&desk);
+    for (n, flat) in (0..OPERATIONS).flat_map(|n| [(n, false), (n, true)]) {
+        // On a slice alone those that measure, where they have something to do.
+        if flat && !(8..=12).contains(&n) {
+            continue;
+        }
+        let at = match (n, flat) {
+            (17, _) => [20, 18, 7],
+            (8 | 10 | 11, true) => [33, 30, 15],
+            _ => [24, 18, 7],
+        };
+        let step = Step::Operate(Ask { n, axis: 2, at, mm: 2.0, flat, preview: n % 2 == 0 });
+        let name = desk.document().undo_name().map(str::to_owned);
+        desk.take(step.clone());
+        let after = content(&desk);
+        // Without printing every voxel of both.
+        assert!(after != before, "{step:?} changed nothing: {:?}", desk.w.take_notices());
+        desk.w.dispatch(EditCommand::Undo);
+        assert!(content(&desk) == before, "{step:?} is not taken back");
+        assert_eq!(desk.document().undo_name(), name.as_deref(), "{step:?} is one step");
+        desk.w.dispatch(EditCommand::Redo);
+        assert!(content(&desk) == after, "{step:?} is not made again");
+        desk.w.dispatch(EditCommand::Undo);
+    }
+}
+
+#[test]
+fn names_mirrors_and_review_marks_go_there_and_back() {
+    let mut desk = desk_with_two_layers();
+    let state = |desk: &Desk| (content(desk), desk.document().layer().unwrap().reviewed);
+    let before = state(&desk);
+    let steps = (0..Flips::ALL.len()).map(Step::Mirror);
+    for step in steps.chain([Step::RenameSegment(2, 5), Step::Reviewed(true)]) {
+        desk.take(step.clone());
+        let after = state(&desk);
+        assert!(after != before, "{step:?} changed nothing");
+        desk.w.dispatch(EditCommand::Undo);
+        assert!(state(&desk) == before, "{step:?} is not taken back");
+        desk.w.dispatch(EditCommand::Redo);
+        assert!(state(&desk) == after, "{step:?} is not made again");
+        desk.w.dispatch(EditCommand::Undo);
     }
 }
 

@@ -348,6 +348,17 @@ fn smoothing_and_margins_by_key_and_slider() {
     screen.key(NONE, Key::Enter);
     assert_eq!(screen.document().undo_name(), Some("Open: Ball"));
     assert_eq!(screen.labels().at([2, 2, 3]), 0, "a single voxel is taken off");
+
+    // Of one slice, and of no other.
+    let before = screen.labels();
+    screen.key(Modifiers::SHIFT, Key::M);
+    screen.click("This axial slice");
+    screen.wait();
+    screen.click("Apply");
+    screen.wait();
+    let (slice, after) = (shown(&screen), screen.labels());
+    assert!(after.counts()[1] > before.counts()[1]);
+    assert!(voxels(&screen).iter().all(|v| v.0[2] == slice || before.at(v.0.map(|x| x as i64)) == v.2));
 }
 
 #[test]
@@ -371,6 +382,10 @@ fn segments_combine_merge_and_lungs_change_places() {
         ("Keep what lies", "Intersect: Segment 1", common),
         ("Take the other", "Subtract: Segment 1", line.counts()[1] - common),
         ("Add the other", "Union: Segment 1", line.counts()[1] + ball.counts()[1] - common),
+        ("Become what lies", "Exclusive or: Segment 1", line.counts()[1] + ball.counts()[1] - 2 * common),
+        ("Become what the other", "Copy into: Segment 1", ball.counts()[1]),
+        ("Become all", "Invert: Segment 1", (DIMS[0] * DIMS[1] * DIMS[2]) as u64 - line.counts()[1]),
+        ("Become empty", "Clear: Segment 1", 0),
     ] {
         screen.click(choice);
         screen.wait();
@@ -408,11 +423,11 @@ fn segments_combine_merge_and_lungs_change_places() {
 
 #[test]
 fn what_is_asked_for_the_mask_of_then_is_not_done_to_the_mask_of_now() {
-    use maskwright::edit::Operation;
+    use maskwright::edit::{Extent, Operation};
     use maskwright::workspace::EditCommand;
     let mut screen = with_ball();
     let workspace = screen.workspace_mut();
-    workspace.dispatch(EditCommand::Apply(Operation::Margin { mm: 4.0 }));
+    workspace.dispatch(EditCommand::Apply(Operation::Margin { mm: 4.0, extent: Extent::Volume }));
     workspace.dispatch(EditCommand::BeginStroke { erase: false, through_axis: 2 });
     let corner = glam::DVec3::new(3.0, 3.0, 3.0);
     workspace.dispatch(EditCommand::ExtendStroke { from: corner, to: corner });
