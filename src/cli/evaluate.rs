@@ -104,6 +104,10 @@ pub(super) fn compare(request: CohortRequest) -> Result<ReportInputs, CliError> 
                     bar.suspend(|| eprintln!("{} is not in {} and is left out of the figures.", u.case, u.lacking));
                 }
             }
+            CohortEvent::Failed(f) => {
+                let text = format!("{} of {} could not be compared and is left out of the figures", f.case, f.judged);
+                bar.suspend(|| eprintln!("{text}: {}", f.reason));
+            }
             CohortEvent::Warning(text) if !told.contains(&text) => {
                 bar.suspend(|| eprintln!("{text}"));
                 told.push(text);

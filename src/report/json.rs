@@ -1,7 +1,7 @@
 //! The report for programs.
 
 use super::document::SOFTWARE;
-use super::{PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize};
+use super::{Failed, PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize};
 use crate::metrics::MetricReport;
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ struct Document<'a> {
     summary: Vec<SideSummary>,
     paired: Vec<PairedFigure>,
     unmatched: &'a [Unmatched],
+    failed: &'a [Failed],
     quantities: &'a [Quantities],
     cases: Vec<Case<'a>>,
 }
@@ -47,6 +48,7 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         summary: summarize(inputs),
         paired: paired(inputs),
         unmatched: &inputs.unmatched,
+        failed: &inputs.failed,
         quantities: &inputs.quantities,
         cases: inputs
             .cases

@@ -1,7 +1,7 @@
 //! A whole cohort compared: masks of many cases with one to three other masks of each, from files, folders or runs.
 //!
 //! The window and `maskwright evaluate` call [`compare_cohort`] inside a job. One case is in memory at a time. What one
-//! side lacks is listed and in no figure.
+//! side lacks, and what cannot be read or compared, is listed and in no figure.
 
 mod read;
 mod request;
@@ -14,15 +14,16 @@ pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 use crate::core::{LabelMap, Segment};
 use crate::jobs::JobContext;
 use crate::metrics::{self, Pair, Select};
-use crate::report::{CaseReport, ReportInputs};
+use crate::report::{CaseReport, Failed, ReportInputs};
 use read::{CaseMask, Reader};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Compares every matched case and sums up. Events tell the plan and each finished comparison.
+/// Compares every matched case and sums up. Events tell the plan and each finished comparison. A case that fails is
+/// listed and the others go on.
 ///
 /// # Errors
-/// [`CohortError`], which names the case.
+/// [`CohortError`]; when no case at all could be compared, that of the first, which names it.
 pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<ReportInputs, CohortError> {
     let plan = plan(request, ctx)?;
     ctx.send(CohortEvent::Planned { cases: plan.cases.clone(), unmatched: plan.unmatched.clone() });
@@ -37,22 +38,41 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
         ..ReportInputs::default()
     };
     let mut fingerprint = Sha256::new();
+    let mut first_error = None;
     for case in &plan.cases {
+        let mut hashed = false;
         for side in 0..sides {
             if ctx.is_cancelled() {
                 return Err(CohortError::Cancelled);
             }
             ctx.progress.say(format!("Comparing {}", case.name));
             ctx.wake();
-            let (truth, judged) = reader.pair(case, side, ctx)?;
-            if side == 0 {
-                hash(&case.name, &truth, &mut fingerprint);
-            }
-            let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+            let compared = reader.pair(case, side, ctx).and_then(|(truth, judged)| {
+                let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+                if !hashed {
+                    hash(&case.name, &truth.labels, &mut fingerprint);
+                    hashed = true;
+                }
+                Ok(report)
+            });
             ctx.progress.step();
-            ctx.send(CohortEvent::Compared(Box::new(report.clone())));
-            inputs.cases.push(report);
+            match compared {
+                Ok(report) => {
+                    ctx.send(CohortEvent::Compared(Box::new(report.clone())));
+                    inputs.cases.push(report);
+                }
+                Err(CohortError::Cancelled) => return Err(CohortError::Cancelled),
+                Err(error) => {
+                    let failed = failure(&case.name, &request.judged[side].name, &error);
+                    ctx.send(CohortEvent::Failed(failed.clone()));
+                    inputs.failed.push(failed);
+                    first_error.get_or_insert(error);
+                }
+            }
         }
+    }
+    if let (Some(error), true) = (first_error, inputs.cases.is_empty()) {
+        return Err(error);
     }
     inputs.facts = facts(request, &reader, plan.cases.len(), &fingerprint.finalize());
     inputs.curves = request.judged.iter().filter_map(|j| read::learning_curve(&j.path, &j.name)).collect();
@@ -61,6 +81,15 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
         inputs.sheets = sheets::contact_sheets(&inputs, &plan.cases, &reader, ctx)?;
     }
     Ok(inputs)
+}
+
+/// What is listed of a comparison that failed.
+fn failure(case: &str, judged: &str, error: &CohortError) -> Failed {
+    let reason = match error {
+        CohortError::Case { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    Failed { case: case.to_owned(), judged: judged.to_owned(), reason }
 }
 
 fn compare_pair(
@@ -132,12 +161,12 @@ fn or_all(pairs: Vec<Pair>) -> Vec<Pair> {
 }
 
 /// Adds a case's name, grid and labels to the fingerprint of the reference data.
-fn hash(name: &str, mask: &CaseMask, into: &mut Sha256) {
+fn hash(name: &str, labels: &LabelMap, into: &mut Sha256) {
     into.update(name.as_bytes());
-    let geometry = mask.labels.geometry();
+    let geometry = labels.geometry();
     geometry.dims().iter().for_each(|n| into.update((*n as u64).to_le_bytes()));
     geometry.spacing().to_array().iter().for_each(|s| into.update(s.to_le_bytes()));
-    hash_labels(&mask.labels, into);
+    hash_labels(labels, into);
 }
 
 fn hash_labels(labels: &LabelMap, into: &mut Sha256) {

@@ -5,7 +5,7 @@ use crate::io::{self, natural_cmp};
 use crate::jobs::{JobContext, Waker};
 use crate::metrics::Convention;
 use crate::nn::DeviceChoice;
-use crate::report::{CaseReport, Unmatched};
+use crate::report::{CaseReport, Failed, Unmatched};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,6 +82,8 @@ pub enum CohortEvent {
         unmatched: Vec<Unmatched>,
     },
     Compared(Box<CaseReport>),
+    /// One comparison could not be made; the others go on.
+    Failed(Failed),
     /// A sentence for the user.
     Warning(String),
 }

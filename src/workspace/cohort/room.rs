@@ -2,7 +2,7 @@
 //! a figure to the voxels that cause it.
 
 use super::read::{CaseMask, Reader};
-use super::{CohortCase, CohortError, CohortEvent, CohortRequest, compare_cohort, pairs_of};
+use super::{CohortCase, CohortError, CohortEvent, CohortRequest, compare_cohort, failure, pairs_of};
 use crate::core::{CaseId, Layer, LayerId, Origin, Volume};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
@@ -117,6 +117,7 @@ impl Workspace {
                 self.cohort.places.push(Place::Files { case, side: report.judged });
                 self.cohort.inputs.cases.push(*report);
             }
+            CohortEvent::Failed(failed) => self.cohort.inputs.failed.push(failed),
             CohortEvent::Warning(text) => self.status = text,
         }
     }
@@ -128,7 +129,10 @@ impl Workspace {
         self.cohort.running = false;
         // What was compared before it failed or was cancelled stays.
         if let Some((inputs, sums)) = done {
-            self.status = format!("Compared {} masks", inputs.cases.len());
+            self.status = match inputs.failed.len() {
+                0 => format!("Compared {} masks", inputs.cases.len()),
+                n => format!("Compared {} masks, {n} could not be compared", inputs.cases.len()),
+            };
             self.cohort.inputs = inputs;
             self.cohort.sums = Some(Arc::new(sums));
         }
@@ -168,24 +172,49 @@ impl Workspace {
             for (name, side, a, b) in work {
                 let options = CompareOptions { convention, ..CompareOptions::full(a.name.clone(), b.name.clone()) };
                 let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), jobs::Waker::none()).0;
-                let metrics = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner)?;
-                let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
+                let compared = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner);
                 ctx.progress.step();
-                ctx.send(CohortEvent::Compared(Box::new(report.clone())));
-                inputs.cases.push(report);
+                match compared {
+                    Ok(metrics) => {
+                        let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
+                        ctx.send(CohortEvent::Compared(Box::new(report.clone())));
+                        inputs.cases.push(report);
+                    }
+                    Err(MetricError::Cancelled) => return Err(CohortError::Cancelled),
+                    Err(e) => {
+                        let error = CohortError::Case { case: name.clone(), reason: e.to_string() };
+                        let failed = failure(&name, &b.name, &error);
+                        ctx.send(CohortEvent::Failed(failed.clone()));
+                        inputs.failed.push(failed);
+                    }
+                }
             }
             let sums = sums(&inputs);
-            Ok::<_, MetricError>((inputs, sums))
+            Ok::<_, CohortError>((inputs, sums))
         });
         self.start(JobTask::new(
             handle,
-            move |w, event| {
-                if let (CohortEvent::Compared(report), true) = (event, w.cohort.serial == serial) {
-                    w.cohort.inputs.cases.push(*report);
-                }
-            },
+            move |w, event| w.take_open_event(serial, event),
             move |w, done| w.end_cohort(serial, done),
         ));
+    }
+
+    /// Comparisons of open cases come in the order of their places.
+    fn take_open_event(&mut self, serial: u64, event: CohortEvent) {
+        if self.cohort.serial != serial {
+            return;
+        }
+        let room = &mut self.cohort;
+        match event {
+            CohortEvent::Compared(report) => room.inputs.cases.push(*report),
+            CohortEvent::Failed(failed) => {
+                if room.inputs.cases.len() < room.places.len() {
+                    room.places.remove(room.inputs.cases.len());
+                }
+                room.inputs.failed.push(failed);
+            }
+            CohortEvent::Planned { .. } | CohortEvent::Warning(_) => {}
+        }
     }
 
     fn go_to_figure(&mut self, case: usize, segment: &str, slice: Option<usize>) {

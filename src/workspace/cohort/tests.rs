@@ -66,6 +66,35 @@ fn folders_are_matched_by_name_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_bad_case_is_listed_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for n in 1..=3 {
+        for folder in [&truth, &first, &second] {
+            write(folder, &format!("p{n}.nii.gz"), 0, true);
+        }
+    }
+    std::fs::write(first.join("p2.nii.gz"), b"no mask at all").unwrap();
+    let judged = vec![Judged::at(first.clone()), Judged::at(second)];
+    let inputs = run(&CohortRequest::new(truth.clone(), judged)).unwrap();
+    let done: Vec<(&str, usize)> = inputs.cases.iter().map(|c| (c.name.as_str(), c.judged)).collect();
+    assert_eq!(done, [("p1", 0), ("p1", 1), ("p2", 1), ("p3", 0), ("p3", 1)]);
+    let [failed] = inputs.failed.as_slice() else { panic!("{:?}", inputs.failed) };
+    assert_eq!((failed.case.as_str(), failed.judged.as_str()), ("p2", "first"));
+    assert!(!failed.reason.is_empty() && !failed.reason.starts_with("p2:"), "{}", failed.reason);
+    let page = crate::report::html(&inputs).unwrap();
+    assert!(page.contains("Could not be compared") && page.contains("p2, first: "));
+    let json: serde_json::Value = serde_json::from_str(&crate::report::json(&inputs).unwrap()).unwrap();
+    assert_eq!(json["failed"][0]["case"], "p2");
+    // Without any case there is no report.
+    for n in [1, 3] {
+        std::fs::write(first.join(format!("p{n}.nii.gz")), b"no mask at all").unwrap();
+    }
+    let error = run(&CohortRequest::new(truth, vec![Judged::at(first)])).err().unwrap();
+    assert!(matches!(&error, CohortError::Case { case, .. } if case == "p1"), "{error}");
+}
+
+#[test]
 fn refusals_are_sentences() {
     let dir = tempfile::tempdir().unwrap();
     let [truth, other] = ["truth", "other"].map(|n| dir.path().join(n));

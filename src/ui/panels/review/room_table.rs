@@ -44,7 +44,7 @@ const LINE: f32 = 22.0;
 
 /// Every comparison, worst first; a click on a row, or on its Hausdorff distance, goes to the voxels.
 pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut Vec<Command>) {
-    if room.inputs.cases.is_empty() {
+    if room.inputs.cases.is_empty() && room.inputs.failed.is_empty() {
         ui.weak("Nothing is compared yet.");
         return;
     }
@@ -79,6 +79,12 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
             let list: Vec<String> =
                 room.inputs.unmatched.iter().map(|u| format!("{}: not in {}", u.case, u.lacking)).collect();
             ui.colored_label(ui.visuals().warn_fg_color, format!("{} without a partner", list.len()))
+                .on_hover_text(list.join("\n"));
+        }
+        if !room.inputs.failed.is_empty() {
+            let failed = room.inputs.failed.iter();
+            let list: Vec<String> = failed.map(|f| format!("{}, {}: {}", f.case, f.judged, f.reason)).collect();
+            ui.colored_label(ui.visuals().error_fg_color, format!("{} could not be compared", list.len()))
                 .on_hover_text(list.join("\n"));
         }
     });
