@@ -102,6 +102,8 @@ pub struct ReportInputs {
     pub cases: Vec<CaseReport>,
     pub unmatched: Vec<Unmatched>,
     pub failed: Vec<Failed>,
+    /// How many cases were passed over because they lie outside the test part of a judged run.
+    pub outside: usize,
     pub curves: Vec<Curve>,
     /// Contact sheets: worst cases, changes between two models.
     pub sheets: Vec<Picture>,

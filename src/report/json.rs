@@ -16,6 +16,7 @@ struct Document<'a> {
     paired: Vec<PairedFigure>,
     unmatched: &'a [Unmatched],
     failed: &'a [Failed],
+    outside_test_part: usize,
     quantities: &'a [Quantities],
     cases: Vec<Case<'a>>,
 }
@@ -49,6 +50,7 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         paired: paired(inputs),
         unmatched: &inputs.unmatched,
         failed: &inputs.failed,
+        outside_test_part: inputs.outside,
         quantities: &inputs.quantities,
         cases: inputs
             .cases

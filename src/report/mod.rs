@@ -30,5 +30,7 @@ pub use summary::{
     slice_observations, summarize,
 };
 
+pub use text::outside;
+
 #[cfg(test)]
 mod tests;

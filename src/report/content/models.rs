@@ -48,6 +48,10 @@ pub(super) fn models(inputs: &ReportInputs, out: &mut Vec<Block>) {
             .into(),
     ));
     out.push(Block::Table(table));
+    let one_sided = one_sided(&tests);
+    if !one_sided.is_empty() {
+        out.push(Block::Alarm("Only one side has a figure, and so in no difference and no test".into(), one_sided));
+    }
     let plots: Vec<Scene> =
         tests.iter().filter(|t| t.figure == "Dice" || t.figure == "HD95").filter_map(lines).collect();
     out.push(Block::Plots(plots));
@@ -64,6 +68,19 @@ pub(super) fn models(inputs: &ReportInputs, out: &mut Vec<Block>) {
             out.push(Block::Table(table));
         }
     }
+}
+
+/// Each pair of sides and structure with the cases that are left out, and the figures that are concerned.
+fn one_sided(tests: &[PairedFigure]) -> Vec<String> {
+    let mut items: Vec<(String, Vec<&str>)> = Vec::new();
+    for t in tests.iter().filter(|t| !t.one_sided.is_empty()) {
+        let what = format!("{}, {} − {}: {}", t.segment, t.second, t.first, t.one_sided.join(", "));
+        match items.iter_mut().find(|i| i.0 == what) {
+            Some((_, figures)) => figures.push(&t.figure),
+            None => items.push((what, vec![&t.figure])),
+        }
+    }
+    items.into_iter().map(|(what, figures)| format!("{what} ({})", figures.join(", "))).collect()
 }
 
 fn p_value(p: f64) -> String {

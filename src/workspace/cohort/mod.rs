@@ -26,7 +26,8 @@ use std::sync::Arc;
 /// [`CohortError`]; when no case at all could be compared, that of the first, which names it.
 pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<ReportInputs, CohortError> {
     let plan = plan(request, ctx)?;
-    ctx.send(CohortEvent::Planned { cases: plan.cases.clone(), unmatched: plan.unmatched.clone() });
+    let (cases, unmatched, outside) = (plan.cases.clone(), plan.unmatched.clone(), plan.outside);
+    ctx.send(CohortEvent::Planned { cases, unmatched, outside });
     let sides = request.judged.len();
     ctx.progress.set(0, (plan.cases.len() * sides) as u64);
     let reader = Reader::new(request);
@@ -35,6 +36,7 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
         phantom: false,
         judged: if sides > 1 { request.judged.iter().map(|j| j.name.clone()).collect() } else { Vec::new() },
         unmatched: plan.unmatched.clone(),
+        outside: plan.outside,
         ..ReportInputs::default()
     };
     let mut fingerprint = Sha256::new();

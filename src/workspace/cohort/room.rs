@@ -107,10 +107,10 @@ impl Workspace {
             return;
         }
         match event {
-            CohortEvent::Planned { cases, unmatched } => {
+            CohortEvent::Planned { cases, unmatched, outside } => {
                 self.cohort.total = cases.len() * sides;
                 self.cohort.plan = cases;
-                self.cohort.inputs.unmatched = unmatched;
+                (self.cohort.inputs.unmatched, self.cohort.inputs.outside) = (unmatched, outside);
             }
             CohortEvent::Compared(report) => {
                 let case = self.cohort.plan.iter().position(|c| c.name == report.name).unwrap_or(0);

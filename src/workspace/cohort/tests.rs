@@ -95,6 +95,26 @@ fn a_bad_case_is_listed_and_the_others_go_on() {
 }
 
 #[test]
+fn cases_that_a_run_was_not_tested_on_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, model) = (dir.path().join("data"), dir.path().join("model"));
+    for folder in ["imagesTr", "labelsTr"] {
+        std::fs::create_dir_all(data.join(folder)).unwrap();
+        for n in 1..=3 {
+            std::fs::write(data.join(format!("{folder}/p{n}.nii.gz")), b"").unwrap();
+        }
+    }
+    std::fs::create_dir_all(model.join("checkpoints")).unwrap();
+    std::fs::write(model.join("recipe.ron"), "").unwrap();
+    std::fs::write(model.join("result.json"), r#"{"test": [{"case": "p2"}]}"#).unwrap();
+    let request = CohortRequest::new(data, vec![Judged::at(model)]);
+    let tested = plan(&request, &JobContext::detached()).unwrap();
+    assert_eq!((tested.cases.len(), tested.cases[0].name.as_str(), tested.outside), (1, "p2", 2));
+    let all = plan(&CohortRequest { all_cases: true, ..request }, &JobContext::detached()).unwrap();
+    assert_eq!((all.cases.len(), all.outside), (3, 0));
+}
+
+#[test]
 fn refusals_are_sentences() {
     let dir = tempfile::tempdir().unwrap();
     let [truth, other] = ["truth", "other"].map(|n| dir.path().join(n));

@@ -81,6 +81,11 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
             ui.colored_label(ui.visuals().warn_fg_color, format!("{} without a partner", list.len()))
                 .on_hover_text(list.join("\n"));
         }
+        if room.inputs.outside > 0 {
+            let text = format!("{} outside the test part", room.inputs.outside);
+            ui.colored_label(ui.visuals().warn_fg_color, text)
+                .on_hover_text(crate::report::outside(room.inputs.outside));
+        }
         if !room.inputs.failed.is_empty() {
             let failed = room.inputs.failed.iter();
             let list: Vec<String> = failed.map(|f| format!("{}, {}: {}", f.case, f.judged, f.reason)).collect();
@@ -247,6 +252,11 @@ pub fn pairs(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
                 ui.label(RichText::new(format!("{}: {}", t.segment, t.kind.label())).strong());
                 ui.label(format!("{} less {}: mean {mean}; {p}", t.second, t.first));
                 ui.label(format!("{} better, {} worse, {} equal", t.improved, t.regressed, t.equal));
+                if !t.one_sided.is_empty() {
+                    let hint = format!("Only one of the two has this figure in {}.", t.one_sided.join(", "));
+                    ui.colored_label(ui.visuals().warn_fg_color, format!("{} left out", t.one_sided.len()))
+                        .on_hover_text(hint);
+                }
             });
             ui.horizontal_wrapped(|ui| {
                 let most = t.cases.iter().filter(|c| c.gain > 0.0).take(5).map(|c| (c, "improved"));
