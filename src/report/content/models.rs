@@ -4,7 +4,7 @@ use crate::metrics::{Confusion, stats};
 use crate::report::block::{Block, Table};
 use crate::report::figures::{Better, Observation};
 use crate::report::plot::{self, Comparison, SERIES, Scene};
-use crate::report::summary::patient_observations;
+use crate::report::summary::{confusion_of, patient_observations};
 use crate::report::text::figure;
 use crate::report::{PairedFigure, ReportInputs, paired};
 
@@ -132,7 +132,7 @@ pub(super) fn per_patient(inputs: &ReportInputs, out: &mut Vec<Block>) {
 /// How many voxels of each class are given that class, and what an empty mask would reach.
 pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
     let sides: Vec<(String, Confusion)> = (0..inputs.sides())
-        .filter_map(|s| Some((inputs.side_name(s), super::cohort::confusion_of(inputs, s)?)))
+        .filter_map(|s| Some((inputs.side_name(s), confusion_of(inputs, s)?)))
         .collect();
     let Some((_, first)) = sides.first() else { return };
     let mut table = Table::new(std::iter::once("Class".to_owned()).chain(sides.iter().map(|s| s.0.clone())));
@@ -142,9 +142,7 @@ pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
     }
     let all = sides.iter().map(|(_, c)| figure(c.accuracy(), 4));
     table.push(std::iter::once("All voxels".to_owned()).chain(all).collect(), false);
-    let voxels: u64 = first.voxels.iter().flatten().sum();
-    let background: u64 = first.voxels.first().map_or(0, |row| row.iter().sum());
-    let empty = if voxels > 0 { background as f64 / voxels as f64 } else { 0.0 };
+    let empty = first.accuracy_of_nothing().unwrap_or(0.0);
     table.notes.push((
         "Accuracy".into(),
         format!(

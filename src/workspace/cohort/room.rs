@@ -62,6 +62,13 @@ pub struct CohortRoom {
     serial: u64,
 }
 
+impl CohortRoom {
+    /// Another number for every cohort, so that what is made of one is not shown for the next.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
 impl Workspace {
     pub(in crate::workspace) fn apply_cohort(&mut self, command: CohortCommand) {
         match command {

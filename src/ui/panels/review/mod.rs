@@ -1,9 +1,11 @@
 //! The review panel: two layers, their figures with definitions, and tables and plots that lead to the slice and voxel.
 
+mod classes;
 mod figures;
 mod plots;
 mod quantities;
 mod room;
+mod room_boxes;
 mod room_plots;
 mod room_table;
 
@@ -23,6 +25,7 @@ enum View {
     #[default]
     Figures,
     Profile,
+    Classes,
     Quantities,
     Definitions,
 }
@@ -32,7 +35,7 @@ enum View {
 pub struct ReviewPanel {
     truth: Option<LayerId>,
     prediction: Option<LayerId>,
-    worst_first: bool,
+    slices: figures::SliceTable,
     view: View,
     height_cm: String,
 }
@@ -146,6 +149,7 @@ impl ReviewPanel {
             for (view, name) in [
                 (View::Figures, "Figures"),
                 (View::Profile, "Profile"),
+                (View::Classes, "Classes"),
                 (View::Quantities, "Quantities"),
                 (View::Definitions, "Definitions"),
             ] {
@@ -159,6 +163,12 @@ impl ReviewPanel {
                     plots::profile(ui, row, plane_through_k(document), out);
                 }
             }
+            View::Classes => match &report.confusion {
+                Some(counts) => classes::confusion(ui, "layers", counts),
+                None => {
+                    ui.weak("The segments of these layers are no classes: a label belongs to two of them.");
+                }
+            },
             View::Quantities => self.quantities(ui, workspace, document, out),
             View::Definitions => {
                 for definition in &report.definitions {
@@ -184,7 +194,7 @@ impl ReviewPanel {
             }
             if chosen {
                 figures::figures(ui, row, report.convention, out);
-                figures::slices(ui, document, row, plane_through_k(document), &mut self.worst_first, out);
+                figures::slices(ui, document, row, plane_through_k(document), &mut self.slices, out);
             }
         }
     }
@@ -240,6 +250,9 @@ fn plane_through_k(document: &Document) -> Plane {
     let geometry = &document.case.geometry;
     Plane::ALL.into_iter().find(|&p| PlaneAxes::of(geometry, p).through == 2).unwrap_or(Plane::Axial)
 }
+
+/// Why accuracy is marked wherever it stands.
+const ACCURACY: &str = "Share of all voxels that are right: misleads, because nearly all of an image is background.";
 
 fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "undefined".into(), |v| format!("{v:.digits$}"))
