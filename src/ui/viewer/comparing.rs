@@ -72,14 +72,7 @@ const REACH: f32 = 6.0;
 
 /// Where the pointer takes the swipe line: all along it, or at its knob alone while a tool `edits`, so that it does not lie
 /// in the way of the brush. `None` where there is no line.
-pub fn grip(
-    ui: &Ui,
-    review: &ReviewRoom,
-    rect: Rect,
-    plane: Plane,
-    pane: egui::Id,
-    edits: bool,
-) -> Option<Response> {
+pub fn grip(ui: &Ui, review: &ReviewRoom, rect: Rect, plane: Plane, pane: egui::Id, edits: bool) -> Option<Response> {
     if review.style != Comparing::Swipe {
         return None;
     }

@@ -13,7 +13,7 @@ pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 
 use crate::core::{LabelMap, Segment};
 use crate::jobs::JobContext;
-use crate::metrics::{self, Pair, Select};
+use crate::metrics::{self, Convention, Pair, Select};
 use crate::report::{CaseReport, Failed, ReportInputs};
 use read::{CaseMask, Reader};
 use sha2::{Digest, Sha256};
@@ -64,6 +64,8 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
                     inputs.cases.push(report);
                 }
                 Err(CohortError::Cancelled) => return Err(CohortError::Cancelled),
+                // Of a single comparison nothing would be left.
+                Err(error) if plan.cases.len() * sides == 1 => return Err(error),
                 Err(error) => {
                     let failed = failure(&case.name, &request.judged[side].name, &error);
                     ctx.send(CohortEvent::Failed(failed.clone()));
@@ -76,7 +78,7 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
     if let (Some(error), true) = (first_error, inputs.cases.is_empty()) {
         return Err(error);
     }
-    inputs.facts = facts(request, &reader, plan.cases.len(), &fingerprint.finalize());
+    inputs.facts = facts(request, &reader, plan.cases.len(), hex(&fingerprint.finalize()));
     inputs.curves = request.judged.iter().filter_map(|j| read::learning_curve(&j.path, &j.name)).collect();
     if request.sheets {
         ctx.progress.say("Drawing contact sheets");
@@ -181,22 +183,42 @@ fn hash_labels(labels: &LabelMap, into: &mut Sha256) {
 }
 
 /// What was compared and by what, for the head of the report.
-fn facts(request: &CohortRequest, reader: &Reader, cases: usize, fingerprint: &[u8]) -> Vec<(String, String)> {
+fn facts(request: &CohortRequest, reader: &Reader, cases: usize, fingerprint: String) -> Vec<(String, String)> {
     let mut facts = vec![("Reference".to_owned(), request::name_of(&request.truth))];
     for (n, judged) in request.judged.iter().enumerate() {
         let name = if request.judged.len() > 1 { format!("Judged {}", n + 1) } else { "Judged".into() };
         facts.push((name, judged.name.clone()));
         facts.extend(reader.provenance(n));
     }
-    facts.push(("Cases".into(), cases.to_string()));
-    let hex = fingerprint.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    facts.push(("Fingerprint of the reference masks (SHA-256)".into(), hex));
-    facts.push(("Definition of distances".into(), request.convention.name().into()));
-    facts.push((
-        "95 % intervals".into(),
-        format!("bootstrap of the mean, {} resamples, fixed seed", metrics::stats::RESAMPLES),
-    ));
+    facts.extend(common_facts(cases, Some(fingerprint), request.convention));
     facts
+}
+
+/// What the head of every report says; `fingerprint` is `None` where the masks are no longer those that were compared.
+pub(in crate::workspace) fn common_facts(
+    cases: usize,
+    fingerprint: Option<String>,
+    convention: Convention,
+) -> Vec<(String, String)> {
+    let mut facts = vec![("Cases".to_owned(), cases.to_string())];
+    facts.extend(fingerprint.map(|hex| ("Fingerprint of the reference masks (SHA-256)".to_owned(), hex)));
+    facts.push(("Definition of distances".into(), convention.name().into()));
+    if cases > 1 {
+        let text = format!("bootstrap of the mean, {} resamples, fixed seed", metrics::stats::RESAMPLES);
+        facts.push(("95 % intervals".into(), text));
+    }
+    facts
+}
+
+/// SHA-256 over names, grids and labels of reference masks.
+pub(in crate::workspace) fn fingerprint<'a>(masks: impl IntoIterator<Item = (&'a str, &'a LabelMap)>) -> String {
+    let mut sha = Sha256::new();
+    masks.into_iter().for_each(|(name, labels)| hash(name, labels, &mut sha));
+    hex(&sha.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

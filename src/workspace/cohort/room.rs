@@ -2,8 +2,9 @@
 //! a figure to the voxels that cause it.
 
 use super::read::{CaseMask, Reader};
-use super::{CohortCase, CohortError, CohortEvent, CohortRequest, compare_cohort, failure, pairs_of};
-use crate::core::{CaseId, Layer, LayerId, Origin, Volume};
+use super::{CohortCase, CohortError, CohortEvent, CohortRequest};
+use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
+use crate::core::{CaseId, LabelMap, Layer, LayerId, Origin, Volume};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
 use crate::report::{self, CaseReport, PairedFigure, ReportInputs, SideSummary};
@@ -150,6 +151,7 @@ impl Workspace {
             return;
         }
         let (mut work, mut places, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
+        let mut truths: Vec<(String, LabelMap)> = Vec::new();
         for document in self.documents() {
             let layer = |name: &str| document.case.layers.iter().find(|l| l.name == name);
             let lacking = std::iter::once(truth).chain(judged.iter().map(String::as_str)).find(|n| layer(n).is_none());
@@ -159,6 +161,7 @@ impl Workspace {
                 continue;
             }
             let Some(a) = layer(truth) else { continue };
+            truths.push((document.case.name.clone(), a.labels.clone()));
             for (side, name) in judged.iter().enumerate() {
                 let Some(b) = layer(name) else { continue };
                 places.push(Place::Open { document: document.case.id, truth: a.id, judged: b.id });
@@ -170,6 +173,8 @@ impl Workspace {
             return;
         }
         let serial = self.begin_cohort(None);
+        let mut facts = vec![("Reference".to_owned(), truth.to_owned())];
+        facts.extend(judged.iter().enumerate().map(|(n, name)| (format!("Judged {}", n + 1), name.clone())));
         let names = if judged.len() > 1 { judged.to_vec() } else { Vec::new() };
         let start = ReportInputs { title: "Review".into(), judged: names, unmatched, ..ReportInputs::default() };
         (self.cohort.total, self.cohort.inputs, self.cohort.places) = (work.len(), start.clone(), places);
@@ -196,6 +201,12 @@ impl Workspace {
                     }
                 }
             }
+            // One truth for each case; copies of a label map share their bricks.
+            let mut truths = truths;
+            truths.retain(|(name, _)| inputs.cases.iter().any(|c| c.name == *name));
+            let sha = fingerprint(truths.iter().map(|(name, labels)| (name.as_str(), labels)));
+            inputs.facts = facts;
+            inputs.facts.extend(common_facts(truths.len(), Some(sha), convention));
             let sums = sums(&inputs);
             Ok::<_, CohortError>((inputs, sums))
         });

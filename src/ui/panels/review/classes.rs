@@ -8,8 +8,8 @@ const RIGHT: Color32 = Color32::from_rgb(60, 150, 220);
 const WRONG: Color32 = Color32::from_rgb(230, 120, 30);
 
 /// Cells in percent of the voxels that A gives the row's class, with the share that is right at the end of a row.
-pub fn confusion(ui: &mut Ui, id: impl std::hash::Hash, counts: &Confusion) {
-    Grid::new(("confusion", egui::Id::new(id))).spacing([4.0, 4.0]).show(ui, |ui| {
+pub fn confusion(ui: &mut Ui, of: &str, counts: &Confusion) {
+    Grid::new(("confusion", of)).spacing([4.0, 4.0]).show(ui, |ui| {
         ui.label(RichText::new("A \\ B").weak().small());
         for class in &counts.classes {
             ui.label(RichText::new(class).strong().small());

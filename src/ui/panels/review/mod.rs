@@ -38,22 +38,16 @@ pub struct ReviewPanel {
     slices: figures::SliceTable,
     view: View,
     height_cm: String,
+    /// Areas in the slice that is shown, not in the one with most muscle.
+    shown_slice: bool,
 }
 
 impl ReviewPanel {
     /// What the panes draw: the difference while it is asked for, else the active layer.
     pub fn shown(&self, workspace: &Workspace) -> Shown {
         let Some(document) = workspace.active_document() else { return Shown::Nothing };
-        let review = &workspace.review;
-        if review.difference
-            && let (Some((case, a, b)), Some((label_a, label_b))) = (review.layers, review.labels())
-            && case == document.case.id
-            && document.case.layer(a).is_some()
-            && document.case.layer(b).is_some()
-        {
-            return Shown::Difference { a: (a, label_a), b: (b, label_b) };
-        }
-        document.active_layer.map_or(Shown::Nothing, Shown::Layer)
+        let difference = Shown::difference(document, &workspace.review);
+        difference.unwrap_or_else(|| document.active_layer.map_or(Shown::Nothing, Shown::Layer))
     }
 
     /// The comparison that the button and the key ask for.
@@ -93,12 +87,12 @@ impl ReviewPanel {
                 _ => {
                     ui.weak("Two layers are needed: import a mask, predict, or duplicate a layer and correct it.");
                     ui.separator();
-                    self.quantities(ui, workspace, document, out);
+                    self.quantities(ui, workspace, document, dialog, out);
                     return;
                 }
             }
             if let Some(report) = &workspace.review.report {
-                self.report(ui, workspace, document, report, out);
+                self.report(ui, workspace, document, report, dialog, out);
             }
         });
     }
@@ -135,6 +129,7 @@ impl ReviewPanel {
         workspace: &Workspace,
         document: &Document,
         report: &MetricReport,
+        dialog: &mut PathDialog,
         out: &mut Vec<Command>,
     ) {
         ui.separator();
@@ -169,7 +164,7 @@ impl ReviewPanel {
                     ui.weak("The segments of these layers are no classes: a label belongs to two of them.");
                 }
             },
-            View::Quantities => self.quantities(ui, workspace, document, out),
+            View::Quantities => self.quantities(ui, workspace, document, dialog, out),
             View::Definitions => {
                 for definition in &report.definitions {
                     ui.label(RichText::new(format!("{}: {}", definition.figure, definition.text)).small());

@@ -68,8 +68,7 @@ impl Boxes {
         for (s, name) in names.iter().enumerate() {
             for side in 0..sides {
                 let slot = (s * (sides + 1) + side) as f64;
-                let mine: Vec<&Value<'_>> =
-                    values.iter().filter(|v| v.side == side && v.structure == *name).collect();
+                let mine: Vec<&Value<'_>> = values.iter().filter(|v| v.side == side && v.structure == *name).collect();
                 let figures = box_figures(&mine.iter().map(|v| v.value).collect::<Vec<_>>());
                 for (n, v) in mine.iter().enumerate() {
                     if !all && !v.missed && figures.as_ref().is_some_and(|b| is_usual(b, v.value)) {

@@ -272,7 +272,7 @@ fn confusion(ui: &mut Ui, room: &CohortRoom) {
             ui.label(RichText::new(&name).strong().color(color(side)));
         }
         match confusion_of(&room.inputs, side) {
-            Some(counts) => classes::confusion(ui, (side, &name), &counts),
+            Some(counts) => classes::confusion(ui, &format!("side {side}"), &counts),
             None => {
                 ui.weak("The cases do not all have the same classes: their confusion cannot be summed.");
             }
@@ -284,7 +284,8 @@ fn confusion(ui: &mut Ui, room: &CohortRoom) {
 /// How the compared runs learned.
 fn curves(ui: &mut Ui, room: &CohortRoom, area: &Area) {
     let runs = &room.inputs.curves;
-    let line = |name: String, n: usize, points: Vec<[f64; 2]>| Line::new(name, PlotPoints::from(points)).color(color(n));
+    let line =
+        |name: String, n: usize, points: Vec<[f64; 2]>| Line::new(name, PlotPoints::from(points)).color(color(n));
     ui.columns(2, |columns| {
         let [left, right] = columns else { return };
         let shown = Plot::new("validation dice of runs").height(area.height).legend(Legend::default());
@@ -295,7 +296,9 @@ fn curves(ui: &mut Ui, room: &CohortRoom, area: &Area) {
                 plot.line(line(run.run.clone(), n, dice).width(2.0));
             }
         });
-        shown.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Validation Dice of the runs"));
+        shown
+            .response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Validation Dice of the runs"));
         let shown = Plot::new("loss of runs").height(area.height).legend(Legend::default());
         let shown = shown.allow_scroll(false).allow_drag(false).allow_zoom(false).include_y(0.0);
         let shown = shown.x_axis_label("epoch").y_axis_label("loss").show(right, |plot| {
