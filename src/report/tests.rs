@@ -215,6 +215,9 @@ fn a_case_with_a_figure_on_one_side_only_is_told() {
     assert!(page.contains("two − one: case 7 (Dice, HD, HD95, ASSD)"), "{page}");
     let value: Value = serde_json::from_str(&json(&inputs).unwrap()).unwrap();
     assert_eq!(value["paired"][0]["one_sided"][0], "case 7");
+    let curve = &value["learning_curves"][0];
+    assert!(curve["run"] == "one" && curve["epochs"][0]["validation_loss"] == 0.8, "{curve}");
+    assert!(curve["epochs"][0]["validation_dice"].is_null() && curve["epochs"][1]["validation_dice"] == 0.7);
     assert!(!page.contains("outside the test part"));
     inputs.outside = 3;
     assert!(html(&inputs).unwrap().contains("3 cases lie outside the test part"));

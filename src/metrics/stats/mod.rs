@@ -71,7 +71,9 @@ mod tests {
     fn limits_lie_around_the_mean() {
         let [low, bias, high] = limits_of_agreement(&[1.0, 3.0]).unwrap();
         let spread = 2f64.sqrt();
-        assert!(bias == 2.0 && (high - bias - 1.96 * spread).abs() < 1e-12 && (bias - low - 1.96 * spread).abs() < 1e-12);
+        assert!(
+            bias == 2.0 && (high - bias - 1.96 * spread).abs() < 1e-12 && (bias - low - 1.96 * spread).abs() < 1e-12
+        );
         assert_eq!(limits_of_agreement(&[4.0]), Some([4.0; 3]));
         assert_eq!(limits_of_agreement(&[]), None);
     }

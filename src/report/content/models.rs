@@ -131,9 +131,8 @@ pub(super) fn per_patient(inputs: &ReportInputs, out: &mut Vec<Block>) {
 
 /// How many voxels of each class are given that class, and what an empty mask would reach.
 pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
-    let sides: Vec<(String, Confusion)> = (0..inputs.sides())
-        .filter_map(|s| Some((inputs.side_name(s), confusion_of(inputs, s)?)))
-        .collect();
+    let sides: Vec<(String, Confusion)> =
+        (0..inputs.sides()).filter_map(|s| Some((inputs.side_name(s), confusion_of(inputs, s)?))).collect();
     let Some((_, first)) = sides.first() else { return };
     let mut table = Table::new(std::iter::once("Class".to_owned()).chain(sides.iter().map(|s| s.0.clone())));
     for (n, class) in first.classes.iter().enumerate() {
