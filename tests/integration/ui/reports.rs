@@ -6,7 +6,9 @@ use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Segment};
-use maskwright::workspace::{Comparing, FileCommand, LayerCommand, OpenCommand, ReviewCommand, ViewCommand};
+use maskwright::workspace::{
+    CohortCommand, Comparing, FileCommand, LayerCommand, OpenCommand, ReviewCommand, ViewCommand,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +75,17 @@ fn a_report_of_layers_has_facts_and_quantities_and_tables_come_together() {
     std::fs::write(&other, "mine").unwrap();
     let refused = export(&mut screen, "other.csv");
     assert!(!refused.exists() && std::fs::read_to_string(&other).unwrap() == "mine");
+    // The cohort of the open cases has the same head.
+    let layers: Vec<String> = screen.document().case.layers.iter().map(|l| l.name.clone()).collect();
+    let (truth, judged) = (layers[0].clone(), vec![layers[1].clone()]);
+    screen.workspace_mut().dispatch(CohortCommand::OpenCases { truth, judged, convention: Default::default() });
+    screen.wait();
+    let inputs = &screen.workspace().cohort.inputs;
+    assert_eq!((inputs.cases.len(), inputs.failed.len()), (1, 0));
+    let facts = &inputs.facts;
+    assert!(facts.iter().any(|(name, value)| name.starts_with("Fingerprint") && *value == print), "{facts:?}");
+    screen.workspace_mut().dispatch(CohortCommand::Show(false));
+    screen.steps(2);
     // After a stroke the masks are no longer those of the figures.
     screen.key(Modifiers::NONE, Key::B);
     let aside = screen.pane(Plane::Axial).center() + Vec2::new(80.0, 60.0);

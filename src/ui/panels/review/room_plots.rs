@@ -195,9 +195,18 @@ pub fn clicked(shown: &Shown, dots: &[Dot], room: &CohortRoom, area: &Area, ui: 
     let ring = egui::Stroke::new(1.5, ui.visuals().strong_text_color());
     ui.painter().circle_stroke(place(dot), 6.0, ring);
     let text = if dot.missed { format!("{name}: missed") } else { name };
-    let at = place(dot) + egui::Vec2::new(9.0, -9.0);
     let (font, ink) = (egui::FontId::proportional(12.0), ui.visuals().strong_text_color());
-    ui.painter().text(at, egui::Align2::LEFT_BOTTOM, text, font, ink);
+    // Towards the middle of the plot: at its edges the name would be cut away.
+    let middle = shown.response.rect.center();
+    let [right, low] = [place(dot).x > middle.x, place(dot).y > middle.y];
+    let align = match (right, low) {
+        (false, true) => egui::Align2::LEFT_BOTTOM,
+        (false, false) => egui::Align2::LEFT_TOP,
+        (true, true) => egui::Align2::RIGHT_BOTTOM,
+        (true, false) => egui::Align2::RIGHT_TOP,
+    };
+    let off = egui::Vec2::new(if right { -9.0 } else { 9.0 }, if low { -9.0 } else { 9.0 });
+    ui.painter().text(place(dot) + off, align, text, font, ink);
     if shown.response.clicked() {
         out.push(CohortCommand::Go { case: dot.case, segment: dot.segment.clone(), slice: dot.slice }.into());
     }
