@@ -99,10 +99,17 @@ pub(super) fn compare(request: CohortRequest) -> Result<ReportInputs, CliError> 
     foreground(
         "Comparing",
         |event, bar| match event {
-            CohortEvent::Planned { unmatched, .. } => {
+            CohortEvent::Planned { unmatched, outside, .. } => {
+                if outside > 0 {
+                    bar.suspend(|| eprintln!("{}", report::outside(outside)));
+                }
                 for u in unmatched {
                     bar.suspend(|| eprintln!("{} is not in {} and is left out of the figures.", u.case, u.lacking));
                 }
+            }
+            CohortEvent::Failed(f) => {
+                let text = format!("{} of {} could not be compared and is left out of the figures", f.case, f.judged);
+                bar.suspend(|| eprintln!("{text}: {}", f.reason));
             }
             CohortEvent::Warning(text) if !told.contains(&text) => {
                 bar.suspend(|| eprintln!("{text}"));
@@ -203,9 +210,13 @@ pub(super) fn as_text(inputs: &ReportInputs) -> String {
     }
     for p in report::paired(inputs).iter().filter(|p| p.figure == "Dice") {
         let test = p.test.map_or_else(|| "nothing differs".to_owned(), |w| format!("Wilcoxon p {:.4}", w.p));
+        let left_out = match p.one_sided.len() {
+            0 => String::new(),
+            n => format!("; {n} left out, where only one has a figure"),
+        };
         let _ = writeln!(
             t,
-            "{}, Dice of {} against {}: {} better, {} worse, {} equal; {test}",
+            "{}, Dice of {} against {}: {} better, {} worse, {} equal; {test}{left_out}",
             p.segment, p.second, p.first, p.improved, p.regressed, p.equal
         );
     }

@@ -63,6 +63,13 @@ impl Confusion {
         (all > 0).then(|| right as f64 / all as f64)
     }
 
+    /// What an empty mask would have as [`Self::accuracy`]: the share of the background.
+    pub fn accuracy_of_nothing(&self) -> Option<f64> {
+        let all: u64 = self.voxels.iter().flatten().sum();
+        let background: u64 = self.voxels.first().map_or(0, |row| row.iter().sum());
+        (all > 0).then(|| background as f64 / all as f64)
+    }
+
     /// Share of a class's voxels in A that B gives the same class.
     pub fn recall(&self, class: usize) -> Option<f64> {
         let row = self.voxels.get(class)?;

@@ -71,6 +71,16 @@ pub struct Unmatched {
     pub lacking: String,
 }
 
+/// A comparison that could not be made: it is in no figure, and listed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Failed {
+    pub case: String,
+    /// Name of what was to be judged.
+    pub judged: String,
+    /// A sentence.
+    pub reason: String,
+}
+
 /// Figures of a training run by epoch, for the learning curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -91,6 +101,9 @@ pub struct ReportInputs {
     pub judged: Vec<String>,
     pub cases: Vec<CaseReport>,
     pub unmatched: Vec<Unmatched>,
+    pub failed: Vec<Failed>,
+    /// How many cases were passed over because they lie outside the test part of a judged run.
+    pub outside: usize,
     pub curves: Vec<Curve>,
     /// Contact sheets: worst cases, changes between two models.
     pub sheets: Vec<Picture>,

@@ -1,8 +1,10 @@
 //! The report for programs.
 
 use super::document::SOFTWARE;
-use super::{PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize};
-use crate::metrics::MetricReport;
+use super::{
+    Curve, Failed, PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize,
+};
+use crate::metrics::{MetricReport, number};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -15,8 +17,40 @@ struct Document<'a> {
     summary: Vec<SideSummary>,
     paired: Vec<PairedFigure>,
     unmatched: &'a [Unmatched],
+    failed: &'a [Failed],
+    outside_test_part: usize,
     quantities: &'a [Quantities],
+    learning_curves: Vec<Run<'a>>,
     cases: Vec<Case<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    run: &'a str,
+    epochs: Vec<Epoch>,
+}
+
+#[derive(Serialize)]
+struct Epoch {
+    epoch: f64,
+    #[serde(with = "number::plain")]
+    training_loss: f64,
+    #[serde(with = "number")]
+    validation_loss: Option<f64>,
+    #[serde(with = "number")]
+    validation_dice: Option<f64>,
+}
+
+impl<'a> Run<'a> {
+    fn of(curve: &'a Curve) -> Self {
+        let epoch = |e: &(f64, f64, Option<f64>, Option<f64>)| Epoch {
+            epoch: e.0,
+            training_loss: e.1,
+            validation_loss: e.2,
+            validation_dice: e.3,
+        };
+        Self { run: &curve.run, epochs: curve.epochs.iter().map(epoch).collect() }
+    }
 }
 
 #[derive(Serialize)]
@@ -47,7 +81,10 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         summary: summarize(inputs),
         paired: paired(inputs),
         unmatched: &inputs.unmatched,
+        failed: &inputs.failed,
+        outside_test_part: inputs.outside,
         quantities: &inputs.quantities,
+        learning_curves: inputs.curves.iter().map(Run::of).collect(),
         cases: inputs
             .cases
             .iter()

@@ -19,16 +19,18 @@ mod summary;
 mod text;
 
 pub use csv::{quantities_csv, segments_csv, slices_csv};
-pub use document::{CaseReport, Curve, Picture, Quantities, ReportError, ReportInputs, Unmatched};
-pub use figures::{Better, FigureKind, Observation, slice_kinds};
+pub use document::{CaseReport, Curve, Failed, Picture, Quantities, ReportError, ReportInputs, Unmatched};
+pub use figures::{Better, FigureKind, Observation, slice_kinds, tolerances};
 pub use html::html;
 pub use json::json;
 pub use paired::{PairedCase, PairedFigure, paired};
 pub use pdf::pdf;
 pub use summary::{
-    FigureSummary, OVERALL, SegmentSummary, SideSummary, case_observations, patient_observations, segment_names,
-    slice_observations, summarize,
+    FigureSummary, OVERALL, SegmentSummary, SideSummary, case_observations, confusion_of, patient_observations,
+    segment_names, slice_observations, summarize,
 };
+
+pub use text::outside;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Two judged sides on one cohort: what differs, whether it could be chance, which cases got better and which worse.
 
 use super::ReportInputs;
-use super::figures::FigureKind;
+use super::figures::{FigureKind, Observation};
 use super::summary::{case_observations, segment_names};
 use crate::metrics::{number, stats};
 use serde::Serialize;
@@ -35,6 +35,9 @@ pub struct PairedFigure {
     pub improved: usize,
     pub regressed: usize,
     pub equal: usize,
+    /// Cases in which only one of the sides has this figure: in no difference. The other found nothing where there is
+    /// nothing, or could not be compared.
+    pub one_sided: Vec<String>,
     /// Of the finite differences.
     #[serde(with = "number")]
     pub mean_difference: Option<f64>,
@@ -50,7 +53,7 @@ pub struct PairedFigure {
 /// Figures that are tested.
 const TESTED: [&str; 4] = ["Dice", "HD", "HD95", "ASSD"];
 
-/// Every pair of sides, structure and tested figure with at least two cases in common.
+/// Every pair of sides, structure and tested figure with at least two cases in which one of them has it.
 pub fn paired(inputs: &ReportInputs) -> Vec<PairedFigure> {
     let mut all = Vec::new();
     for second in 1..inputs.sides() {
@@ -65,19 +68,40 @@ fn sides(inputs: &ReportInputs, first: usize, second: usize) -> Vec<PairedFigure
     let (kinds, a) = case_observations(inputs, first);
     let (_, b) = case_observations(inputs, second);
     let mut all = Vec::new();
-    for segment in segment_names(&a) {
+    let mut names = segment_names(&a);
+    names.extend(segment_names(&b).into_iter().filter(|n| !a.iter().any(|o| o.segment == *n)));
+    for segment in names {
         for (n, kind) in kinds.iter().enumerate().filter(|(_, k)| TESTED.contains(&k.name.as_str()) && k.unit != "%") {
-            let of_case = |o: &super::figures::Observation| {
-                let partner = b.iter().find(|p| p.name == o.name && p.segment == segment)?;
-                Some(pair(&o.name, (*o.values.get(n)?)?, (*partner.values.get(n)?)?, kind))
+            let value = |of: &[Observation], case: &str| {
+                let found = of.iter().find(|o| o.name == case && o.segment == segment)?;
+                *found.values.get(n)?
             };
-            let cases: Vec<PairedCase> = a.iter().filter(|o| o.segment == segment).filter_map(of_case).collect();
-            if cases.len() >= 2 {
-                all.push(figure(segment, kind, [inputs.side_name(first), inputs.side_name(second)], cases));
+            let (mut cases, mut one_sided) = (Vec::new(), Vec::new());
+            for case in case_names(&a, &b, segment) {
+                match (value(&a, case), value(&b, case)) {
+                    (Some(x), Some(y)) => cases.push(pair(case, x, y, kind)),
+                    (None, None) => {}
+                    _ => one_sided.push(case.to_owned()),
+                }
+            }
+            if cases.len() + one_sided.len() >= 2 {
+                let names = [inputs.side_name(first), inputs.side_name(second)];
+                all.push(PairedFigure { one_sided, ..figure(segment, kind, names, cases) });
             }
         }
     }
     all
+}
+
+/// Cases of either side that list the structure, in the order of the first.
+fn case_names<'a>(a: &'a [Observation], b: &'a [Observation], segment: &str) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for o in a.iter().chain(b).filter(|o| o.segment == segment) {
+        if !names.contains(&o.name.as_str()) {
+            names.push(&o.name);
+        }
+    }
+    names
 }
 
 fn pair(case: &str, first: f64, second: f64, kind: &FigureKind) -> PairedCase {
@@ -101,6 +125,7 @@ fn figure(segment: &str, kind: &FigureKind, names: [String; 2], mut cases: Vec<P
         improved: count(|g| g > 0.0),
         regressed: count(|g| g < 0.0),
         equal: count(|g| g == 0.0),
+        one_sided: Vec::new(),
         mean_difference: stats::mean(&finite),
         interval: stats::mean_interval(&finite),
         infinite: differences.len() - finite.len(),

@@ -3,7 +3,7 @@
 
 use super::ReportInputs;
 use super::figures::{FigureKind, Observation, slice_kinds, slice_values, tolerances, volume_kinds, volume_values};
-use crate::metrics::{Agreement, number, stats};
+use crate::metrics::{Agreement, Confusion, number, stats};
 use serde::Serialize;
 
 /// One figure over all observations in which it is defined.
@@ -112,6 +112,18 @@ pub fn slice_observations(inputs: &ReportInputs, side: usize) -> Vec<Observation
         }
     }
     all
+}
+
+/// Confusion summed over the cases of a side; `None` where they have none, or not the same classes.
+pub fn confusion_of(inputs: &ReportInputs, side: usize) -> Option<Confusion> {
+    let mut found = inputs.cases_of(side).filter_map(|c| c.metrics.confusion.as_ref());
+    let mut sum = found.next()?.clone();
+    for other in found {
+        if !sum.add(other) {
+            return None;
+        }
+    }
+    Some(sum)
 }
 
 /// Means over the cases of each patient; a case without a patient is one by itself.

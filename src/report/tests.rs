@@ -188,6 +188,42 @@ fn two_models_are_paired_tested_and_plotted() {
 }
 
 #[test]
+fn a_case_with_a_figure_on_one_side_only_is_told() {
+    let grid = Geometry::axis_aligned([12, 12, 3], DVec3::ONE, DVec3::ZERO).unwrap();
+    // The truth has nothing; a mask with a voxel has Dice 0, one without has no figure.
+    let judged = |full: bool| {
+        let mut b = LabelMap::empty(grid);
+        if full {
+            b.set([4, 4, 1], 1);
+        }
+        let (a, options) = (LabelMap::empty(grid), CompareOptions::full("truth", "b"));
+        compare(&a, &b, &[Pair::labels("liver, \"left\" <lobe>", 1, 1)], &options, &JobContext::detached()).unwrap()
+    };
+    let mut inputs = models();
+    for side in 0..2 {
+        for (name, full) in [("case 7", side == 1), ("case 8", false)] {
+            inputs.cases.push(CaseReport { judged: side, ..CaseReport::new(name, judged(full)) });
+        }
+    }
+    let tests = paired(&inputs);
+    let liver = |figure: &str| tests.iter().find(|t| t.figure == figure && t.segment.contains("liver")).unwrap();
+    for figure in ["Dice", "HD"] {
+        let t = liver(figure);
+        assert_eq!((t.cases.len(), t.one_sided.as_slice()), (4, ["case 7".to_owned()].as_slice()), "{figure}");
+    }
+    let page = html(&inputs).unwrap();
+    assert!(page.contains("two − one: case 7 (Dice, HD, HD95, ASSD)"), "{page}");
+    let value: Value = serde_json::from_str(&json(&inputs).unwrap()).unwrap();
+    assert_eq!(value["paired"][0]["one_sided"][0], "case 7");
+    let curve = &value["learning_curves"][0];
+    assert!(curve["run"] == "one" && curve["epochs"][0]["validation_loss"] == 0.8, "{curve}");
+    assert!(curve["epochs"][0]["validation_dice"].is_null() && curve["epochs"][1]["validation_dice"] == 0.7);
+    assert!(!page.contains("outside the test part"));
+    inputs.outside = 3;
+    assert!(html(&inputs).unwrap().contains("3 cases lie outside the test part"));
+}
+
+#[test]
 fn the_pdf_holds_its_text_and_every_page() {
     let bytes = pdf(&models()).unwrap();
     assert!(bytes.starts_with(b"%PDF-1.") && bytes.ends_with(b"%%EOF"));

@@ -32,6 +32,12 @@ pub(super) fn field(value: Option<f64>) -> String {
     value.map_or(String::new(), |v| v.to_string())
 }
 
+/// How many cases a comparison of runs passed over.
+pub fn outside(cases: usize) -> String {
+    let (number, lies) = if cases == 1 { ("1 case".to_owned(), "lies") } else { (format!("{cases} cases"), "lie") };
+    format!("{number} {lies} outside the test part of a judged run, which may have learned from them: not compared.")
+}
+
 /// Who has the structure, in words.
 pub(super) fn agreement(value: Agreement) -> &'static str {
     match value {

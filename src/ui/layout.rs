@@ -305,7 +305,7 @@ impl Behavior<Pane> for Panes<'_> {
         match *pane {
             Pane::Slices(plane) => {
                 let Some(case) = self.workspace.active_document().map(|d| d.case.id) else { return UiResponse::None };
-                let spec = SliceSpec { slot: 0, case, plane, shown: self.shown, linked: None };
+                let spec = SliceSpec { slot: 0, case, plane, shown: self.shown, layer: None, linked: None };
                 self.out.extend(self.viewer.pane(ui, self.workspace, &spec, self.belt, &mut maximise));
             }
             Pane::Volume => {

@@ -17,6 +17,7 @@ mod notice;
 mod opening;
 mod picture;
 mod question;
+mod reporting;
 mod reviewing;
 mod reviving;
 mod runs;

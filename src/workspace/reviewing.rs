@@ -8,9 +8,7 @@ use crate::metrics::quantities::{Quantity, QuantityOptions, quantities};
 use crate::metrics::{
     self, CompareOptions, Convention, LiveOverlap, MetricReport, Overlap, Pair, Select, SignedSurface,
 };
-use crate::report::{self, CaseReport, ReportInputs};
 use glam::DVec3;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How two layers are shown against each other.
@@ -79,6 +77,8 @@ pub struct ReviewRoom {
     pub convention: Convention,
     /// Layer, revision of the case and what was measured in the layer.
     pub quantities: Option<(LayerId, u64, Vec<Quantity>)>,
+    /// What was added to the last measurement.
+    pub measured_with: QuantityOptions,
     live: Option<LiveFigures>,
     /// Row and revision that `signed` was made for, or is being made.
     signed_for: Option<(usize, u64)>,
@@ -180,40 +180,6 @@ impl Workspace {
             },
         ));
     }
-
-    fn export_report(&mut self, path: PathBuf) {
-        let Some(report) = self.review.report.clone() else {
-            self.notify(Notice::warning("Compare two layers first, then export the report."));
-            return;
-        };
-        let title = self.active_document().map_or_else(String::new, |d| d.case.name.clone());
-        self.write_report(path, move || {
-            let cases = vec![CaseReport::new(title, report)];
-            ReportInputs { title: "Review".into(), cases, ..ReportInputs::default() }
-        });
-    }
-
-    /// Writes a report in the form that the ending of `path` names.
-    pub(super) fn write_report(&mut self, path: PathBuf, inputs: impl FnOnce() -> ReportInputs + Send + 'static) {
-        let target = path.clone();
-        let handle = jobs::spawn("Writing the report", self.waker.clone(), move |_: &JobContext<()>| {
-            let inputs = inputs();
-            let ending = target.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-            let bytes = match ending.as_deref() {
-                Some("html" | "htm") => report::html(&inputs).map_err(|e| e.to_string())?.into_bytes(),
-                Some("pdf") => report::pdf(&inputs).map_err(|e| e.to_string())?,
-                Some("json") => report::json(&inputs).map_err(|e| e.to_string())?.into_bytes(),
-                Some("csv") => report::slices_csv(&inputs).into_bytes(),
-                _ => {
-                    let name = target.display();
-                    return Err(format!("{name} was not written: end the name in .html, .pdf, .csv or .json."));
-                }
-            };
-            crate::io::atomic::write_atomic_bytes(&target, &bytes)
-                .map_err(|e| format!("{} was not written: {}.", target.display(), crate::io::atomic::plain_reason(&e)))
-        });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
-    }
 }
 
 impl Workspace {
@@ -240,6 +206,7 @@ impl Workspace {
             move |w, found| {
                 if let (Some(found), true) = (found, w.review.serial == serial) {
                     w.review.quantities = Some((id, revision, found));
+                    w.review.measured_with = options;
                 }
             },
         ));

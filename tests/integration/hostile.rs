@@ -5,7 +5,7 @@
 pub mod alone;
 mod bombs;
 mod dicom_bombs;
-mod elements;
+pub mod elements;
 mod fuzz;
 mod journeys;
 pub mod memory;

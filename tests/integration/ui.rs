@@ -1,5 +1,6 @@
 //! The window under real pointer and key events, found by the names that screen readers get.
 
+mod cohort;
 mod editing;
 mod findings;
 mod layers;
@@ -10,6 +11,7 @@ mod operations;
 mod picture;
 mod pictures;
 mod progress;
+mod reports;
 mod resample;
 mod review;
 mod screen;

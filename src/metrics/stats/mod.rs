@@ -25,6 +25,17 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// Mean of differences between the limits within which 95 % of a normal distribution lie (Bland and Altman, 1986); of a
+/// single difference, three times itself.
+pub fn limits_of_agreement(differences: &[f64]) -> Option<[f64; 3]> {
+    let bias = mean(differences)?;
+    let spread = match differences.len() {
+        1 => 0.0,
+        n => (differences.iter().map(|d| (d - bias).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt(),
+    };
+    Some([bias - 1.96 * spread, bias, bias + 1.96 * spread])
+}
+
 /// Quartiles with whiskers as Tukey drew them: the outermost values within 1.5 interquartile ranges of the box.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxFigures {
@@ -55,6 +66,17 @@ pub fn box_figures(values: &[f64]) -> Option<BoxFigures> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_lie_around_the_mean() {
+        let [low, bias, high] = limits_of_agreement(&[1.0, 3.0]).unwrap();
+        let spread = 2f64.sqrt();
+        assert!(
+            bias == 2.0 && (high - bias - 1.96 * spread).abs() < 1e-12 && (bias - low - 1.96 * spread).abs() < 1e-12
+        );
+        assert_eq!(limits_of_agreement(&[4.0]), Some([4.0; 3]));
+        assert_eq!(limits_of_agreement(&[]), None);
+    }
 
     #[test]
     fn quantiles_are_numpys_and_keep_infinity() {

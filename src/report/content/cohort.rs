@@ -1,11 +1,11 @@
 //! Many cases: summaries of every level, plots over all of them, the worst first.
 
 use super::{distance, ink, notes};
-use crate::metrics::{Agreement, Confusion, SegmentRow};
+use crate::metrics::{Agreement, SegmentRow};
 use crate::report::block::{Block, Table};
 use crate::report::figures::{FigureKind, Observation, slice_kinds};
 use crate::report::plot::{self, BoxGroup, Comparison, Scene};
-use crate::report::summary::{case_observations, segment_names, slice_observations, summarize};
+use crate::report::summary::{case_observations, confusion_of, segment_names, slice_observations, summarize};
 use crate::report::text::figure;
 use crate::report::{CaseReport, FigureSummary, ReportInputs, SegmentSummary};
 
@@ -128,10 +128,29 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
         _ => format!("{} {} {}", case.name, row.name, inputs.side_name(case.judged)),
     };
     let there = || rows().filter(|(_, r)| r.agreement != Agreement::Neither);
-    let volumes: Vec<Comparison> = there()
-        .map(|(c, r)| Comparison { first: r.volume_a_ml, second: r.volume_b_ml, name: named(c, r), ink: ink(c.judged) })
-        .collect();
-    plots.push(plot::bland_altman("Volumes (Bland-Altman)", "ml", &volumes));
+    // Organs of different size, and readers with different bias, have no common limits.
+    let mut structures: Vec<&str> = Vec::new();
+    for (_, row) in there() {
+        if !structures.contains(&row.name.as_str()) {
+            structures.push(&row.name);
+        }
+    }
+    for structure in structures {
+        for side in 0..inputs.sides() {
+            let volumes: Vec<Comparison> = there()
+                .filter(|(c, r)| c.judged == side && r.name == structure)
+                .map(|(c, r)| {
+                    let (first, second) = (r.volume_a_ml, r.volume_b_ml);
+                    Comparison { first, second, name: named(c, r), ink: ink(side) }
+                })
+                .collect();
+            let title = match inputs.sides() {
+                1 => format!("{structure}: volumes (Bland-Altman)"),
+                _ => format!("{structure}: volumes of {} (Bland-Altman)", inputs.side_name(side)),
+            };
+            plots.push(plot::bland_altman(&title, "ml", &volumes));
+        }
+    }
     let sizes: Vec<Comparison> = there()
         .filter_map(|(c, r)| {
             let second = r.figures.dice?;
@@ -149,18 +168,6 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
         }
     }
     plots.into_iter().flatten().collect()
-}
-
-/// Confusion summed over the cases of a side that have the same classes.
-pub(super) fn confusion_of(inputs: &ReportInputs, side: usize) -> Option<Confusion> {
-    let mut found = inputs.cases_of(side).filter_map(|c| c.metrics.confusion.as_ref());
-    let mut sum = found.next()?.clone();
-    for other in found {
-        if !sum.add(other) {
-            return None;
-        }
-    }
-    Some(sum)
 }
 
 /// The ten worst cases of each side by Dice, then distance.

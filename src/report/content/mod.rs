@@ -31,6 +31,13 @@ pub(super) fn blocks(inputs: &ReportInputs) -> Vec<Block> {
         let items = inputs.unmatched.iter().map(|u| format!("{}: not in {}", u.case, u.lacking)).collect();
         out.push(Block::Alarm("Without a partner, and so in no figure".into(), items));
     }
+    if inputs.outside > 0 {
+        out.push(Block::Text(super::text::outside(inputs.outside)));
+    }
+    if !inputs.failed.is_empty() {
+        let items = inputs.failed.iter().map(|f| format!("{}, {}: {}", f.case, f.judged, f.reason)).collect();
+        out.push(Block::Alarm("Could not be compared, and so in no figure".into(), items));
+    }
     let several = inputs.cases.len() > 1;
     if several {
         cohort::cohort(inputs, &mut out);

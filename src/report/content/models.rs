@@ -4,7 +4,7 @@ use crate::metrics::{Confusion, stats};
 use crate::report::block::{Block, Table};
 use crate::report::figures::{Better, Observation};
 use crate::report::plot::{self, Comparison, SERIES, Scene};
-use crate::report::summary::patient_observations;
+use crate::report::summary::{confusion_of, patient_observations};
 use crate::report::text::figure;
 use crate::report::{PairedFigure, ReportInputs, paired};
 
@@ -48,6 +48,10 @@ pub(super) fn models(inputs: &ReportInputs, out: &mut Vec<Block>) {
             .into(),
     ));
     out.push(Block::Table(table));
+    let one_sided = one_sided(&tests);
+    if !one_sided.is_empty() {
+        out.push(Block::Alarm("Only one side has a figure, and so in no difference and no test".into(), one_sided));
+    }
     let plots: Vec<Scene> =
         tests.iter().filter(|t| t.figure == "Dice" || t.figure == "HD95").filter_map(lines).collect();
     out.push(Block::Plots(plots));
@@ -64,6 +68,19 @@ pub(super) fn models(inputs: &ReportInputs, out: &mut Vec<Block>) {
             out.push(Block::Table(table));
         }
     }
+}
+
+/// Each pair of sides and structure with the cases that are left out, and the figures that are concerned.
+fn one_sided(tests: &[PairedFigure]) -> Vec<String> {
+    let mut items: Vec<(String, Vec<&str>)> = Vec::new();
+    for t in tests.iter().filter(|t| !t.one_sided.is_empty()) {
+        let what = format!("{}, {} − {}: {}", t.segment, t.second, t.first, t.one_sided.join(", "));
+        match items.iter_mut().find(|i| i.0 == what) {
+            Some((_, figures)) => figures.push(&t.figure),
+            None => items.push((what, vec![&t.figure])),
+        }
+    }
+    items.into_iter().map(|(what, figures)| format!("{what} ({})", figures.join(", "))).collect()
 }
 
 fn p_value(p: f64) -> String {
@@ -114,9 +131,8 @@ pub(super) fn per_patient(inputs: &ReportInputs, out: &mut Vec<Block>) {
 
 /// How many voxels of each class are given that class, and what an empty mask would reach.
 pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
-    let sides: Vec<(String, Confusion)> = (0..inputs.sides())
-        .filter_map(|s| Some((inputs.side_name(s), super::cohort::confusion_of(inputs, s)?)))
-        .collect();
+    let sides: Vec<(String, Confusion)> =
+        (0..inputs.sides()).filter_map(|s| Some((inputs.side_name(s), confusion_of(inputs, s)?))).collect();
     let Some((_, first)) = sides.first() else { return };
     let mut table = Table::new(std::iter::once("Class".to_owned()).chain(sides.iter().map(|s| s.0.clone())));
     for (n, class) in first.classes.iter().enumerate() {
@@ -125,9 +141,7 @@ pub(super) fn per_class(inputs: &ReportInputs, out: &mut Vec<Block>) {
     }
     let all = sides.iter().map(|(_, c)| figure(c.accuracy(), 4));
     table.push(std::iter::once("All voxels".to_owned()).chain(all).collect(), false);
-    let voxels: u64 = first.voxels.iter().flatten().sum();
-    let background: u64 = first.voxels.first().map_or(0, |row| row.iter().sum());
-    let empty = if voxels > 0 { background as f64 / voxels as f64 } else { 0.0 };
+    let empty = first.accuracy_of_nothing().unwrap_or(0.0);
     table.notes.push((
         "Accuracy".into(),
         format!(

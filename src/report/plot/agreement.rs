@@ -2,7 +2,7 @@
 
 use super::axis::{self, Axis};
 use super::scene::{Anchor, Ink, QUIET, Scene};
-use crate::metrics::stats::mean;
+use crate::metrics::stats::limits_of_agreement;
 
 const WIDTH: f64 = 300.0;
 const HEIGHT: f64 = 230.0;
@@ -21,12 +21,7 @@ pub struct Comparison {
 pub fn bland_altman(title: &str, unit: &str, pairs: &[Comparison]) -> Option<Scene> {
     let points: Vec<[f64; 2]> = pairs.iter().map(|p| [(p.first + p.second) / 2.0, p.second - p.first]).collect();
     let differences: Vec<f64> = points.iter().map(|p| p[1]).collect();
-    let bias = mean(&differences)?;
-    let spread = match differences.len() {
-        1 => 0.0,
-        n => (differences.iter().map(|d| (d - bias).powi(2)).sum::<f64>() / (n - 1) as f64).sqrt(),
-    };
-    let limits = [bias - 1.96 * spread, bias, bias + 1.96 * spread];
+    let limits = limits_of_agreement(&differences)?;
     let fold = |of: fn(f64, f64) -> f64, start: f64, axis: usize| points.iter().map(|p| p[axis]).fold(start, of);
     let low = fold(f64::min, limits[0], 1).min(0.0);
     let high = fold(f64::max, limits[2], 1).max(0.0);
@@ -36,7 +31,7 @@ pub fn bland_altman(title: &str, unit: &str, pairs: &[Comparison]) -> Option<Sce
     let mut scene = Scene::new(title, WIDTH, HEIGHT);
     axis::draw(&mut scene, &x, &y, &format!("mean of A and B ({unit})"), &format!("B − A ({unit})"));
     for (value, name) in limits.into_iter().zip(["−1.96 SD", "mean", "+1.96 SD"]) {
-        if spread == 0.0 && name != "mean" {
+        if limits[0] == limits[2] && name != "mean" {
             continue;
         }
         let at = y.at(value);

@@ -76,7 +76,9 @@ impl Purpose {
                 "A new folder: copies of the series and its mask without names, dates and numbers"
             }
             Self::SaveProject => "A folder; .maskwright is added",
-            Self::ExportReport | Self::ExportCohort => "Ends in .html, .pdf, .csv or .json",
+            Self::ExportReport | Self::ExportCohort => {
+                "Ends in .html, .pdf, .json, or .csv for slices, with other tables beside it"
+            }
             Self::CohortTruth => "A mask, a folder of masks, or a data set with images",
             Self::CohortJudged(_) => "A mask, a folder of masks with the same names, or a run folder",
             Self::CohortImages => "An image, or a folder of images with the names of the masks",

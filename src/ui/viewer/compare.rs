@@ -42,21 +42,35 @@ struct Follow {
 /// The panes side by side.
 pub(super) struct Compare {
     cells: [Cell; CELLS],
+    /// How many of them are on the window.
+    count: usize,
     linked: bool,
     follow: Option<Follow>,
 }
 
 impl Default for Compare {
     fn default() -> Self {
-        Self { cells: [Cell::default(); CELLS], linked: true, follow: None }
+        Self { cells: [Cell::default(); CELLS], count: 0, linked: true, follow: None }
     }
 }
 
 impl Compare {
     /// What must be on the device for so many panes.
-    pub fn wanted(&mut self, workspace: &Workspace, count: usize) -> Vec<(CaseId, Option<LayerId>)> {
+    pub fn wanted(&mut self, workspace: &Workspace, count: usize) -> Vec<(CaseId, Vec<LayerId>)> {
         self.settle(workspace, count);
-        self.cells[..count].iter().filter_map(|c| Some((c.case?, c.layer))).collect()
+        self.count = count;
+        let layers = |n| self.shown(workspace, n).layers().into_iter().flatten().collect();
+        (0..count).filter_map(|n| Some((self.cells[n].case?, layers(n)))).collect()
+    }
+
+    /// A pane with the judged layer shows how it differs from the truth, while that is asked for; one with the truth stays
+    /// as it is beside it, and shows the difference where no other does.
+    fn shown(&self, workspace: &Workspace, n: usize) -> Shown {
+        let Cell { case: Some(case), layer: Some(layer), .. } = self.cells[n] else { return Shown::Nothing };
+        let difference = workspace.document(case).and_then(|d| Shown::difference(d, &workspace.review));
+        let Some(difference @ Shown::Difference { a, b }) = difference else { return Shown::Layer(layer) };
+        let judged_is_seen = self.cells[..self.count].iter().any(|c| (c.case, c.layer) == (Some(case), Some(b.0)));
+        if layer == b.0 || (layer == a.0 && !judged_is_seen) { difference } else { Shown::Layer(layer) }
     }
 
     /// Gives every pane a case that is open and a layer that it has: first the other cases, then other layers.
@@ -130,7 +144,8 @@ impl Viewer {
             slot: n as u8 + 1,
             case: document.case.id,
             plane: cell.plane.unwrap_or(Plane::Axial),
-            shown: cell.layer.map_or(Shown::Nothing, Shown::Layer),
+            shown: self.compare.shown(workspace, n),
+            layer: cell.layer,
             linked,
         };
         self.pane(ui, workspace, &spec, belt, maximise)

@@ -2,12 +2,12 @@
 //! line between the pair of voxels behind a Hausdorff distance.
 
 use super::annotations::text;
-use crate::core::{Geometry, PlaneAxes};
+use crate::core::{Geometry, Plane, PlaneAxes};
 use crate::metrics::SignedSurface;
 use crate::render::{DifferenceColors, PaneView};
 use crate::ui::theme::{DIFFERENCE_COLORS, PANE_TEXT};
-use crate::workspace::{Cause, Comparing, ReviewRoom};
-use egui::{Align2, Color32, Mesh, Painter, Pos2, Rect, Shape, Stroke, Ui, Vec2};
+use crate::workspace::{Cause, Command, Comparing, ReviewCommand, ReviewRoom};
+use egui::{Align2, Color32, Mesh, Painter, PointerButton, Pos2, Rect, Response, Sense, Shape, Stroke, Ui, Vec2};
 use glam::DVec3;
 use std::time::Duration;
 
@@ -64,6 +64,38 @@ fn swipe_line(review: &ReviewRoom, rect: Rect) -> f32 {
     rect.left() + rect.width() * (review.swipe + 0.5)
 }
 
+/// How far the knob of the swipe line stands above the lower edge, and its size.
+const KNOB_UP: f32 = 26.0;
+const KNOB: f32 = 9.0;
+/// Half the width in which the pointer takes the line.
+const REACH: f32 = 6.0;
+
+/// Where the pointer takes the swipe line: all along it, or at its knob alone while a tool `edits`, so that it does not lie
+/// in the way of the brush. `None` where there is no line.
+pub fn grip(ui: &Ui, review: &ReviewRoom, rect: Rect, plane: Plane, pane: egui::Id, edits: bool) -> Option<Response> {
+    if review.style != Comparing::Swipe {
+        return None;
+    }
+    let x = swipe_line(review, rect);
+    let place = match edits {
+        true => Rect::from_center_size(Pos2::new(x, rect.bottom() - KNOB_UP), Vec2::splat(2.0 * KNOB + 4.0)),
+        false => Rect::from_x_y_ranges(x - REACH..=x + REACH, rect.y_range()),
+    };
+    let grip = ui.interact(place.intersect(rect), pane.with("swipe"), Sense::drag());
+    let name = format!("Divider of the {} pane", plane.name());
+    grip.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Slider, true, name.as_str()));
+    Some(grip)
+}
+
+/// Moves the line to the pointer that holds it; whether one does.
+pub fn swipe(grip: &Response, rect: Rect, out: &mut Vec<Command>) -> bool {
+    let held = grip.dragged_by(PointerButton::Primary);
+    if let Some(pos) = grip.interact_pointer_pos().filter(|_| held) {
+        out.push(ReviewCommand::Swipe((pos.x - rect.left()) / rect.width()).into());
+    }
+    held || grip.drag_stopped_by(PointerButton::Primary)
+}
+
 /// What is written and drawn over the slice while layers are compared.
 pub fn annotate(ui: &Ui, painter: &Painter, review: &ReviewRoom, rect: Rect, view: &PaneView, geometry: &Geometry) {
     let scale = ui.ctx().pixels_per_point();
@@ -78,6 +110,8 @@ pub fn annotate(ui: &Ui, painter: &Painter, review: &ReviewRoom, rect: Rect, vie
         Comparing::Swipe => {
             let x = swipe_line(review, rect);
             painter.vline(x, rect.y_range(), Stroke::new(1.5, PANE_TEXT));
+            let knob = Pos2::new(x, rect.bottom() - KNOB_UP);
+            painter.circle(knob, KNOB, Color32::from_black_alpha(160), Stroke::new(1.5, PANE_TEXT));
             text(painter, Pos2::new(x - 6.0, top), Align2::RIGHT_TOP, names[0], 12.0, color(0));
             text(painter, Pos2::new(x + 6.0, top), Align2::LEFT_TOP, names[1], 12.0, color(1));
         }

@@ -22,7 +22,7 @@ pub use wgpu::TextureFormat as TargetFormat;
 
 use crate::core::{CaseId, LabelId, LayerId, Plane, PlaneAxes};
 use crate::render::{ClipBox, PaneView, ViewFrom};
-use crate::workspace::{Command, Dirty, Document, ViewCommand, Workspace};
+use crate::workspace::{Command, Dirty, Document, ReviewRoom, ViewCommand, Workspace};
 use compare::Compare;
 use feed::{Changed, GpuFeed};
 use glam::{DVec2, DVec3};
@@ -55,6 +55,14 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// The difference of two layers of this case, while it is asked for.
+    pub fn difference(document: &Document, review: &ReviewRoom) -> Option<Self> {
+        let ((case, a, b), (label_a, label_b)) = (review.layers?, review.labels()?);
+        let exists = |layer| document.case.layer(layer).is_some();
+        let shown = review.difference && case == document.case.id && exists(a) && exists(b);
+        shown.then_some(Self::Difference { a: (a, label_a), b: (b, label_b) })
+    }
+
     /// The layers in the slots A and B of the overlay.
     fn layers(self) -> [Option<LayerId>; 2] {
         match self {
@@ -190,8 +198,8 @@ impl Viewer {
         if let Some(id) = active {
             want(id, &shown.layers().into_iter().flatten().collect::<Vec<_>>());
         }
-        for (case, layer) in self.compare.wanted(workspace, cells) {
-            want(case, layer.as_slice());
+        for (case, layers) in self.compare.wanted(workspace, cells) {
+            want(case, &layers);
         }
         let shown_cases: Vec<CaseId> = wanted.iter().map(|(id, _)| *id).collect();
         for fused in shown_cases.iter().filter_map(|id| workspace.document(*id)?.view.fusion) {

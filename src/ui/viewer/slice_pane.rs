@@ -6,7 +6,7 @@ use super::gpu::SliceCallback;
 use super::marks;
 use super::pane_marks::Marks;
 use super::{Hover, Shown, ToolBelt, Viewer, input};
-use crate::core::{CaseId, Layer, Plane, PlaneAxes, PlaneDirections, Window};
+use crate::core::{CaseId, Layer, LayerId, Plane, PlaneAxes, PlaneDirections, Window};
 use crate::render::{Fusion, LabelColors, Overlay, PaneId, PaneView, PlaneFrame, Slab, SliceView};
 use crate::tools::ToolKind;
 use crate::ui::theme::{PANE_BACKGROUND, PREVIEW_COLORS, SOURCE_COLORS};
@@ -29,6 +29,8 @@ pub struct SliceSpec {
     pub case: CaseId,
     pub plane: Plane,
     pub shown: Shown,
+    /// The layer that a hand in a pane side by side works on.
+    pub layer: Option<LayerId>,
     /// Position and window, when they are those of another pane.
     pub linked: Option<Linked>,
 }
@@ -135,8 +137,13 @@ impl Viewer {
                 out.push(ViewCommand::Scroll { plane, slices: notches as i64 * upwards(document, plane) }.into());
             }
         }
+        let difference = matches!(spec.shown, Shown::Difference { .. }) && workspace.overlay.visible;
         let turning = self.turn_planes(ui, workspace, document, belt, &look, &view, rect, id, hovered, &mut out);
-        if !turning {
+        let grip = (difference && !turning && !belt.is_dragging())
+            .then(|| comparing::grip(ui, &workspace.review, rect, plane, id, belt.current().edits()))
+            .flatten();
+        let swiping = grip.as_ref().is_some_and(|g| comparing::swipe(g, rect, &mut out));
+        if !turning && !swiping {
             let pane = input::PaneInput {
                 id,
                 rect,
@@ -161,10 +168,14 @@ impl Viewer {
         let marks = Marks { workspace, document, look: &look, view: &view, rect, scale, hovered };
         marks.draw(ui, belt, self.focus == plane && spec.slot == 0, &mut self.figures);
         let painter = ui.painter().with_clip_rect(rect);
-        if matches!(spec.shown, Shown::Difference { .. }) && workspace.overlay.visible {
+        if difference {
             comparing::annotate(ui, &painter, &workspace.review, rect, &view, &geometry);
         }
-        if let Some(cause) = workspace.review.cause.filter(|_| spec.slot == 0 && view.oblique.is_none()) {
+        if grip.is_some_and(|g| g.hovered() || g.dragged()) {
+            ui.ctx().set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
+        }
+        let compared = workspace.review.layers.is_some_and(|(case, ..)| case == spec.case);
+        if let Some(cause) = workspace.review.cause.filter(|_| compared && view.oblique.is_none()) {
             comparing::cause(&painter, &cause, rect, &view, &geometry, scale);
         }
         prefix_activation(workspace, spec, &mut out);
@@ -330,7 +341,7 @@ fn prefix_activation(workspace: &Workspace, spec: &SliceSpec, out: &mut Vec<Comm
             first.push(ViewCommand::Crosshair(linked.crosshair).into());
         }
     }
-    if let [Some(layer), _] = spec.shown.layers()
+    if let Some(layer) = spec.layer
         && workspace.document(spec.case).is_some_and(|d| d.active_layer != Some(layer))
     {
         first.push(LayerCommand::Select(layer).into());

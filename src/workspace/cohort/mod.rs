@@ -1,7 +1,7 @@
 //! A whole cohort compared: masks of many cases with one to three other masks of each, from files, folders or runs.
 //!
 //! The window and `maskwright evaluate` call [`compare_cohort`] inside a job. One case is in memory at a time. What one
-//! side lacks is listed and in no figure.
+//! side lacks, and what cannot be read or compared, is listed and in no figure.
 
 mod read;
 mod request;
@@ -13,19 +13,21 @@ pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 
 use crate::core::{LabelMap, Segment};
 use crate::jobs::JobContext;
-use crate::metrics::{self, Pair, Select};
-use crate::report::{CaseReport, ReportInputs};
+use crate::metrics::{self, Convention, Pair, Select};
+use crate::report::{CaseReport, Failed, ReportInputs};
 use read::{CaseMask, Reader};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// Compares every matched case and sums up. Events tell the plan and each finished comparison.
+/// Compares every matched case and sums up. Events tell the plan and each finished comparison. A case that fails is
+/// listed and the others go on.
 ///
 /// # Errors
-/// [`CohortError`], which names the case.
+/// [`CohortError`]; when no case at all could be compared, that of the first, which names it.
 pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<ReportInputs, CohortError> {
     let plan = plan(request, ctx)?;
-    ctx.send(CohortEvent::Planned { cases: plan.cases.clone(), unmatched: plan.unmatched.clone() });
+    let (cases, unmatched, outside) = (plan.cases.clone(), plan.unmatched.clone(), plan.outside);
+    ctx.send(CohortEvent::Planned { cases, unmatched, outside });
     let sides = request.judged.len();
     ctx.progress.set(0, (plan.cases.len() * sides) as u64);
     let reader = Reader::new(request);
@@ -34,33 +36,64 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
         phantom: false,
         judged: if sides > 1 { request.judged.iter().map(|j| j.name.clone()).collect() } else { Vec::new() },
         unmatched: plan.unmatched.clone(),
+        outside: plan.outside,
         ..ReportInputs::default()
     };
     let mut fingerprint = Sha256::new();
+    let mut first_error = None;
     for case in &plan.cases {
+        let mut hashed = false;
         for side in 0..sides {
             if ctx.is_cancelled() {
                 return Err(CohortError::Cancelled);
             }
             ctx.progress.say(format!("Comparing {}", case.name));
             ctx.wake();
-            let (truth, judged) = reader.pair(case, side, ctx)?;
-            if side == 0 {
-                hash(&case.name, &truth, &mut fingerprint);
-            }
-            let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+            let compared = reader.pair(case, side, ctx).and_then(|(truth, judged)| {
+                let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+                if !hashed {
+                    hash(&case.name, &truth.labels, &mut fingerprint);
+                    hashed = true;
+                }
+                Ok(report)
+            });
             ctx.progress.step();
-            ctx.send(CohortEvent::Compared(Box::new(report.clone())));
-            inputs.cases.push(report);
+            match compared {
+                Ok(report) => {
+                    ctx.send(CohortEvent::Compared(Box::new(report.clone())));
+                    inputs.cases.push(report);
+                }
+                Err(CohortError::Cancelled) => return Err(CohortError::Cancelled),
+                // Of a single comparison nothing would be left.
+                Err(error) if plan.cases.len() * sides == 1 => return Err(error),
+                Err(error) => {
+                    let failed = failure(&case.name, &request.judged[side].name, &error);
+                    ctx.send(CohortEvent::Failed(failed.clone()));
+                    inputs.failed.push(failed);
+                    first_error.get_or_insert(error);
+                }
+            }
         }
     }
-    inputs.facts = facts(request, &reader, plan.cases.len(), &fingerprint.finalize());
+    if let (Some(error), true) = (first_error, inputs.cases.is_empty()) {
+        return Err(error);
+    }
+    inputs.facts = facts(request, &reader, plan.cases.len(), hex(&fingerprint.finalize()));
     inputs.curves = request.judged.iter().filter_map(|j| read::learning_curve(&j.path, &j.name)).collect();
     if request.sheets {
         ctx.progress.say("Drawing contact sheets");
         inputs.sheets = sheets::contact_sheets(&inputs, &plan.cases, &reader, ctx)?;
     }
     Ok(inputs)
+}
+
+/// What is listed of a comparison that failed.
+fn failure(case: &str, judged: &str, error: &CohortError) -> Failed {
+    let reason = match error {
+        CohortError::Case { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    Failed { case: case.to_owned(), judged: judged.to_owned(), reason }
 }
 
 fn compare_pair(
@@ -132,12 +165,12 @@ fn or_all(pairs: Vec<Pair>) -> Vec<Pair> {
 }
 
 /// Adds a case's name, grid and labels to the fingerprint of the reference data.
-fn hash(name: &str, mask: &CaseMask, into: &mut Sha256) {
+fn hash(name: &str, labels: &LabelMap, into: &mut Sha256) {
     into.update(name.as_bytes());
-    let geometry = mask.labels.geometry();
+    let geometry = labels.geometry();
     geometry.dims().iter().for_each(|n| into.update((*n as u64).to_le_bytes()));
     geometry.spacing().to_array().iter().for_each(|s| into.update(s.to_le_bytes()));
-    hash_labels(&mask.labels, into);
+    hash_labels(labels, into);
 }
 
 fn hash_labels(labels: &LabelMap, into: &mut Sha256) {
@@ -150,22 +183,42 @@ fn hash_labels(labels: &LabelMap, into: &mut Sha256) {
 }
 
 /// What was compared and by what, for the head of the report.
-fn facts(request: &CohortRequest, reader: &Reader, cases: usize, fingerprint: &[u8]) -> Vec<(String, String)> {
+fn facts(request: &CohortRequest, reader: &Reader, cases: usize, fingerprint: String) -> Vec<(String, String)> {
     let mut facts = vec![("Reference".to_owned(), request::name_of(&request.truth))];
     for (n, judged) in request.judged.iter().enumerate() {
         let name = if request.judged.len() > 1 { format!("Judged {}", n + 1) } else { "Judged".into() };
         facts.push((name, judged.name.clone()));
         facts.extend(reader.provenance(n));
     }
-    facts.push(("Cases".into(), cases.to_string()));
-    let hex = fingerprint.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    facts.push(("Fingerprint of the reference masks (SHA-256)".into(), hex));
-    facts.push(("Definition of distances".into(), request.convention.name().into()));
-    facts.push((
-        "95 % intervals".into(),
-        format!("bootstrap of the mean, {} resamples, fixed seed", metrics::stats::RESAMPLES),
-    ));
+    facts.extend(common_facts(cases, Some(fingerprint), request.convention));
     facts
+}
+
+/// What the head of every report says; `fingerprint` is `None` where the masks are no longer those that were compared.
+pub(in crate::workspace) fn common_facts(
+    cases: usize,
+    fingerprint: Option<String>,
+    convention: Convention,
+) -> Vec<(String, String)> {
+    let mut facts = vec![("Cases".to_owned(), cases.to_string())];
+    facts.extend(fingerprint.map(|hex| ("Fingerprint of the reference masks (SHA-256)".to_owned(), hex)));
+    facts.push(("Definition of distances".into(), convention.name().into()));
+    if cases > 1 {
+        let text = format!("bootstrap of the mean, {} resamples, fixed seed", metrics::stats::RESAMPLES);
+        facts.push(("95 % intervals".into(), text));
+    }
+    facts
+}
+
+/// SHA-256 over names, grids and labels of reference masks.
+pub(in crate::workspace) fn fingerprint<'a>(masks: impl IntoIterator<Item = (&'a str, &'a LabelMap)>) -> String {
+    let mut sha = Sha256::new();
+    masks.into_iter().for_each(|(name, labels)| hash(name, labels, &mut sha));
+    hex(&sha.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::io::{self, natural_cmp};
 use crate::jobs::{JobContext, Waker};
 use crate::metrics::Convention;
 use crate::nn::DeviceChoice;
-use crate::report::{CaseReport, Unmatched};
+use crate::report::{CaseReport, Failed, Unmatched};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,8 +80,12 @@ pub enum CohortEvent {
     Planned {
         cases: Vec<CohortCase>,
         unmatched: Vec<Unmatched>,
+        /// How many lie outside the test part of a judged run.
+        outside: usize,
     },
     Compared(Box<CaseReport>),
+    /// One comparison could not be made; the others go on.
+    Failed(Failed),
     /// A sentence for the user.
     Warning(String),
 }
@@ -129,6 +133,8 @@ pub struct CohortCase {
 pub struct Plan {
     pub cases: Vec<CohortCase>,
     pub unmatched: Vec<Unmatched>,
+    /// How many are passed over because a judged run was not tested on them.
+    pub outside: usize,
 }
 
 /// Finds and matches the cases of all sides.
@@ -149,7 +155,7 @@ pub fn plan(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<Pl
         let judged = request.judged.iter().map(|j| JudgedMask::File(j.path.clone())).collect();
         let (name, image) = (name_of(&path), request.images.clone());
         let case = CohortCase { name, patient: None, truth: JudgedMask::File(path), judged, image };
-        return Ok(Plan { cases: vec![case], unmatched: Vec::new() });
+        return Ok(Plan { cases: vec![case], unmatched: Vec::new(), outside: 0 });
     }
     let Source::Many(truths) = truth else { return Err(CohortError::Sides) };
     let mut others = Vec::new();
@@ -160,12 +166,13 @@ pub fn plan(request: &CohortRequest, ctx: &JobContext<CohortEvent>) -> Result<Pl
     let images = request.images.as_deref().filter(|p| p.is_dir()).map(images_by_name).unwrap_or_default();
     // A folder without any of the names is the image of all masks.
     let common = request.images.clone().filter(|_| !images.keys().any(|k| truths.contains_key(k)));
-    let mut plan = Plan { cases: Vec::new(), unmatched: Vec::new() };
+    let mut plan = Plan { cases: Vec::new(), unmatched: Vec::new(), outside: 0 };
     let tested = if request.all_cases { None } else { tested_cases(request) };
     let by_series = others.iter().flatten().all(|o| !o.keys().any(|k| truths.contains_key(k)));
     let series = if by_series { series_keys(&truths) } else { BTreeMap::new() };
     for (key, (name, truth)) in &truths {
         if tested.as_ref().is_some_and(|t| !t.contains(name)) {
+            plan.outside += 1;
             continue;
         }
         let mut judged = Vec::new();

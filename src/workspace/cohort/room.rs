@@ -2,8 +2,9 @@
 //! a figure to the voxels that cause it.
 
 use super::read::{CaseMask, Reader};
-use super::{CohortCase, CohortError, CohortEvent, CohortRequest, compare_cohort, pairs_of};
-use crate::core::{CaseId, Layer, LayerId, Origin, Volume};
+use super::{CohortCase, CohortError, CohortEvent, CohortRequest};
+use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
+use crate::core::{CaseId, LabelMap, Layer, LayerId, Origin, Volume};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
 use crate::report::{self, CaseReport, PairedFigure, ReportInputs, SideSummary};
@@ -62,6 +63,13 @@ pub struct CohortRoom {
     serial: u64,
 }
 
+impl CohortRoom {
+    /// Another number for every cohort, so that what is made of one is not shown for the next.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
 impl Workspace {
     pub(in crate::workspace) fn apply_cohort(&mut self, command: CohortCommand) {
         match command {
@@ -107,16 +115,17 @@ impl Workspace {
             return;
         }
         match event {
-            CohortEvent::Planned { cases, unmatched } => {
+            CohortEvent::Planned { cases, unmatched, outside } => {
                 self.cohort.total = cases.len() * sides;
                 self.cohort.plan = cases;
-                self.cohort.inputs.unmatched = unmatched;
+                (self.cohort.inputs.unmatched, self.cohort.inputs.outside) = (unmatched, outside);
             }
             CohortEvent::Compared(report) => {
                 let case = self.cohort.plan.iter().position(|c| c.name == report.name).unwrap_or(0);
                 self.cohort.places.push(Place::Files { case, side: report.judged });
                 self.cohort.inputs.cases.push(*report);
             }
+            CohortEvent::Failed(failed) => self.cohort.inputs.failed.push(failed),
             CohortEvent::Warning(text) => self.status = text,
         }
     }
@@ -128,7 +137,10 @@ impl Workspace {
         self.cohort.running = false;
         // What was compared before it failed or was cancelled stays.
         if let Some((inputs, sums)) = done {
-            self.status = format!("Compared {} masks", inputs.cases.len());
+            self.status = match inputs.failed.len() {
+                0 => format!("Compared {} masks", inputs.cases.len()),
+                n => format!("Compared {} masks, {n} could not be compared", inputs.cases.len()),
+            };
             self.cohort.inputs = inputs;
             self.cohort.sums = Some(Arc::new(sums));
         }
@@ -139,6 +151,7 @@ impl Workspace {
             return;
         }
         let (mut work, mut places, mut unmatched) = (Vec::new(), Vec::new(), Vec::new());
+        let mut truths: Vec<(String, LabelMap)> = Vec::new();
         for document in self.documents() {
             let layer = |name: &str| document.case.layers.iter().find(|l| l.name == name);
             let lacking = std::iter::once(truth).chain(judged.iter().map(String::as_str)).find(|n| layer(n).is_none());
@@ -148,6 +161,7 @@ impl Workspace {
                 continue;
             }
             let Some(a) = layer(truth) else { continue };
+            truths.push((document.case.name.clone(), a.labels.clone()));
             for (side, name) in judged.iter().enumerate() {
                 let Some(b) = layer(name) else { continue };
                 places.push(Place::Open { document: document.case.id, truth: a.id, judged: b.id });
@@ -159,6 +173,8 @@ impl Workspace {
             return;
         }
         let serial = self.begin_cohort(None);
+        let mut facts = vec![("Reference".to_owned(), truth.to_owned())];
+        facts.extend(judged.iter().enumerate().map(|(n, name)| (format!("Judged {}", n + 1), name.clone())));
         let names = if judged.len() > 1 { judged.to_vec() } else { Vec::new() };
         let start = ReportInputs { title: "Review".into(), judged: names, unmatched, ..ReportInputs::default() };
         (self.cohort.total, self.cohort.inputs, self.cohort.places) = (work.len(), start.clone(), places);
@@ -168,24 +184,55 @@ impl Workspace {
             for (name, side, a, b) in work {
                 let options = CompareOptions { convention, ..CompareOptions::full(a.name.clone(), b.name.clone()) };
                 let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), jobs::Waker::none()).0;
-                let metrics = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner)?;
-                let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
+                let compared = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner);
                 ctx.progress.step();
-                ctx.send(CohortEvent::Compared(Box::new(report.clone())));
-                inputs.cases.push(report);
+                match compared {
+                    Ok(metrics) => {
+                        let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
+                        ctx.send(CohortEvent::Compared(Box::new(report.clone())));
+                        inputs.cases.push(report);
+                    }
+                    Err(MetricError::Cancelled) => return Err(CohortError::Cancelled),
+                    Err(e) => {
+                        let error = CohortError::Case { case: name.clone(), reason: e.to_string() };
+                        let failed = failure(&name, &b.name, &error);
+                        ctx.send(CohortEvent::Failed(failed.clone()));
+                        inputs.failed.push(failed);
+                    }
+                }
             }
+            // One truth for each case; copies of a label map share their bricks.
+            let mut truths = truths;
+            truths.retain(|(name, _)| inputs.cases.iter().any(|c| c.name == *name));
+            let sha = fingerprint(truths.iter().map(|(name, labels)| (name.as_str(), labels)));
+            inputs.facts = facts;
+            inputs.facts.extend(common_facts(truths.len(), Some(sha), convention));
             let sums = sums(&inputs);
-            Ok::<_, MetricError>((inputs, sums))
+            Ok::<_, CohortError>((inputs, sums))
         });
         self.start(JobTask::new(
             handle,
-            move |w, event| {
-                if let (CohortEvent::Compared(report), true) = (event, w.cohort.serial == serial) {
-                    w.cohort.inputs.cases.push(*report);
-                }
-            },
+            move |w, event| w.take_open_event(serial, event),
             move |w, done| w.end_cohort(serial, done),
         ));
+    }
+
+    /// Comparisons of open cases come in the order of their places.
+    fn take_open_event(&mut self, serial: u64, event: CohortEvent) {
+        if self.cohort.serial != serial {
+            return;
+        }
+        let room = &mut self.cohort;
+        match event {
+            CohortEvent::Compared(report) => room.inputs.cases.push(*report),
+            CohortEvent::Failed(failed) => {
+                if room.inputs.cases.len() < room.places.len() {
+                    room.places.remove(room.inputs.cases.len());
+                }
+                room.inputs.failed.push(failed);
+            }
+            CohortEvent::Planned { .. } | CohortEvent::Warning(_) => {}
+        }
     }
 
     fn go_to_figure(&mut self, case: usize, segment: &str, slice: Option<usize>) {

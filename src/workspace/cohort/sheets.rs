@@ -48,7 +48,12 @@ pub(super) fn contact_sheets(
         let Some(case) = cases.iter().find(|c| c.name == want.case) else { continue };
         let Some(report) = inputs.cases.iter().find(|c| c.name == want.case && c.judged == want.side) else { continue };
         // The masks are read again: keeping those of a whole cohort would not fit in memory.
-        let (truth, judged) = reader.pair(case, want.side, ctx)?;
+        let (truth, judged) = match reader.pair(case, want.side, ctx) {
+            Err(CohortError::Cancelled) => return Err(CohortError::Cancelled),
+            // It could be read a moment ago; its figures stand without the picture.
+            Err(_) => continue,
+            Ok(pair) => pair,
+        };
         let volume = truth.volume.clone().or_else(|| reader.volume(case, ctx));
         pictures.extend(picture(&want, report, &truth, &judged, volume.as_deref()));
     }

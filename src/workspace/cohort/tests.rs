@@ -66,6 +66,115 @@ fn folders_are_matched_by_name_and_nothing_is_dropped() {
 }
 
 #[test]
+fn a_bad_case_is_listed_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for n in 1..=3 {
+        for folder in [&truth, &first, &second] {
+            write(folder, &format!("p{n}.nii.gz"), 0, true);
+        }
+    }
+    std::fs::write(first.join("p2.nii.gz"), b"no mask at all").unwrap();
+    let judged = vec![Judged::at(first.clone()), Judged::at(second)];
+    let inputs = run(&CohortRequest::new(truth.clone(), judged)).unwrap();
+    let done: Vec<(&str, usize)> = inputs.cases.iter().map(|c| (c.name.as_str(), c.judged)).collect();
+    assert_eq!(done, [("p1", 0), ("p1", 1), ("p2", 1), ("p3", 0), ("p3", 1)]);
+    let [failed] = inputs.failed.as_slice() else { panic!("{:?}", inputs.failed) };
+    assert_eq!((failed.case.as_str(), failed.judged.as_str()), ("p2", "first"));
+    assert!(!failed.reason.is_empty() && !failed.reason.starts_with("p2:"), "{}", failed.reason);
+    let page = crate::report::html(&inputs).unwrap();
+    assert!(page.contains("Could not be compared") && page.contains("p2, first: "));
+    let json: serde_json::Value = serde_json::from_str(&crate::report::json(&inputs).unwrap()).unwrap();
+    assert_eq!(json["failed"][0]["case"], "p2");
+    // Without any case there is no report.
+    for n in [1, 3] {
+        std::fs::write(first.join(format!("p{n}.nii.gz")), b"no mask at all").unwrap();
+    }
+    let error = run(&CohortRequest::new(truth, vec![Judged::at(first)])).err().unwrap();
+    assert!(matches!(&error, CohortError::Case { case, .. } if case == "p1"), "{error}");
+}
+
+#[test]
+fn sheets_show_the_worst_and_what_changed_from_one_model_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for (n, before, after) in [(1, 0, 2), (2, 1, 1), (3, 2, 0)] {
+        write(&truth, &format!("p{n}.nrrd"), 0, true);
+        write(&first, &format!("p{n}.nrrd"), before, true);
+        write(&second, &format!("p{n}.nrrd"), after, true);
+    }
+    let judged = vec![Judged::at(first), Judged::at(second)];
+    let sheets = run(&CohortRequest::new(truth.clone(), judged.clone())).unwrap().sheets;
+    let captioned = |start: &str| sheets.iter().filter(|s| s.caption.starts_with(start)).collect::<Vec<_>>();
+    assert_eq!(captioned("Worst ").len(), 6, "three of each side");
+    // Shifted by two of eight voxels: Dice 6/8.
+    let [regressed] = captioned("Regressed")[..] else { panic!("{:?}", captioned("Regressed").len()) };
+    let start = "Regressed from 1.000 (first) to 0.750 (second). p1, Liver, slice ";
+    assert!(regressed.caption.starts_with(start), "{}", regressed.caption);
+    let [improved] = captioned("Improved")[..] else { panic!("{:?}", captioned("Improved").len()) };
+    assert!(
+        improved.caption.starts_with("Improved from 0.750 (first) to 1.000 (second). p3, "),
+        "{}",
+        improved.caption
+    );
+    // Without an image over black: only A is orange, only B blue, both green, as opaque as each is drawn.
+    let has = |sheet: &crate::report::Picture, color: [u8; 3]| sheet.rgb.chunks(3).any(|p| p == color);
+    let (only_a, only_b, both) = ([161, 111, 0], [0, 80, 125], [0, 55, 40]);
+    assert!(has(regressed, only_a) && has(regressed, only_b) && has(regressed, both));
+    assert!(has(improved, both) && !has(improved, only_a) && !has(improved, only_b));
+    let none = run(&CohortRequest { sheets: false, ..CohortRequest::new(truth, judged) }).unwrap();
+    assert!(none.sheets.is_empty());
+}
+
+#[test]
+fn the_fingerprint_is_of_the_reference_masks_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for n in 1..=2 {
+        write(&truth, &format!("p{n}.nrrd"), 0, true);
+        write(&first, &format!("p{n}.nrrd"), 1, true);
+        write(&second, &format!("p{n}.nrrd"), 2, true);
+    }
+    let print = |judged: &[&Path]| {
+        let judged = judged.iter().map(|j| Judged::at(j.to_path_buf())).collect();
+        let facts = run(&CohortRequest { sheets: false, ..CohortRequest::new(truth.clone(), judged) }).unwrap().facts;
+        facts.into_iter().find(|(name, _)| name.starts_with("Fingerprint")).unwrap().1
+    };
+    let one = print(&[&first]);
+    assert!(one.len() == 64 && one.bytes().all(|b| b.is_ascii_hexdigit()), "{one}");
+    assert_eq!(print(&[&second]), one, "what is judged is no part of it");
+    assert_eq!(print(&[&first, &second]), one, "each case counts once");
+    write(&truth, "p2.nrrd", 1, true);
+    assert_ne!(print(&[&first]), one, "a mask was moved by a voxel");
+    write(&truth, "p2.nrrd", 0, true);
+    assert_eq!(print(&[&first]), one);
+    for folder in [&truth, &first] {
+        std::fs::rename(folder.join("p2.nrrd"), folder.join("p3.nrrd")).unwrap();
+    }
+    assert_ne!(print(&[&first]), one, "another case");
+}
+
+#[test]
+fn cases_that_a_run_was_not_tested_on_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, model) = (dir.path().join("data"), dir.path().join("model"));
+    for folder in ["imagesTr", "labelsTr"] {
+        std::fs::create_dir_all(data.join(folder)).unwrap();
+        for n in 1..=3 {
+            std::fs::write(data.join(format!("{folder}/p{n}.nii.gz")), b"").unwrap();
+        }
+    }
+    std::fs::create_dir_all(model.join("checkpoints")).unwrap();
+    std::fs::write(model.join("recipe.ron"), "").unwrap();
+    std::fs::write(model.join("result.json"), r#"{"test": [{"case": "p2"}]}"#).unwrap();
+    let request = CohortRequest::new(data, vec![Judged::at(model)]);
+    let tested = plan(&request, &JobContext::detached()).unwrap();
+    assert_eq!((tested.cases.len(), tested.cases[0].name.as_str(), tested.outside), (1, "p2", 2));
+    let all = plan(&CohortRequest { all_cases: true, ..request }, &JobContext::detached()).unwrap();
+    assert_eq!((all.cases.len(), all.outside), (3, 0));
+}
+
+#[test]
 fn refusals_are_sentences() {
     let dir = tempfile::tempdir().unwrap();
     let [truth, other] = ["truth", "other"].map(|n| dir.path().join(n));

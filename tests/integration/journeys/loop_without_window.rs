@@ -116,6 +116,18 @@ fn folders_are_evaluated_by_name() {
             assert!(dice.is_null() || *dice == 1.0, "{row}");
         }
     }
+    // A file that is no mask costs its own case and is told; the others are compared.
+    let bad = folder.path().join("bad");
+    std::fs::create_dir(&bad).unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(&truth).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    std::fs::copy(&files[0], bad.join(files[0].file_name().unwrap())).unwrap();
+    std::fs::write(bad.join(files[1].file_name().unwrap()), b"no mask at all").unwrap();
+    let ended = maskwright!("evaluate", "--truth", truth, "--prediction", bad, "--json");
+    assert!(ended.err.contains(" of bad could not be compared"), "{}", ended.err);
+    let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.status, report["cases"].as_array().unwrap().len()), (Some(0), 1));
+    assert_eq!(report["failed"].as_array().unwrap().len(), 1);
 }
 
 #[test]

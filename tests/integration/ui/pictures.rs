@@ -14,7 +14,8 @@ impl Screen {
         self.click_at(tab.center());
     }
 
-    fn cell(&self, n: usize) -> Rect {
+    /// Pane `n` of those side by side.
+    pub fn cell(&self, n: usize) -> Rect {
         let mut panes: Vec<Rect> =
             self.all("Axial slice ").iter().map(|n| n.rect()).filter(|r| r.width() > 60.0).collect();
         panes.sort_by(|a, b| (a.top(), a.left()).partial_cmp(&(b.top(), b.left())).unwrap());
@@ -159,6 +160,28 @@ fn two_cases_side_by_side_share_position_zoom_and_window() {
     };
     let shown = numbers(&screen);
     assert_eq!((shown.len(), &shown[0]), (2, &shown[1]), "{shown:?}");
+    // Zoom: a hundred points are as many millimetres in both panes, before and after.
+    let span = |screen: &mut Screen, middle: Pos2| {
+        let x = [0.0, 100.0].map(|off| {
+            screen.move_to(middle + Vec2::new(off, 0.0));
+            screen.steps(2);
+            let text = screen.find_text("   voxel ");
+            text.split_whitespace().rev().nth(3).unwrap().parse::<f64>().unwrap()
+        });
+        x[1] - x[0]
+    };
+    let before = [span(&mut screen, left), span(&mut screen, right)];
+    screen.wheel(left, 4.0, Modifiers::COMMAND);
+    let after = [span(&mut screen, left), span(&mut screen, right)];
+    assert!((after[0] - after[1]).abs() < 0.25, "{after:?} mm");
+    assert!(after.iter().zip(before).all(|(a, b)| *a < 0.7 * b && *a > 0.3 * b), "{before:?} to {after:?} mm");
+    // Window: dragged in one, written in both.
+    screen.drag(left, left + Vec2::new(50.0, 30.0), PointerButton::Secondary, Modifiers::NONE);
+    let window = screen.document().view.window;
+    let text = format!("W {:.0}  L {:.0}", window.window_width, window.window_center);
+    for n in 0..2 {
+        assert!(screen.paints_in(screen.cell(n), &text), "pane {n} has the window {text}");
+    }
     // A hand in the other pane makes its case the active one, where it was looked at.
     let slice = screen.document().view.crosshair.z;
     screen.drag(right, right + Vec2::new(40.0, 0.0), PointerButton::Secondary, Modifiers::NONE);

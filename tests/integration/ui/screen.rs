@@ -151,6 +151,43 @@ impl Screen {
         texts.flatten().find(|t| t.contains(part)).unwrap_or_else(|| panic!("nothing says {part:?}"))
     }
 
+    /// What `pick` finds among the shapes of the last frame, where it can be seen.
+    fn painted<T>(&self, pick: impl Fn(&egui::Shape) -> Option<(T, Pos2)>) -> Vec<(T, Pos2)> {
+        let mut found = Vec::new();
+        for clipped in &self.harness.output().shapes {
+            let mut open = vec![&clipped.shape];
+            while let Some(shape) = open.pop() {
+                match shape {
+                    egui::Shape::Vec(parts) => open.extend(parts),
+                    shape => found.extend(pick(shape).filter(|(_, at)| clipped.clip_rect.contains(*at))),
+                }
+            }
+        }
+        found
+    }
+
+    /// Texts of the last frame with their middles; also those without an accessible name, as over a picture.
+    pub fn painted_texts(&self) -> Vec<(String, Pos2)> {
+        self.painted(|shape| match shape {
+            egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.visual_bounding_rect().center())),
+            _ => None,
+        })
+    }
+
+    /// Whether a text that holds `part` is painted in a place.
+    pub fn paints_in(&self, place: egui::Rect, part: &str) -> bool {
+        self.painted_texts().iter().any(|(text, at)| text.contains(part) && place.contains(*at))
+    }
+
+    /// Middles of the filled circles of a colour.
+    pub fn painted_dots(&self, fill: egui::Color32) -> Vec<Pos2> {
+        let dots = self.painted(|shape| match shape {
+            egui::Shape::Circle(circle) if circle.fill == fill => Some(((), circle.center)),
+            _ => None,
+        });
+        dots.into_iter().map(|(_, at)| at).collect()
+    }
+
     /// Clicks the thing called `name`; brings it into sight first where a panel has to be scrolled.
     pub fn click(&mut self, name: &str) {
         const STATUS_BAR: f32 = 40.0;

@@ -1,8 +1,8 @@
 //! One structure's figures, its slices, and how the two layers are shown against each other.
 
-use super::{distance, number};
+use super::{ACCURACY, distance, number};
 use crate::core::Plane;
-use crate::metrics::{Convention, SegmentRow, SurfaceDistances};
+use crate::metrics::{Convention, SegmentRow, SliceRow, SurfaceDistances};
 use crate::ui::theme::DIFFERENCE_COLORS;
 use crate::workspace::{Cause, Command, Comparing, Document, ReviewCommand, ViewCommand, Workspace};
 use egui::{Color32, FontId, Grid, RichText, ScrollArea, Sense, Slider, Ui, Vec2};
@@ -71,12 +71,11 @@ pub fn live(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
 /// The table of figures of one structure.
 pub fn figures(ui: &mut Ui, row: &SegmentRow, convention: Convention, out: &mut Vec<Command>) {
     let f = &row.figures;
-    let warning = "Share of all voxels that are right: misleads, because nearly all of an image is background.";
     Grid::new(("figures", &row.name)).num_columns(4).striped(true).spacing([12.0, 4.0]).show(ui, |ui| {
         let pairs = [
             [("Dice", number(f.dice, 4), ""), ("IoU", number(f.iou, 4), "")],
             [("Sensitivity", number(f.sensitivity, 4), "Recall"), ("Precision", number(f.precision, 4), "")],
-            [("Specificity", number(f.specificity, 4), ""), ("Accuracy !", number(f.accuracy, 4), warning)],
+            [("Specificity", number(f.specificity, 4), ""), ("Accuracy !", number(f.accuracy, 4), ACCURACY)],
             [("A", format!("{:.1} ml", row.volume_a_ml), ""), ("B", format!("{:.1} ml", row.volume_b_ml), "")],
         ];
         for pair in pairs {
@@ -141,36 +140,75 @@ pub fn cause(d: &SurfaceDistances) -> Option<Cause> {
     d.worst.map(|w| Cause { at: w.at, nearest: w.nearest, mm: d.hd })
 }
 
+/// Which figures of the slices are in front: all together are wider than the panel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SliceColumns {
+    Overlap,
+    #[default]
+    Millimetres,
+    Pixels,
+}
+
+const COLUMNS: [(SliceColumns, &str); 3] =
+    [(SliceColumns::Overlap, "overlap"), (SliceColumns::Millimetres, "mm"), (SliceColumns::Pixels, "pixels")];
+
+/// How the slices are listed.
+#[derive(Debug, Default)]
+pub struct SliceTable {
+    worst_first: bool,
+    columns: SliceColumns,
+}
+
+impl SliceColumns {
+    fn heads(self) -> [&'static str; 4] {
+        match self {
+            Self::Overlap => ["Dice", "IoU", "sensit.", "precision"],
+            Self::Millimetres => ["Dice", "HD mm", "HD95 mm", "ASSD mm"],
+            Self::Pixels => ["Dice", "HD px", "HD95 px", "ASSD px"],
+        }
+    }
+
+    fn cells(self, slice: &SliceRow) -> [String; 4] {
+        let f = &slice.figures;
+        let distances = |d: Option<&SurfaceDistances>| {
+            let [hd, hd95, assd] = [d.map(|d| d.hd), d.and_then(|d| d.hd95), d.map(|d| d.assd)].map(distance);
+            [number(f.dice, 3), hd, hd95, assd]
+        };
+        match self {
+            Self::Overlap => [f.dice, f.iou, f.sensitivity, f.precision].map(|v| number(v, 3)),
+            Self::Millimetres => distances(slice.distances_mm.as_ref()),
+            Self::Pixels => distances(slice.distances_px.as_ref()),
+        }
+    }
+}
+
 /// A row for each slice; a click goes there, and to the pair of voxels behind its distance.
 pub fn slices(
     ui: &mut Ui,
     document: &Document,
     row: &SegmentRow,
     plane: Plane,
-    worst_first: &mut bool,
+    table: &mut SliceTable,
     out: &mut Vec<Command>,
 ) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Slices").strong());
-        ui.checkbox(worst_first, "worst first");
+        ui.checkbox(&mut table.worst_first, "worst first");
+        ui.separator();
+        for (columns, name) in COLUMNS {
+            ui.selectable_value(&mut table.columns, columns, name);
+        }
     });
     let mut order: Vec<usize> = (0..row.slices.len()).collect();
-    if *worst_first {
+    if table.worst_first {
         let dice = |n: &usize| row.slices[*n].figures.dice.unwrap_or(2.0);
         order.sort_by(|a, b| dice(a).total_cmp(&dice(b)));
     }
-    header(ui);
+    header(ui, table.columns);
     ScrollArea::vertical().id_salt("slice rows").max_height(260.0).show_rows(ui, 20.0, order.len(), |ui, range| {
         for n in range {
             let slice = &row.slices[order[n]];
-            let text = format!(
-                "{:>5} {:>7} {:>8} {:>8} {:>8}",
-                slice.k + 1,
-                number(slice.figures.dice, 3),
-                distance(slice.distances_mm.as_ref().map(|d| d.hd)),
-                distance(slice.distances_mm.as_ref().and_then(|d| d.hd95)),
-                distance(slice.distances_px.as_ref().map(|d| d.hd)),
-            );
+            let text = columns_of(&(slice.k + 1).to_string(), &table.columns.cells(slice));
             let shown = document.slice_index(plane) == slice.k;
             let label = ui.selectable_label(shown, RichText::new(text).font(FontId::monospace(11.5)));
             label.widget_info(|| {
@@ -184,15 +222,20 @@ pub fn slices(
 }
 
 /// To a slice and to the pair of voxels behind its distance.
-pub fn go_to_slice(slice: &crate::metrics::SliceRow, plane: Plane, out: &mut Vec<Command>) {
+pub fn go_to_slice(slice: &SliceRow, plane: Plane, out: &mut Vec<Command>) {
     out.push(ViewCommand::Slice { plane, index: slice.k }.into());
     if let Some(cause) = slice.distances_mm.as_ref().and_then(cause) {
         out.push(ReviewCommand::Cause(cause).into());
     }
 }
 
-fn header(ui: &mut Ui) {
-    let text = format!("{:>5} {:>7} {:>8} {:>8} {:>8}", "slice", "Dice", "HD mm", "HD95 mm", "HD px");
+fn columns_of(first: &str, cells: &[String; 4]) -> String {
+    let [a, b, c, d] = cells;
+    format!("{first:>5} {a:>9} {b:>9} {c:>9} {d:>9}")
+}
+
+fn header(ui: &mut Ui, columns: SliceColumns) {
+    let text = columns_of("slice", &columns.heads().map(str::to_owned));
     ui.add_space(2.0);
     ui.horizontal(|ui| {
         ui.add_space(ui.spacing().button_padding.x);

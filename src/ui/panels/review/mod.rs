@@ -1,9 +1,11 @@
 //! The review panel: two layers, their figures with definitions, and tables and plots that lead to the slice and voxel.
 
+mod classes;
 mod figures;
 mod plots;
 mod quantities;
 mod room;
+mod room_boxes;
 mod room_plots;
 mod room_table;
 
@@ -23,6 +25,7 @@ enum View {
     #[default]
     Figures,
     Profile,
+    Classes,
     Quantities,
     Definitions,
 }
@@ -32,25 +35,19 @@ enum View {
 pub struct ReviewPanel {
     truth: Option<LayerId>,
     prediction: Option<LayerId>,
-    worst_first: bool,
+    slices: figures::SliceTable,
     view: View,
     height_cm: String,
+    /// Areas in the slice that is shown, not in the one with most muscle.
+    shown_slice: bool,
 }
 
 impl ReviewPanel {
     /// What the panes draw: the difference while it is asked for, else the active layer.
     pub fn shown(&self, workspace: &Workspace) -> Shown {
         let Some(document) = workspace.active_document() else { return Shown::Nothing };
-        let review = &workspace.review;
-        if review.difference
-            && let (Some((case, a, b)), Some((label_a, label_b))) = (review.layers, review.labels())
-            && case == document.case.id
-            && document.case.layer(a).is_some()
-            && document.case.layer(b).is_some()
-        {
-            return Shown::Difference { a: (a, label_a), b: (b, label_b) };
-        }
-        document.active_layer.map_or(Shown::Nothing, Shown::Layer)
+        let difference = Shown::difference(document, &workspace.review);
+        difference.unwrap_or_else(|| document.active_layer.map_or(Shown::Nothing, Shown::Layer))
     }
 
     /// The comparison that the button and the key ask for.
@@ -90,12 +87,12 @@ impl ReviewPanel {
                 _ => {
                     ui.weak("Two layers are needed: import a mask, predict, or duplicate a layer and correct it.");
                     ui.separator();
-                    self.quantities(ui, workspace, document, out);
+                    self.quantities(ui, workspace, document, dialog, out);
                     return;
                 }
             }
             if let Some(report) = &workspace.review.report {
-                self.report(ui, workspace, document, report, out);
+                self.report(ui, workspace, document, report, dialog, out);
             }
         });
     }
@@ -132,6 +129,7 @@ impl ReviewPanel {
         workspace: &Workspace,
         document: &Document,
         report: &MetricReport,
+        dialog: &mut PathDialog,
         out: &mut Vec<Command>,
     ) {
         ui.separator();
@@ -146,6 +144,7 @@ impl ReviewPanel {
             for (view, name) in [
                 (View::Figures, "Figures"),
                 (View::Profile, "Profile"),
+                (View::Classes, "Classes"),
                 (View::Quantities, "Quantities"),
                 (View::Definitions, "Definitions"),
             ] {
@@ -159,7 +158,13 @@ impl ReviewPanel {
                     plots::profile(ui, row, plane_through_k(document), out);
                 }
             }
-            View::Quantities => self.quantities(ui, workspace, document, out),
+            View::Classes => match &report.confusion {
+                Some(counts) => classes::confusion(ui, "layers", counts),
+                None => {
+                    ui.weak("The segments of these layers are no classes: a label belongs to two of them.");
+                }
+            },
+            View::Quantities => self.quantities(ui, workspace, document, dialog, out),
             View::Definitions => {
                 for definition in &report.definitions {
                     ui.label(RichText::new(format!("{}: {}", definition.figure, definition.text)).small());
@@ -184,7 +189,7 @@ impl ReviewPanel {
             }
             if chosen {
                 figures::figures(ui, row, report.convention, out);
-                figures::slices(ui, document, row, plane_through_k(document), &mut self.worst_first, out);
+                figures::slices(ui, document, row, plane_through_k(document), &mut self.slices, out);
             }
         }
     }
@@ -240,6 +245,9 @@ fn plane_through_k(document: &Document) -> Plane {
     let geometry = &document.case.geometry;
     Plane::ALL.into_iter().find(|&p| PlaneAxes::of(geometry, p).through == 2).unwrap_or(Plane::Axial)
 }
+
+/// Why accuracy is marked wherever it stands.
+const ACCURACY: &str = "Share of all voxels that are right: misleads, because nearly all of an image is background.";
 
 fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "undefined".into(), |v| format!("{v:.digits$}"))

@@ -1,7 +1,9 @@
 //! Areas, volumes and densities of the active layer.
 
-use super::ReviewPanel;
+use super::{ReviewPanel, plane_through_k};
 use crate::metrics::quantities::QuantityOptions;
+use crate::ui::actions::suggestion;
+use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{Command, Document, ReviewCommand, Workspace};
 use egui::{Grid, RichText, TextEdit, Ui};
 
@@ -11,6 +13,7 @@ impl ReviewPanel {
         ui: &mut Ui,
         workspace: &Workspace,
         document: &Document,
+        dialog: &mut PathDialog,
         out: &mut Vec<Command>,
     ) {
         let Some(layer) = document.layer() else {
@@ -19,11 +22,19 @@ impl ReviewPanel {
         };
         ui.label(format!("Layer: {}", layer.name));
         let height = self.height_cm.trim().replace(',', ".").parse::<f64>().ok().filter(|h| (30.0..=260.0).contains(h));
+        let slice = document.slice_index(plane_through_k(document));
+        ui.horizontal_wrapped(|ui| {
+            ui.label("Areas in");
+            ui.selectable_value(&mut self.shown_slice, false, "the slice with most muscle");
+            let hint = "Usually at the third lumbar vertebra (L3): go there first";
+            let text = format!("the shown slice ({})", slice + 1);
+            ui.selectable_value(&mut self.shown_slice, true, text).on_hover_text(hint);
+        });
         ui.horizontal(|ui| {
             let label = ui.label("Height (cm)");
             ui.add(TextEdit::singleline(&mut self.height_cm).desired_width(56.0)).labelled_by(label.id);
             if ui.button("Measure layer").clicked() {
-                let slice = None;
+                let slice = self.shown_slice.then_some(slice);
                 out.push(ReviewCommand::Measure(QuantityOptions { height_cm: height, slice }).into());
             }
         });
@@ -51,5 +62,8 @@ impl ReviewPanel {
             }
         });
         ui.weak(RichText::new("Point at a row for its definition.").small());
+        if workspace.review.report.is_none() && ui.button("Export measurements…").clicked() {
+            dialog.ask(Purpose::ExportReport, suggestion(&document.case.name, "html"));
+        }
     }
 }

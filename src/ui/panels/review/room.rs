@@ -200,7 +200,11 @@ fn progress(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
         return;
     }
     ui.spinner();
-    let total = if room.total > 0 { format!("{} of {}", room.inputs.cases.len(), room.total) } else { "…".into() };
+    let total = if room.total > 0 {
+        format!("{} of {}", room.inputs.cases.len() + room.inputs.failed.len(), room.total)
+    } else {
+        "…".into()
+    };
     ui.label(total);
     let task = workspace
         .tasks()

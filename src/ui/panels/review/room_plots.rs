@@ -1,12 +1,14 @@
-//! Plots of a cohort: box plots, Dice against size, volumes, pairs. A click on a point goes to its case.
+//! Plots of a cohort: boxes, Dice against size, volumes, pairs, classes, learning curves. A click on a point goes to its
+//! case, and to its slice where the point is one.
 
 use super::plots::MISSED;
-use crate::metrics::stats::box_figures;
-use crate::metrics::{Agreement, SegmentRow};
-use crate::report::CaseReport;
+use super::room_boxes::Boxes;
+use super::{classes, room_table};
+use crate::metrics::{Agreement, SegmentRow, stats};
+use crate::report::{CaseReport, confusion_of};
 use crate::workspace::{CohortCommand, CohortRoom, Command};
-use egui::{Color32, RichText, ScrollArea, Stroke, Ui};
-use egui_plot::{BoxElem, BoxPlot, BoxSpread, HLine, Line, Plot, PlotPoints, Points};
+use egui::{Color32, RichText, ScrollArea, Ui};
+use egui_plot::{HLine, Legend, Line, LineStyle, Plot, PlotPoints, Points};
 
 /// Which plot is in front.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,38 +17,75 @@ enum Kind {
     Dice,
     Hd,
     Hd95,
+    SliceDice,
+    SliceHd,
     Size,
     Volumes,
     Lines,
+    Classes,
+    Curves,
 }
 
-const KINDS: [(Kind, &str); 6] = [
+const KINDS: [(Kind, &str); 10] = [
     (Kind::Dice, "Dice"),
     (Kind::Hd, "Hausdorff"),
     (Kind::Hd95, "HD95"),
+    (Kind::SliceDice, "Dice of slices"),
+    (Kind::SliceHd, "Hausdorff of slices (px)"),
     (Kind::Size, "Dice against size"),
     (Kind::Volumes, "Volumes (Bland-Altman)"),
     (Kind::Lines, "Paired lines"),
+    (Kind::Classes, "Confusion of classes"),
+    (Kind::Curves, "Learning curves"),
 ];
+
+/// Plot, cohort and number of comparisons that boxes were made for.
+type Key = (Kind, u64, usize);
 
 #[derive(Default)]
 pub struct PlotChoice {
     kind: Kind,
+    /// Structure of the Bland-Altman plot; `None`: the first.
+    structure: Option<String>,
+    boxes: Option<(Key, Boxes)>,
+}
+
+/// Where a plot is drawn and what it is called.
+pub struct Area {
+    name: &'static str,
+    height: f32,
+}
+
+impl Area {
+    /// An empty plot with the names of its axes.
+    pub fn plot<'a>(&self, names: [&str; 2]) -> Plot<'a> {
+        Plot::new(self.name)
+            .height(self.height)
+            .allow_scroll(false)
+            .allow_drag(false)
+            .allow_zoom(false)
+            .show_x(false)
+            .show_y(false)
+            .x_axis_label(names[0].to_owned())
+            .y_axis_label(names[1].to_owned())
+    }
 }
 
 /// Colour of a judged side, as in the report (Okabe and Ito, 2008).
-fn color(side: usize) -> Color32 {
+pub fn color(side: usize) -> Color32 {
     let [r, g, b] = [[60, 150, 220], [230, 120, 30], [0, 158, 115], [204, 121, 167]][side % 4];
     Color32::from_rgb(r, g, b)
 }
 
 /// One dot: where it stands and which comparison it belongs to.
-struct Dot {
-    at: [f64; 2],
-    case: usize,
-    segment: String,
-    side: usize,
-    missed: bool,
+pub struct Dot {
+    pub at: [f64; 2],
+    pub case: usize,
+    pub segment: String,
+    pub side: usize,
+    /// `None`: the whole structure.
+    pub slice: Option<usize>,
+    pub missed: bool,
 }
 
 pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut Vec<Command>) {
@@ -54,11 +93,17 @@ pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut V
         ui.weak("Nothing is compared yet.");
         return;
     }
+    let there = |kind: Kind| match kind {
+        Kind::Lines => room.inputs.sides() > 1,
+        Kind::Curves => !room.inputs.curves.is_empty(),
+        _ => true,
+    };
+    if !there(choice.kind) {
+        choice.kind = Kind::default();
+    }
     ui.horizontal_wrapped(|ui| {
-        for (kind, name) in KINDS {
-            if kind != Kind::Lines || room.inputs.sides() > 1 {
-                ui.selectable_value(&mut choice.kind, kind, name);
-            }
+        for (kind, name) in KINDS.into_iter().filter(|(kind, _)| there(*kind)) {
+            ui.selectable_value(&mut choice.kind, kind, name);
         }
         if room.inputs.sides() > 1 {
             ui.separator();
@@ -67,21 +112,44 @@ pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut V
             }
         }
         ui.weak(RichText::new("A click on a point goes to its case.").small());
+        room_table::definition(ui, room);
     });
+    let name = KINDS.iter().find(|(kind, _)| *kind == choice.kind).map_or("", |(_, name)| *name);
+    // Within the scrolled part there is no end to the height.
+    let area = Area { name, height: (ui.available_height() - 30.0).clamp(140.0, 420.0) };
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| match choice.kind {
-        Kind::Dice => boxes(ui, room, "dice boxes", |r| r.figures.dice, out),
-        Kind::Hd => boxes(ui, room, "hd boxes", |r| r.distances.as_ref().map(|d| d.hd), out),
-        Kind::Hd95 => boxes(ui, room, "hd95 boxes", |r| r.distances.as_ref().and_then(|d| d.hd95), out),
+        Kind::Dice | Kind::Hd | Kind::Hd95 | Kind::SliceDice | Kind::SliceHd => {
+            let key = (choice.kind, room.serial(), room.inputs.cases.len());
+            if choice.boxes.as_ref().is_none_or(|(known, _)| *known != key) {
+                choice.boxes = Some((key, boxes(room, choice.kind)));
+            }
+            if let Some((_, boxes)) = &choice.boxes {
+                boxes.show(ui, room, &area, out);
+            }
+        }
         Kind::Size => {
             let dots = dots(room, |r| Some([r.volume_a_ml, r.figures.dice?]));
-            scatter(ui, room, "size", ["volume of A (ml)", "Dice"], &dots, &[], out);
+            scatter(ui, room, &area, ["volume of A (ml)", "Dice"], &dots, &[], out);
         }
-        Kind::Volumes => volumes(ui, room, out),
-        Kind::Lines => lines(ui, room, out),
+        Kind::Volumes => volumes(ui, room, &area, &mut choice.structure, out),
+        Kind::Lines => lines(ui, room, &area, out),
+        Kind::Classes => confusion(ui, room),
+        Kind::Curves => curves(ui, room, &area),
     });
 }
 
-fn rows(room: &CohortRoom) -> impl Iterator<Item = (usize, &CaseReport, &SegmentRow)> {
+fn boxes(room: &CohortRoom, kind: Kind) -> Boxes {
+    match kind {
+        Kind::Hd => Boxes::of_cases(room, |r| r.distances.as_ref().map(|d| d.hd)),
+        Kind::Hd95 => Boxes::of_cases(room, |r| r.distances.as_ref().and_then(|d| d.hd95)),
+        Kind::SliceDice => Boxes::of_slices(room, |s| s.figures.dice),
+        Kind::SliceHd => Boxes::of_slices(room, |s| s.distances_px.as_ref().map(|d| d.hd)),
+        _ => Boxes::of_cases(room, |r| r.figures.dice),
+    }
+}
+
+/// Every structure of every comparison, but those that neither mask has.
+pub fn rows(room: &CohortRoom) -> impl Iterator<Item = (usize, &CaseReport, &SegmentRow)> {
     let cases = room.inputs.cases.iter().enumerate();
     cases
         .flat_map(|(n, c)| c.metrics.rows.iter().map(move |r| (n, c, r)))
@@ -93,83 +161,12 @@ fn dots(room: &CohortRoom, place: impl Fn(&SegmentRow) -> Option<[f64; 2]>) -> V
         .filter_map(|(case, report, row)| {
             let at = place(row).filter(|p| p[0].is_finite() && p[1].is_finite())?;
             let missed = row.agreement.is_miss();
-            Some(Dot { at, case, segment: row.name.clone(), side: report.judged, missed })
+            Some(Dot { at, case, segment: row.name.clone(), side: report.judged, slice: None, missed })
         })
         .collect()
 }
 
-/// A box for each structure and side, with every case as a dot. Misses stand at the top of distances, in red.
-fn boxes(ui: &mut Ui, room: &CohortRoom, id: &str, value: impl Fn(&SegmentRow) -> Option<f64>, out: &mut Vec<Command>) {
-    let mut names: Vec<&str> = Vec::new();
-    for (_, _, row) in rows(room) {
-        if !names.contains(&row.name.as_str()) {
-            names.push(&row.name);
-        }
-    }
-    let sides = room.inputs.sides();
-    let top = rows(room).filter_map(|(_, _, r)| value(r)).filter(|v| v.is_finite()).fold(0.0, f64::max);
-    let (mut all, mut elements) = (Vec::new(), Vec::new());
-    for (s, name) in names.iter().enumerate() {
-        for side in 0..sides {
-            let slot = (s * (sides + 1) + side) as f64;
-            let of = |(_, c, r): &(usize, &CaseReport, &SegmentRow)| c.judged == side && r.name == *name;
-            let mut values = Vec::new();
-            for (n, (case, _, row)) in rows(room).filter(of).enumerate() {
-                let Some(v) = value(row) else { continue };
-                values.push(v);
-                let aside = ((n * 7) % 11) as f64 / 11.0 * 0.5 - 0.23;
-                let missed = row.agreement.is_miss();
-                let at = [slot + aside, if v.is_finite() { v } else { top * 1.08 + 0.1 }];
-                all.push(Dot { at, case, segment: row.name.clone(), side, missed });
-            }
-            if let Some(b) = box_figures(&values) {
-                let spread = BoxSpread::new(b.low_whisker, b.q1, b.median, b.q3, b.high_whisker);
-                let label =
-                    if sides > 1 { format!("{name}, {}", room.inputs.side_name(side)) } else { (*name).to_owned() };
-                let element = BoxElem::new(slot, spread)
-                    .name(label)
-                    .box_width(0.7)
-                    .whisker_width(0.35)
-                    .fill(color(side).gamma_multiply(0.18))
-                    .stroke(Stroke::new(1.4, color(side)));
-                elements.push((side, element));
-            }
-        }
-    }
-    let labels: Vec<(f64, String)> = names
-        .iter()
-        .enumerate()
-        .map(|(s, n)| ((s * (sides + 1)) as f64 + (sides - 1) as f64 / 2.0, (*n).to_owned()))
-        .collect();
-    let shown = plot(ui, id, ["", ""])
-        .x_axis_formatter(move |mark, _| {
-            let near = labels.iter().find(|(at, _)| (at - mark.value).abs() < 0.3);
-            near.map_or_else(String::new, |(_, name)| name.clone())
-        })
-        .include_y(0.0)
-        .show(ui, |plot| {
-            for side in 0..sides {
-                let mine = elements.iter().filter(|(s, _)| *s == side).map(|(_, e)| e.clone()).collect();
-                plot.box_plot(BoxPlot::new(room.inputs.side_name(side), mine).allow_hover(false));
-            }
-            draw_dots(plot, room, &all);
-        });
-    clicked(&shown, &all, room, ui, out);
-}
-
-fn plot<'a>(ui: &Ui, id: &str, names: [&str; 2]) -> Plot<'a> {
-    Plot::new(id.to_owned())
-        .height((ui.available_height() - 8.0).clamp(140.0, 420.0))
-        .allow_scroll(false)
-        .allow_drag(false)
-        .allow_zoom(false)
-        .show_x(false)
-        .show_y(false)
-        .x_axis_label(names[0].to_owned())
-        .y_axis_label(names[1].to_owned())
-}
-
-fn draw_dots(plot: &mut egui_plot::PlotUi<'_>, room: &CohortRoom, dots: &[Dot]) {
+pub fn draw_dots(plot: &mut egui_plot::PlotUi<'_>, room: &CohortRoom, dots: &[Dot]) {
     for side in 0..room.inputs.sides() {
         let of = |missed: bool| -> Vec<[f64; 2]> {
             dots.iter().filter(|d| d.side == side && d.missed == missed).map(|d| d.at).collect()
@@ -184,68 +181,159 @@ fn draw_dots(plot: &mut egui_plot::PlotUi<'_>, room: &CohortRoom, dots: &[Dot]) 
 type Shown = egui_plot::PlotResponse<()>;
 
 /// The dot under the pointer is named, and a click goes to its case.
-fn clicked(shown: &Shown, dots: &[Dot], room: &CohortRoom, ui: &Ui, out: &mut Vec<Command>) {
+pub fn clicked(shown: &Shown, dots: &[Dot], room: &CohortRoom, area: &Area, ui: &Ui, out: &mut Vec<Command>) {
+    shown.response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Plot of the cohort: {}", area.name))
+    });
     let Some(pointer) = shown.response.hover_pos() else { return };
     let place = |d: &Dot| shown.transform.position_from_point(&egui_plot::PlotPoint::new(d.at[0], d.at[1]));
     let nearest = dots.iter().min_by(|a, b| place(a).distance(pointer).total_cmp(&place(b).distance(pointer)));
     let Some(dot) = nearest.filter(|d| place(d).distance(pointer) < 12.0) else { return };
     let Some(report) = room.inputs.cases.get(dot.case) else { return };
-    let name = format!("{}, {}, {}", report.name, room.inputs.side_name(dot.side), dot.segment);
+    let slice = dot.slice.map_or_else(String::new, |k| format!(", slice {}", k + 1));
+    let name = format!("{}, {}, {}{slice}", report.name, room.inputs.side_name(dot.side), dot.segment);
     let ring = egui::Stroke::new(1.5, ui.visuals().strong_text_color());
     ui.painter().circle_stroke(place(dot), 6.0, ring);
     let text = if dot.missed { format!("{name}: missed") } else { name };
-    let at = place(dot) + egui::Vec2::new(9.0, -9.0);
     let (font, ink) = (egui::FontId::proportional(12.0), ui.visuals().strong_text_color());
-    ui.painter().text(at, egui::Align2::LEFT_BOTTOM, text, font, ink);
+    // Towards the middle of the plot: at its edges the name would be cut away.
+    let middle = shown.response.rect.center();
+    let [right, low] = [place(dot).x > middle.x, place(dot).y > middle.y];
+    let align = match (right, low) {
+        (false, true) => egui::Align2::LEFT_BOTTOM,
+        (false, false) => egui::Align2::LEFT_TOP,
+        (true, true) => egui::Align2::RIGHT_BOTTOM,
+        (true, false) => egui::Align2::RIGHT_TOP,
+    };
+    let off = egui::Vec2::new(if right { -9.0 } else { 9.0 }, if low { -9.0 } else { 9.0 });
+    ui.painter().text(place(dot) + off, align, text, font, ink);
     if shown.response.clicked() {
-        out.push(CohortCommand::Go { case: dot.case, segment: dot.segment.clone(), slice: None }.into());
+        out.push(CohortCommand::Go { case: dot.case, segment: dot.segment.clone(), slice: dot.slice }.into());
     }
 }
+
+/// A dashed line across a plot: name, height and colour.
+type Level = (String, f64, Color32);
 
 fn scatter(
     ui: &mut Ui,
     room: &CohortRoom,
-    id: &str,
+    area: &Area,
     names: [&str; 2],
     dots: &[Dot],
-    levels: &[(String, f64)],
+    levels: &[Level],
     out: &mut Vec<Command>,
 ) {
-    let shown = plot(ui, id, names).include_y(0.0).show(ui, |plot| {
-        for (name, level) in levels {
-            plot.hline(HLine::new(name, *level).color(Color32::GRAY).style(egui_plot::LineStyle::dashed_loose()));
+    let shown = area.plot(names).include_y(0.0).show(ui, |plot| {
+        for (name, level, color) in levels {
+            plot.hline(HLine::new(name, *level).color(*color).style(LineStyle::dashed_loose()));
         }
         draw_dots(plot, room, dots);
     });
-    clicked(&shown, dots, room, ui, out);
+    clicked(&shown, dots, room, area, ui, out);
 }
 
-fn volumes(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
-    let dots = dots(room, |r| Some([(r.volume_a_ml + r.volume_b_ml) / 2.0, r.volume_difference_ml]));
-    let count = dots.len().max(1) as f64;
-    let mean = dots.iter().map(|d| d.at[1]).sum::<f64>() / count;
-    let spread = (dots.iter().map(|d| (d.at[1] - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
-    let levels = [
-        ("−1.96 SD".to_owned(), mean - 1.96 * spread),
-        ("mean".to_owned(), mean),
-        ("+1.96 SD".to_owned(), mean + 1.96 * spread),
-    ];
-    let text =
-        format!("Mean of B − A {mean:+.2} ml, limits of agreement {:+.2} and {:+.2} ml", levels[0].1, levels[2].1);
-    ui.label(RichText::new(text).small());
-    scatter(ui, room, "volumes", ["mean of A and B (ml)", "B − A (ml)"], &dots, &levels, out);
+/// Bland-Altman of one structure; each side has its own mean and limits.
+fn volumes(ui: &mut Ui, room: &CohortRoom, area: &Area, chosen: &mut Option<String>, out: &mut Vec<Command>) {
+    let mut dots = dots(room, |r| Some([(r.volume_a_ml + r.volume_b_ml) / 2.0, r.volume_difference_ml]));
+    let mut names: Vec<String> = Vec::new();
+    for dot in &dots {
+        if !names.contains(&dot.segment) {
+            names.push(dot.segment.clone());
+        }
+    }
+    let Some(structure) = chosen.clone().filter(|c| names.contains(c)).or_else(|| names.first().cloned()) else {
+        ui.weak("No case has a volume in either mask.");
+        return;
+    };
+    if names.len() > 1 {
+        ui.horizontal_wrapped(|ui| {
+            for name in &names {
+                if ui.selectable_label(*name == structure, name).clicked() {
+                    *chosen = Some(name.clone());
+                }
+            }
+        });
+    }
+    dots.retain(|d| d.segment == structure);
+    let mut levels: Vec<Level> = Vec::new();
+    for side in 0..room.inputs.sides() {
+        let differences: Vec<f64> = dots.iter().filter(|d| d.side == side).map(|d| d.at[1]).collect();
+        let Some([low, mean, high]) = stats::limits_of_agreement(&differences) else { continue };
+        let text = format!(
+            "{structure}, {}: mean of B − A {mean:+.2} ml, limits of agreement {low:+.2} and {high:+.2} ml",
+            room.inputs.side_name(side)
+        );
+        ui.label(RichText::new(text).small().color(color(side)));
+        for (name, level) in [("−1.96 SD", low), ("mean", mean), ("+1.96 SD", high)] {
+            levels.push((name.to_owned(), level, color(side)));
+        }
+    }
+    scatter(ui, room, area, ["mean of A and B (ml)", "B − A (ml)"], &dots, &levels, out);
+}
+
+/// Which class of A became which of each side, summed over the cases.
+fn confusion(ui: &mut Ui, room: &CohortRoom) {
+    let several = room.inputs.sides() > 1;
+    for side in 0..room.inputs.sides() {
+        let name = room.inputs.side_name(side);
+        if several {
+            ui.label(RichText::new(&name).strong().color(color(side)));
+        }
+        match confusion_of(&room.inputs, side) {
+            Some(counts) => classes::confusion(ui, &format!("side {side}"), &counts),
+            None => {
+                ui.weak("The cases do not all have the same classes: their confusion cannot be summed.");
+            }
+        }
+        ui.add_space(6.0);
+    }
+}
+
+/// How the compared runs learned.
+fn curves(ui: &mut Ui, room: &CohortRoom, area: &Area) {
+    let runs = &room.inputs.curves;
+    let line =
+        |name: String, n: usize, points: Vec<[f64; 2]>| Line::new(name, PlotPoints::from(points)).color(color(n));
+    ui.columns(2, |columns| {
+        let [left, right] = columns else { return };
+        let shown = Plot::new("validation dice of runs").height(area.height).legend(Legend::default());
+        let shown = shown.allow_scroll(false).allow_drag(false).allow_zoom(false).include_y(0.0).include_y(1.0);
+        let shown = shown.x_axis_label("epoch").y_axis_label("validation Dice").show(left, |plot| {
+            for (n, run) in runs.iter().enumerate() {
+                let dice = run.epochs.iter().filter_map(|e| Some([e.0, e.3?])).collect();
+                plot.line(line(run.run.clone(), n, dice).width(2.0));
+            }
+        });
+        shown
+            .response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Validation Dice of the runs"));
+        let shown = Plot::new("loss of runs").height(area.height).legend(Legend::default());
+        let shown = shown.allow_scroll(false).allow_drag(false).allow_zoom(false).include_y(0.0);
+        let shown = shown.x_axis_label("epoch").y_axis_label("loss").show(right, |plot| {
+            for (n, run) in runs.iter().enumerate() {
+                let training = run.epochs.iter().map(|e| [e.0, e.1]).collect();
+                plot.line(line(format!("{}, training", run.run), n, training).style(LineStyle::dashed_loose()));
+                let validation: Vec<[f64; 2]> = run.epochs.iter().filter_map(|e| Some([e.0, e.2?])).collect();
+                plot.line(line(format!("{}, validation", run.run), n, validation).width(2.0));
+            }
+        });
+        shown.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Loss of the runs"));
+    });
 }
 
 /// Dice of each case from one side to the next.
-fn lines(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
+fn lines(ui: &mut Ui, room: &CohortRoom, area: &Area, out: &mut Vec<Command>) {
     let dots: Vec<Dot> = rows(room)
         .filter_map(|(case, report, row)| {
             let at = [report.judged as f64, row.figures.dice?];
-            Some(Dot { at, case, segment: row.name.clone(), side: report.judged, missed: row.agreement.is_miss() })
+            let (segment, missed) = (row.name.clone(), row.agreement.is_miss());
+            Some(Dot { at, case, segment, side: report.judged, slice: None, missed })
         })
         .collect();
     let names: Vec<String> = (0..room.inputs.sides()).map(|s| room.inputs.side_name(s)).collect();
-    let shown = plot(ui, "paired lines", ["", "Dice"])
+    let shown = area
+        .plot(["", "Dice"])
         .x_axis_formatter(move |mark, _| {
             let near = (mark.value - mark.value.round()).abs() < 0.05 && mark.value >= -0.05;
             if near { names.get(mark.value.round() as usize).cloned().unwrap_or_default() } else { String::new() }
@@ -267,5 +355,5 @@ fn lines(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
             }
             draw_dots(plot, room, &dots);
         });
-    clicked(&shown, &dots, room, ui, out);
+    clicked(&shown, &dots, room, area, ui, out);
 }

@@ -1,7 +1,8 @@
 //! Tables of a cohort: every comparison, the summary, pairs of two models.
 
-use super::{distance, number};
-use crate::report::{CaseReport, FigureSummary, OVERALL};
+use super::{ACCURACY, distance, number};
+use crate::metrics::{SegmentRow, SurfaceDistances};
+use crate::report::{CaseReport, FigureSummary, OVERALL, tolerances};
 use crate::workspace::{CohortCommand, CohortRoom, Command};
 use egui::{Align, FontId, Grid, Layout, RichText, ScrollArea, Sense, Ui, Vec2};
 
@@ -19,32 +20,28 @@ pub struct TableState {
     segment: Option<String>,
     /// Indices of comparison and row, kept until something changes.
     rows: Vec<(usize, usize)>,
-    /// What they were made for: comparisons, order, structure.
-    made_for: Option<(usize, Order, Option<String>)>,
+    /// Of the surface Dice, in mm.
+    tolerances: Vec<f64>,
+    /// What they were made for: cohort, comparisons, order, structure.
+    made_for: Option<(u64, usize, Order, Option<String>)>,
 }
 
 impl Default for TableState {
     fn default() -> Self {
-        Self { order: Order::Dice, segment: None, rows: Vec::new(), made_for: None }
+        Self { order: Order::Dice, segment: None, rows: Vec::new(), tolerances: Vec::new(), made_for: None }
     }
 }
 
-const COLUMNS: [(&str, f32); 9] = [
-    ("Case", 170.0),
-    ("Judged", 130.0),
-    ("Structure", 120.0),
-    ("Dice", 62.0),
-    ("IoU", 62.0),
-    ("HD mm", 66.0),
-    ("HD95 mm", 70.0),
-    ("ASSD mm", 70.0),
-    ("B − A", 76.0),
-];
+/// Columns of words, which stand first.
+const WORDS: [(&str, f32); 3] = [("Case", 170.0), ("Judged", 130.0), ("Structure", 120.0)];
+/// Accuracy has a mark: its head says why.
+const OVERLAP: [&str; 6] = ["Dice", "IoU", "Sensitivity", "Specificity", "Precision", "Accuracy !"];
+const WIDTH: f32 = 72.0;
 const LINE: f32 = 22.0;
 
 /// Every comparison, worst first; a click on a row, or on its Hausdorff distance, goes to the voxels.
 pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut Vec<Command>) {
-    if room.inputs.cases.is_empty() {
+    if room.inputs.cases.is_empty() && room.inputs.failed.is_empty() {
         ui.weak("Nothing is compared yet.");
         return;
     }
@@ -81,26 +78,76 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
             ui.colored_label(ui.visuals().warn_fg_color, format!("{} without a partner", list.len()))
                 .on_hover_text(list.join("\n"));
         }
+        if room.inputs.outside > 0 {
+            let text = format!("{} outside the test part", room.inputs.outside);
+            ui.colored_label(ui.visuals().warn_fg_color, text)
+                .on_hover_text(crate::report::outside(room.inputs.outside));
+        }
+        if !room.inputs.failed.is_empty() {
+            let failed = room.inputs.failed.iter();
+            let list: Vec<String> = failed.map(|f| format!("{}, {}: {}", f.case, f.judged, f.reason)).collect();
+            ui.colored_label(ui.visuals().error_fg_color, format!("{} could not be compared", list.len()))
+                .on_hover_text(list.join("\n"));
+        }
     });
-    let key = (room.inputs.cases.len(), state.order, state.segment.clone());
+    let key = (room.serial(), room.inputs.cases.len(), state.order, state.segment.clone());
     if state.made_for.as_ref() != Some(&key) {
         (state.rows, state.made_for) = (ordered(room, state), Some(key));
+        state.tolerances = tolerances(room.inputs.cases.iter().flat_map(|c| &c.metrics.rows));
     }
-    let rows = &state.rows;
+    let (rows, at) = (&state.rows, &state.tolerances);
+    definition(ui, room);
     ScrollArea::horizontal().id_salt("cohort columns").show(ui, |ui| {
         ui.horizontal(|ui| {
-            for (name, width) in COLUMNS {
-                cell(ui, width, name != "Case" && width < 100.0, RichText::new(name).strong().small());
+            for (name, width) in WORDS {
+                cell(ui, width, false, RichText::new(name).strong().small());
+            }
+            for name in heads(at) {
+                let head = cell(ui, WIDTH, true, RichText::new(&name).strong().small());
+                if name == OVERLAP[5] {
+                    head.on_hover_text(ACCURACY);
+                }
             }
         });
         ScrollArea::vertical().auto_shrink([false, false]).show_rows(ui, LINE, rows.len(), |ui, range| {
             for (case, row) in rows[range].iter().copied() {
                 if let Some(report) = room.inputs.cases.get(case) {
-                    line(ui, room, case, report, row, out);
+                    line(ui, room, (case, report), row, at, out);
                 }
             }
         });
     });
+}
+
+/// Whose distances these are, with what that means; figures without it cannot be compared with others'.
+pub fn definition(ui: &mut Ui, room: &CohortRoom) {
+    let Some(first) = room.inputs.cases.first() else { return };
+    let metrics = &first.metrics;
+    let lines: Vec<String> = metrics.definitions.iter().map(|d| format!("{}: {}", d.figure, d.text)).collect();
+    ui.weak(RichText::new(format!("Distances: {}", metrics.convention.name())).small()).on_hover_text(lines.join("\n"));
+}
+
+/// Heads of the columns of figures.
+fn heads(at: &[f64]) -> Vec<String> {
+    let mut all: Vec<String> = OVERLAP.map(str::to_owned).to_vec();
+    all.extend(["HD mm", "HD95 mm", "ASSD mm"].map(str::to_owned));
+    all.extend(at.iter().map(|t| format!("NSD {t} mm")));
+    all.extend(["A ml", "B ml", "B − A ml", "B − A"].map(str::to_owned));
+    all
+}
+
+/// Figures in the order of [`heads`].
+fn cells(row: &SegmentRow, at: &[f64]) -> Vec<String> {
+    let (f, d) = (&row.figures, row.distances.as_ref());
+    let overlap = [f.dice, f.iou, f.sensitivity, f.specificity, f.precision, f.accuracy];
+    let mut all: Vec<String> = overlap.map(|v| number(v, 4)).to_vec();
+    all.extend([d.map(|d| d.hd), d.and_then(|d| d.hd95), d.map(|d| d.assd)].map(distance));
+    let nsd = |d: &SurfaceDistances, t: f64| d.surface_dice.iter().find(|s| s.tolerance_mm == t).map(|s| s.value);
+    all.extend(at.iter().map(|t| number(d.and_then(|d| nsd(d, *t)), 4)));
+    all.extend([row.volume_a_ml, row.volume_b_ml].map(|v| format!("{v:.1}")));
+    all.push(format!("{:+.1}", row.volume_difference_ml));
+    all.push(row.volume_difference_percent.map_or_else(|| "undefined".into(), |v| format!("{v:+.1} %")));
+    all
 }
 
 fn ordered(room: &CohortRoom, state: &TableState) -> Vec<(usize, usize)> {
@@ -131,26 +178,24 @@ fn cell(ui: &mut Ui, width: f32, right: bool, text: impl Into<egui::WidgetText>)
     .inner
 }
 
-fn line(ui: &mut Ui, room: &CohortRoom, case: usize, report: &CaseReport, row: usize, out: &mut Vec<Command>) {
+fn line(
+    ui: &mut Ui,
+    room: &CohortRoom,
+    (case, report): (usize, &CaseReport),
+    row: usize,
+    at: &[f64],
+    out: &mut Vec<Command>,
+) {
     let Some(found) = report.metrics.rows.get(row) else { return };
-    let d = found.distances.as_ref();
-    let figures = [
-        number(found.figures.dice, 4),
-        number(found.figures.iou, 4),
-        distance(d.map(|d| d.hd)),
-        distance(d.and_then(|d| d.hd95)),
-        distance(d.map(|d| d.assd)),
-        found.volume_difference_percent.map_or_else(|| "undefined".into(), |v| format!("{v:+.1} %")),
-    ];
     let ink = if found.agreement.is_miss() { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
     let start = ui.cursor().min;
     let inner = ui.horizontal(|ui| {
         let words = [report.name.clone(), room.inputs.side_name(report.judged), found.name.clone()];
-        for (text, (_, width)) in words.into_iter().zip(COLUMNS) {
+        for (text, (_, width)) in words.into_iter().zip(WORDS) {
             cell(ui, width, false, RichText::new(text).color(ink));
         }
-        for (text, (_, width)) in figures.iter().zip(&COLUMNS[3..]) {
-            cell(ui, *width, true, RichText::new(text).font(FontId::monospace(12.0)).color(ink));
+        for text in cells(found, at) {
+            cell(ui, WIDTH, true, RichText::new(text).font(FontId::monospace(12.0)).color(ink));
         }
     });
     let rect = inner.response.rect.union(egui::Rect::from_min_size(start, Vec2::new(1.0, 1.0)));
@@ -174,6 +219,8 @@ pub fn summary(ui: &mut Ui, room: &CohortRoom) {
         ui.weak(if room.running { "Summed up when all cases are compared." } else { "Nothing is compared yet." });
         return;
     };
+    definition(ui, room);
+    ui.weak(RichText::new(format!("Accuracy: {ACCURACY}")).small());
     ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
         for side in &sums.sides {
             for (what, level) in [("cases", &side.by_case), ("patients", &side.by_patient), ("slices", &side.by_slice)]
@@ -241,6 +288,11 @@ pub fn pairs(ui: &mut Ui, room: &CohortRoom, out: &mut Vec<Command>) {
                 ui.label(RichText::new(format!("{}: {}", t.segment, t.kind.label())).strong());
                 ui.label(format!("{} less {}: mean {mean}; {p}", t.second, t.first));
                 ui.label(format!("{} better, {} worse, {} equal", t.improved, t.regressed, t.equal));
+                if !t.one_sided.is_empty() {
+                    let hint = format!("Only one of the two has this figure in {}.", t.one_sided.join(", "));
+                    ui.colored_label(ui.visuals().warn_fg_color, format!("{} left out", t.one_sided.len()))
+                        .on_hover_text(hint);
+                }
             });
             ui.horizontal_wrapped(|ui| {
                 let most = t.cases.iter().filter(|c| c.gain > 0.0).take(5).map(|c| (c, "improved"));

@@ -1,0 +1,177 @@
+//! The wide view of a cohort: points that lead to their voxels, classes, what went wrong, and a window that goes on.
+
+use super::screen::{DIMS, Screen};
+use egui::{Color32, Modifiers, Vec2};
+use glam::DVec3;
+use maskwright::core::{Geometry, LabelMap, Plane, Segment};
+use maskwright::workspace::{CohortCommand, CohortRequest, Judged};
+use std::path::Path;
+
+/// Dots of the first judged side.
+const FIRST: Color32 = Color32::from_rgb(60, 150, 220);
+
+/// Masks of two boxes, one in six slices and one in two of them, shifted along i; `scale` makes them larger.
+fn cohort(folder: &Path, cases: usize, shift: usize, scale: usize) {
+    std::fs::create_dir_all(folder).unwrap();
+    let dims = [40 * scale, 32 * scale, 10];
+    let grid = Geometry::axis_aligned(dims, DVec3::new(0.8, 0.8, 2.5), DVec3::ZERO).unwrap();
+    let segments = [Segment::new(1, "Liver"), Segment::new(2, "Spleen")];
+    for n in 1..=cases {
+        let mut map = LabelMap::empty(grid);
+        for k in 2..8 {
+            for j in 5 * scale..20 * scale {
+                for i in 4 * scale..14 * scale + n % 4 {
+                    map.set([i + shift, j, k], 1);
+                }
+                if k < 4 && j < 9 * scale {
+                    (30 * scale..34 * scale).for_each(|i| map.set([i - shift, j, k], 2));
+                }
+            }
+        }
+        maskwright::io::save_mask(&folder.join(format!("p{n}.nrrd")), &map, &segments, None).unwrap();
+    }
+}
+
+/// A cohort of one judged folder, begun.
+fn begin(screen: &mut Screen, cases: usize) {
+    let (truth, judged) = (screen.dir.path().join("truth"), screen.dir.path().join("model"));
+    cohort(&truth, cases, 0, 1);
+    cohort(&judged, cases, 2, 1);
+    compare(screen);
+}
+
+fn compare(screen: &mut Screen) {
+    let (truth, judged) = (screen.dir.path().join("truth"), screen.dir.path().join("model"));
+    let request = CohortRequest { sheets: false, ..CohortRequest::new(truth, vec![Judged::at(judged)]) };
+    screen.workspace_mut().dispatch(CohortCommand::Files(Box::new(request)));
+}
+
+#[test]
+fn a_click_on_a_plot_point_goes_to_its_case_and_slice() {
+    let mut screen = Screen::with_scan();
+    begin(&mut screen, 3);
+    screen.wait();
+    screen.click("Plots");
+    screen.click("Dice of slices");
+    screen.steps(2);
+    let dots = screen.painted_dots(FIRST);
+    // Three cases with six slices of one structure and two of the other.
+    assert_eq!(dots.len(), 3 * (6 + 2), "{dots:?}");
+    let dot = dots.into_iter().min_by(|a, b| a.x.total_cmp(&b.x)).unwrap();
+    screen.move_to(dot);
+    screen.steps(2);
+    let named = screen.painted_texts().into_iter().map(|(text, _)| text).find(|t| t.contains(", slice "));
+    let named = named.expect("the point under the pointer is named");
+    let parts: Vec<&str> = named.split(", ").collect();
+    assert_eq!((parts.len(), parts[1]), (4, "model"), "{named}");
+    let slice: usize = parts[3].strip_prefix("slice ").unwrap().parse().unwrap();
+    screen.click_at(dot);
+    screen.wait();
+    assert_eq!(screen.document().case.name, parts[0]);
+    assert_eq!(screen.shown_slice(Plane::Axial), slice);
+    let review = &screen.workspace().review;
+    assert_eq!(review.report.as_ref().unwrap().rows[review.row].name, parts[2]);
+    assert_eq!(review.cause.expect("the pair of voxels of that slice").at[2] + 1, slice);
+    // A whole structure leads to the pair behind its own distance.
+    screen.click("Hausdorff");
+    screen.steps(2);
+    let dots = screen.painted_dots(FIRST);
+    assert_eq!(dots.len(), 6, "two structures of three cases: {dots:?}");
+    screen.click_at(dots[0]);
+    screen.wait();
+    let review = &screen.workspace().review;
+    let row = &review.report.as_ref().unwrap().rows[review.row];
+    assert_eq!(review.cause.unwrap().mm, row.distances.as_ref().unwrap().hd);
+}
+
+#[test]
+fn classes_volumes_and_definitions_stand_beside_the_figures() {
+    let mut screen = Screen::with_scan();
+    begin(&mut screen, 3);
+    screen.wait();
+    screen.click("Cases");
+    for needed in ["Sensitivity", "Specificity", "Precision", "Accuracy !", "NSD 2 mm", "A ml", "Distances: Maskwright"]
+    {
+        assert!(screen.says(needed), "{needed} is missing");
+    }
+    screen.click("Summary");
+    assert!(screen.says("Accuracy: Share of all voxels") && screen.says("Distances: Maskwright"));
+    screen.click("Plots");
+    screen.click("Confusion of classes");
+    let classes = screen.workspace().cohort.inputs.cases[0].metrics.confusion.clone().unwrap().classes;
+    assert_eq!(classes, ["Background", "Liver", "Spleen"]);
+    assert!(screen.says("a mask without any structure would have"));
+    screen.click("Volumes (Bland-Altman)");
+    assert!(screen.says("Liver, model: mean of B − A"));
+    assert!(!screen.says("Spleen, model: mean of B − A"), "each structure has its own limits");
+    assert_eq!(screen.painted_dots(FIRST).len(), 3);
+    screen.click("Spleen");
+    assert!(screen.says("Spleen, model: mean of B − A"));
+}
+
+#[test]
+fn the_window_goes_on_while_sixty_cases_are_compared() {
+    let mut screen = Screen::with_scan();
+    let (truth, judged) = (screen.dir.path().join("truth"), screen.dir.path().join("model"));
+    cohort(&truth, 60, 0, 3);
+    cohort(&judged, 60, 2, 3);
+    // One of them is none; the others are not lost.
+    std::fs::write(judged.join("p7.nrrd"), b"no mask at all").unwrap();
+    screen.workspace_mut().dispatch(CohortCommand::Show(true));
+    screen.steps(2);
+    let middle = screen.pane(Plane::Axial).center();
+    screen.move_to(middle);
+    compare(&mut screen);
+    let (mut frames, mut answered, mut shown) = (0, 0, vec![0]);
+    while screen.workspace().cohort.running {
+        assert!(frames < 1_000_000, "it never ends");
+        let before = screen.shown_slice(Plane::Axial);
+        let towards = if before > DIMS[2] / 2 { -1.0 } else { 1.0 };
+        // Two frames: one takes the wheel, the next shows what came of it.
+        screen.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Line,
+            delta: Vec2::new(0.0, towards),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Wheel,
+            modifiers: Modifiers::NONE,
+        });
+        screen.steps(1);
+        frames += 2;
+        if screen.workspace().cohort.running {
+            // Drawn while the job runs: the wheel is answered, and the table fills.
+            answered += usize::from(screen.shown_slice(Plane::Axial) != before);
+            let now = screen.workspace().cohort.inputs.cases.len();
+            if shown.last() != Some(&now) {
+                shown.push(now);
+            }
+        }
+    }
+    assert!(frames >= 4 && answered > 0, "{frames} frames, {answered} answers");
+    assert!(shown.len() > 1 && shown.windows(2).all(|w| w[0] < w[1]), "the cases come one by one: {shown:?}");
+    let inputs = &screen.workspace().cohort.inputs;
+    assert_eq!((inputs.cases.len(), inputs.failed.len()), (59, 1));
+    assert_eq!(inputs.failed[0].case, "p7");
+    screen.wait();
+    screen.click("Cases");
+    assert!(screen.says("1 could not be compared"));
+}
+
+#[test]
+fn the_next_cohort_of_the_same_size_is_shown_afresh() {
+    let mut screen = Screen::with_scan();
+    begin(&mut screen, 3);
+    screen.wait();
+    screen.click("Plots");
+    screen.steps(2);
+    let before = screen.painted_dots(FIRST);
+    let judged = screen.dir.path().join("model");
+    cohort(&judged, 3, 4, 1);
+    compare(&mut screen);
+    screen.wait();
+    screen.click("Plots");
+    screen.move_to(egui::Pos2::ZERO + Vec2::splat(3.0));
+    screen.steps(2);
+    let after = screen.painted_dots(FIRST);
+    assert_eq!(after.len(), before.len());
+    assert_ne!(after, before, "a greater shift has a smaller Dice");
+}
