@@ -178,9 +178,22 @@ prepare_rust() {
         fail "Rust $found is too old: this needs $wanted or newer. Update it (\`rustup update stable\`) and start this again."
 }
 
+# Cargo knows our base package by its place below the clone: what another clone built in a shared target folder it takes
+# for this one's, as long as the other's files are as they were. The clone that built last is written down.
+forget_other_clones() {
+    local stamp=$CARGO_TARGET_DIR/last-clone
+    mkdir -p "$CARGO_TARGET_DIR"
+    if [[ ! -e $stamp || $(<"$stamp") != "$PWD" ]]; then
+        cargo clean --quiet --locked --package maskwright-base
+        cargo clean --quiet --locked --release --package maskwright-base
+        printf '%s\n' "$PWD" >"$stamp"
+    fi
+}
+
 prepare_machine() {
     if [[ $(uname -s) == Linux ]]; then
         prepare_libraries compiler vulkan-loader vulkan-driver xkbcommon xkbcommon-x11 x11-xcb xcursor xi xrandr wayland "$@"
     fi
     prepare_rust
+    forget_other_clones
 }

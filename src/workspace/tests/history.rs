@@ -58,7 +58,7 @@ pub(super) enum Step {
 
 /// One of the operations, and what it is asked with.
 #[derive(Debug, Clone, Copy)]
-struct Ask {
+pub(super) struct Ask {
     /// Below [`OPERATIONS`].
     n: usize,
     axis: usize,

@@ -167,3 +167,26 @@ fn each_recipe_is_its_study() {
         apply_override(&mut chaos, loss).unwrap();
     }
 }
+
+/// Generates, trains both losses, compares and reports; asked again, it trains nothing anew.
+#[test]
+fn a_study_goes_its_whole_way_by_one_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("study");
+    let study = || {
+        let small = ["preprocessing.size=32", "network.UNet.base_width=2", "batch_size=32"].map(|set| ["--set", set]);
+        let mut command = super::program::program();
+        command.args(["study", "5", "--epochs", "1", "--device", "cpu", "--out"]).arg(&out).args(small.concat());
+        super::program::Ended::of(&command.output().unwrap()).done()
+    };
+    let told = study();
+    assert!(told.contains("cross-entropy") && told.contains("Dice"), "{told}");
+    let report = std::fs::read_to_string(out.join("report/report.html")).unwrap();
+    for word in ["cross-entropy", "left lung", "right lung", "Accuracy", "generated phantom images", "preprocessing.size=32"] {
+        assert!(report.contains(word), "{word}");
+    }
+    let trained = |n: usize| std::fs::metadata(out.join(format!("run-{n}/result.json"))).unwrap().modified().unwrap();
+    let before = [trained(1), trained(2)];
+    study();
+    assert_eq!([trained(1), trained(2)], before);
+}
