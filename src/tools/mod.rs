@@ -96,9 +96,9 @@ impl ToolKind {
         !matches!(self, Self::Crosshair | Self::WindowLevel)
     }
 
-    /// Whether it paints with the brush.
+    /// Whether a drag with it is a stroke of the brush.
     pub fn paints(self) -> bool {
-        matches!(self, Self::Brush | Self::Eraser)
+        matches!(self, Self::Brush | Self::Eraser | Self::Push)
     }
 
     /// Whether it draws a contour.

@@ -51,6 +51,10 @@ impl MainWindow {
             Action::Slices(by) => self.scroll(by, workspace, out),
             Action::FirstSlice => self.jump(false, workspace, out),
             Action::LastSlice => self.jump(true, workspace, out),
+            Action::Plane(plane) => {
+                self.viewer.set_focus(plane);
+                self.layout.turn_to(Pane::Slices(plane));
+            }
             Action::Fit => self.viewer.fit(),
             Action::ToggleCrosshair => out.push(ViewCommand::ToggleCrosshair.into()),
             Action::Invert => out.push(ViewCommand::Invert.into()),
@@ -177,7 +181,9 @@ impl MainWindow {
 
     fn save_project(&mut self, workspace: &Workspace, out: &mut Vec<Command>) {
         let Some(document) = workspace.active_document() else { return };
-        if document.project.is_some() {
+        // A project that may not be written into, or could not, is saved elsewhere.
+        let elsewhere = document.newer_project().is_some() || document.failed_save().is_some();
+        if document.project.is_some() && !elsewhere {
             out.push(FileCommand::SaveProject(None).into());
         } else {
             self.dialog.ask(Purpose::SaveProject, suggestion(&document.case.name, "maskwright"));

@@ -59,6 +59,18 @@ pub fn keys_of(action: Action) -> String {
     table().iter().find(bound).map(Binding::keys).unwrap_or_default()
 }
 
+/// A hint with the keys of its action, as long as it has some: `Fit the slices (R)`.
+pub fn with_keys(text: &str, action: Action) -> String {
+    let keys = keys_of(action);
+    if keys.is_empty() { text.to_owned() } else { format!("{text} ({keys})") }
+}
+
+/// The keys of two actions that belong together, such as less and more: `A and D`.
+pub fn keys_of_both(first: Action, second: Action) -> String {
+    let both = [first, second].map(keys_of);
+    both.into_iter().filter(|keys| !keys.is_empty()).collect::<Vec<_>>().join(" and ")
+}
+
 /// Modifiers and key of a text such as `Ctrl+Shift+Z`; `None` for an empty one, and for what is no key.
 pub fn parse(text: &str) -> Option<(Modifiers, Key)> {
     let mut modifiers = Modifiers::NONE;
@@ -107,6 +119,13 @@ mod tests {
         assert_eq!((keys_of(Action::Undo), table()[brush].key), ("Alt+U".into(), None));
         assert_eq!(bound_to(Modifiers::ALT, Key::U), Some(undo));
         assert_eq!(bound_to(Modifiers::COMMAND, Key::Z), None);
+        let brush = Action::Tool(crate::tools::ToolKind::Brush);
+        assert_eq!(
+            (with_keys("Back", Action::Undo), with_keys("Paint", brush)),
+            ("Back (Alt+U)".into(), "Paint".into())
+        );
+        assert_eq!(keys_of_both(Action::Undo, Action::Redo), "Alt+U and Ctrl+Y");
+        assert_eq!(keys_of_both(brush, Action::Redo), "Ctrl+Y");
         follow(&Settings::default());
         assert_eq!(keys_of(Action::Undo), "Ctrl+Z");
     }

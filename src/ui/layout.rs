@@ -234,6 +234,14 @@ impl Layout {
         self.changed = true;
     }
 
+    /// Where one pane stands alone, another one takes its place.
+    pub fn turn_to(&mut self, pane: Pane) {
+        if self.maximised.is_some_and(|alone| alone != pane) && self.contains(pane) {
+            self.show_alone(Some(pane));
+            self.changed = true;
+        }
+    }
+
     fn show_alone(&mut self, alone: Option<Pane>) {
         self.maximised = alone;
         let panes: Vec<(TileId, Pane)> = self
@@ -251,7 +259,6 @@ impl Layout {
     }
 
     /// Whether a pane can be seen, were its tab in front.
-    #[cfg(test)]
     pub fn contains(&self, pane: Pane) -> bool {
         self.tree.tiles.find_pane(&pane).is_some()
     }

@@ -99,7 +99,7 @@ impl MainWindow {
     pub fn keyboard(&self, ctx: &Context) -> pacing::Keyboard {
         if self.dialog.is_wanted() || self.palette.is_wanted() || self.layers.slices.is_wanted() {
             pacing::Keyboard::Coming
-        } else if ctx.egui_wants_keyboard_input() {
+        } else if shortcuts::is_writing(ctx) {
             pacing::Keyboard::Writing
         } else {
             pacing::Keyboard::Actions
@@ -124,7 +124,7 @@ impl MainWindow {
             || self.question.is_some()
             || workspace.question().is_some();
         if !typing {
-            actions.extend(shortcuts::pressed(&ctx));
+            actions.extend(shortcuts::pressed(&ctx, self.viewer.keyboard_pane()));
         }
         self.take_drops(&ctx, &mut out);
         // The status bar is laid out before the panes and so shows what the last frame found.
@@ -182,7 +182,8 @@ impl MainWindow {
     fn center(&mut self, ui: &mut Ui, workspace: &Workspace, shown: Shown, out: &mut Vec<Command>) {
         if workspace.active_document().is_none() {
             if workspace.scan.is_some() {
-                Panel::left("found").default_size(330.0).show(ui, |ui| {
+                let width = (0.5 * ui.available_width()).min(330.0);
+                Panel::left("found").default_size(width).show(ui, |ui| {
                     ui.label(RichText::new("Patients").strong());
                     panels::patients::show(ui, workspace, out);
                 });

@@ -3,7 +3,7 @@
 use super::keys;
 use super::layout::Arrangement;
 use super::panels::edit_mask::OperationKind;
-use crate::core::SliceStatus;
+use crate::core::{Plane, SliceStatus};
 use crate::tools::ToolKind;
 use egui::{Key, Modifiers};
 
@@ -30,6 +30,8 @@ pub enum Action {
     Slices(i64),
     FirstSlice,
     LastSlice,
+    /// Chooses the pane that keys act on.
+    Plane(Plane),
     Fit,
     ToggleCrosshair,
     Invert,
@@ -94,6 +96,12 @@ pub struct Binding {
     pub key: Option<Key>,
 }
 
+/// What a key changes the brush's radius by.
+pub const LARGER: f64 = 1.15;
+pub const SMALLER: f64 = 1.0 / LARGER;
+/// What a key changes the opacity of masks by.
+pub const OPACITY_STEP: f32 = 0.1;
+
 const NONE: Modifiers = Modifiers::NONE;
 const CTRL: Modifiers = Modifiers::COMMAND;
 const SHIFT: Modifiers = Modifiers::SHIFT;
@@ -136,9 +144,9 @@ pub const BINDINGS: &[Binding] = &[
     bind("Tools", "Measure", Action::Tool(ToolKind::Measure), NONE, Some(Key::Num9)),
     bind("Tools", "Prompt the network: inside, with Ctrl outside", Action::Tool(ToolKind::Prompt), CTRL, Some(Key::U)),
     bind("Tools", "Last tool", Action::LastTool, NONE, Some(Key::Space)),
-    bind("Tools", "Smaller brush", Action::BrushBy(1.0 / 1.15), NONE, Some(Key::Minus)),
-    bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Equals)),
-    bind("Tools", "Larger brush", Action::BrushBy(1.15), NONE, Some(Key::Plus)),
+    bind("Tools", "Smaller brush", Action::BrushBy(SMALLER), NONE, Some(Key::Minus)),
+    bind("Tools", "Larger brush", Action::BrushBy(LARGER), NONE, Some(Key::Equals)),
+    bind("Tools", "Larger brush", Action::BrushBy(LARGER), NONE, Some(Key::Plus)),
     bind("Tools", "Sphere or disc brush", Action::ToggleSphere, NONE, Some(Key::N)),
     bind("Tools", "Square or round brush", Action::ToggleSquare, SHIFT, Some(Key::K)),
     bind("Tools", "Brush adapts to the image, or not", Action::ToggleAdaptive, SHIFT, Some(Key::A)),
@@ -171,8 +179,8 @@ pub const BINDINGS: &[Binding] = &[
     bind("Segments", "New layer", Action::NewLayer, CTRL_SHIFT, Some(Key::N)),
     bind("Segments", "Mark the active layer as reviewed, or not", Action::ToggleReviewed, NONE, None),
     bind("Mask", "Mask on or off", Action::ToggleMask, NONE, Some(Key::S)),
-    bind("Mask", "Less opacity", Action::OpacityBy(-0.1), NONE, Some(Key::A)),
-    bind("Mask", "More opacity", Action::OpacityBy(0.1), NONE, Some(Key::D)),
+    bind("Mask", "Less opacity", Action::OpacityBy(-OPACITY_STEP), NONE, Some(Key::A)),
+    bind("Mask", "More opacity", Action::OpacityBy(OPACITY_STEP), NONE, Some(Key::D)),
     bind("Mask", "Outline on or off", Action::ToggleOutline, NONE, Some(Key::O)),
     bind("Mask", "Fill on or off", Action::ToggleFill, NONE, Some(Key::F)),
     bind("Slices", "One slice up", Action::Slices(1), NONE, Some(Key::ArrowUp)),
@@ -181,6 +189,9 @@ pub const BINDINGS: &[Binding] = &[
     bind("Slices", "Ten slices down", Action::Slices(-10), NONE, Some(Key::PageDown)),
     bind("Slices", "First slice", Action::FirstSlice, NONE, Some(Key::Home)),
     bind("Slices", "Last slice", Action::LastSlice, NONE, Some(Key::End)),
+    bind("Slices", "Keys act on the axial pane", Action::Plane(Plane::Axial), NONE, Some(Key::F2)),
+    bind("Slices", "Keys act on the coronal pane", Action::Plane(Plane::Coronal), NONE, Some(Key::F3)),
+    bind("Slices", "Keys act on the sagittal pane", Action::Plane(Plane::Sagittal), NONE, Some(Key::F4)),
     bind("Slices", "Play or stop the stack", Action::Cine, NONE, Some(Key::C)),
     bind("View", "Fit the slices to their panes", Action::Fit, NONE, Some(Key::R)),
     bind("View", "Crosshair lines on or off", Action::ToggleCrosshair, NONE, Some(Key::X)),
@@ -263,15 +274,27 @@ impl Binding {
 
 pub use super::keys::keys_of;
 
-/// Actions asked for by keys in this frame. Empty while a text field has the focus.
-pub fn pressed(ctx: &egui::Context) -> Vec<Action> {
-    if ctx.egui_wants_keyboard_input() {
+/// Keys that a button, a list or a slider uses itself while it has the focus.
+const OF_WIDGETS: [Key; 6] = [Key::Space, Key::Enter, Key::ArrowUp, Key::ArrowDown, Key::ArrowLeft, Key::ArrowRight];
+
+/// Whether a text or a number is being typed, so that no key is a shortcut.
+pub fn is_writing(ctx: &egui::Context) -> bool {
+    ctx.text_edit_focused()
+}
+
+/// Actions asked for by keys in this frame; none while something is being typed. `pane` is the pane of the image that
+/// has the focus, if one has: it uses no key itself. Any other widget that was reached by Tab keeps the few keys that it
+/// works with.
+pub fn pressed(ctx: &egui::Context, pane: Option<egui::Id>) -> Vec<Action> {
+    if is_writing(ctx) {
         return Vec::new();
     }
+    let focused = ctx.memory(egui::Memory::focused);
+    let on_widget = focused.is_some() && focused != pane;
     let mut actions = Vec::new();
     ctx.input_mut(|input| {
         for binding in keys::table().iter() {
-            let Some(key) = binding.key else { continue };
+            let Some(key) = binding.key.filter(|key| !(on_widget && OF_WIDGETS.contains(key))) else { continue };
             let repeats = matches!(binding.action, Action::Slices(_) | Action::BrushBy(_));
             let count = input.count_and_consume_exact(binding.modifiers, key);
             if count > 0 {

@@ -1,11 +1,14 @@
 //! The Edit tab: paint rules for every tool, and operations on the active segment with preview.
 
+use super::edit_history::HistoryList;
 use super::edit_joint::Joint;
 use super::edit_rules::{hu_range, length, rules, segment_list, warn_of_skew};
 use crate::core::{LabelId, LayerId, Plane, PlaneAxes};
 use crate::edit::{Connectivity, Extent, Islands, Logic, Operation, Smoothing};
-use crate::workspace::{Command, Document, EditCommand, HU_RANGES, OpenCommand, Workspace};
-use egui::{CollapsingHeader, DragValue, RichText, ScrollArea, Ui};
+use crate::ui::keys::keys_of;
+use crate::ui::shortcuts::Action;
+use crate::workspace::{Command, Document, EditCommand, HU_RANGES, Workspace};
+use egui::{CollapsingHeader, DragValue, RichText, Ui};
 
 /// What can be chosen in the panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,7 @@ pub struct EditPanel {
     other: Option<(LayerId, LabelId)>,
     live: bool,
     pub(super) joint: Joint,
+    history: HistoryList,
 }
 
 impl Default for EditPanel {
@@ -109,6 +113,7 @@ impl Default for EditPanel {
             other: None,
             live: true,
             joint: Joint::default(),
+            history: HistoryList::default(),
         }
     }
 }
@@ -141,7 +146,7 @@ impl EditPanel {
             ui.weak("Open a case to edit its mask.");
             return;
         };
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        super::scrolled(ui, |ui| {
             CollapsingHeader::new(RichText::new("Paint rules").strong()).default_open(true).show(ui, |ui| {
                 rules(ui, document, workspace.rules, out);
             });
@@ -152,7 +157,7 @@ impl EditPanel {
             ui.add_space(2.0);
             ui.horizontal_wrapped(|ui| {
                 for kind in OperationKind::ALL {
-                    let keys = crate::ui::shortcuts::keys_of(crate::ui::shortcuts::Action::Operation(kind));
+                    let keys = keys_of(Action::Operation(kind));
                     if ui.selectable_label(self.chosen == kind, kind.name()).on_hover_text(keys).clicked() {
                         self.chosen = kind;
                         self.joint.rest();
@@ -171,10 +176,10 @@ impl EditPanel {
             ui.add_space(4.0);
             ui.separator();
             CollapsingHeader::new(RichText::new("History").strong()).show(ui, |ui| {
-                history(ui, document, true, out);
+                self.history.show(ui, document, true, out);
                 for other in workspace.documents().iter().filter(|d| d.case.id != document.case.id) {
                     ui.label(RichText::new(&other.case.name).weak());
-                    history(ui, other, false, out);
+                    self.history.show(ui, other, false, out);
                 }
             });
         });
@@ -187,10 +192,14 @@ impl EditPanel {
 
     fn buttons(&mut self, ui: &mut Ui, document: &Document, plane: Plane, out: &mut Vec<Command>) {
         ui.horizontal(|ui| {
-            if ui.button("Preview").on_hover_text("Shift+Enter").clicked() {
+            if ui.button("Preview").on_hover_text(keys_of(Action::PreviewOperation)).clicked() {
                 self.show_preview(document, plane, out);
             }
-            if ui.button(RichText::new("Apply").strong()).on_hover_text("Enter, while a preview is shown").clicked() {
+            let hint = match keys_of(Action::Confirm) {
+                keys if keys.is_empty() => String::new(),
+                keys => format!("{keys}, while a preview is shown"),
+            };
+            if ui.button(RichText::new("Apply").strong()).on_hover_text(hint).clicked() {
                 let shown = document.preview().is_some();
                 let apply = self.command(document, plane, true);
                 out.extend(if shown { Some(EditCommand::ApplyPreview.into()) } else { apply });
@@ -244,7 +253,7 @@ impl EditPanel {
             OperationKind::Between => {
                 let name = plane.name().to_lowercase();
                 ui.label(format!("Fills the empty {name} slices between those that are drawn."));
-                ui.weak("The pane under the pointer decides the plane.");
+                ui.weak("The pane that keys act on decides the plane.");
                 warn_of_skew(ui, document, Extent::Volume);
                 false
             }
@@ -352,27 +361,6 @@ impl EditPanel {
                 }
             },
         })
-    }
-}
-
-/// All steps; a click goes back or forward to just after one, in its own case.
-fn history(ui: &mut Ui, document: &Document, active: bool, out: &mut Vec<Command>) {
-    let (steps, position) = document.steps();
-    let lines = std::iter::once("Start").chain(steps.iter().copied());
-    for (n, name) in lines.enumerate() {
-        let text = if n > position { RichText::new(name).weak() } else { RichText::new(name) };
-        let line = ui.selectable_label(n == position, text);
-        let case = if active { String::new() } else { format!(" of {}", document.case.name) };
-        line.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Step {n}{case}: {name}")));
-        if line.clicked() {
-            if !active {
-                out.push(OpenCommand::Activate(document.case.id).into());
-            }
-            out.push(EditCommand::JumpTo(n).into());
-        }
-    }
-    if steps.len() > 12 {
-        ui.weak("The newest step is at the end.");
     }
 }
 

@@ -3,6 +3,8 @@
 use super::patients::warning_color;
 use crate::core::{Geometry, LabelId, Layer, LayerId};
 use crate::edit::{Extent, Over};
+use crate::ui::keys::keys_of;
+use crate::ui::shortcuts::Action;
 use crate::workspace::{Command, Document, EditCommand, EditRules, HU_RANGES, SegmentCommand};
 use egui::{ComboBox, DragValue, Response, RichText, Slider, Ui};
 
@@ -30,7 +32,7 @@ pub(super) fn rules(ui: &mut Ui, document: &Document, now: EditRules, out: &mut 
         named(&list.response, "Paint over");
     });
     segment_list(ui, document, "Only inside", "Anywhere", true, &mut rules.inside);
-    ui.checkbox(&mut rules.hu_only, "Only values in this range").on_hover_text("Shift+U");
+    ui.checkbox(&mut rules.hu_only, "Only values in this range").on_hover_text(keys_of(Action::ToggleHuRule));
     if rules.hu_only {
         hu_range(ui, &mut rules.hu, "Paint");
     }
@@ -71,7 +73,7 @@ pub(super) fn length(ui: &mut Ui, name: &str, mm: &mut f64, range: std::ops::Ran
         let label = ui.label(name);
         ui.spacing_mut().slider_width = 110.0;
         let slider = Slider::new(mm, range).suffix(" mm").max_decimals(1);
-        ui.add(slider).labelled_by(label.id).changed()
+        ui.add(slider).labelled_by(label.id).accessible_name(name).changed()
     })
     .inner
 }

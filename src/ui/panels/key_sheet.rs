@@ -5,6 +5,9 @@ use crate::ui::shortcuts::{BINDINGS, Binding, POINTER_HABITS};
 use crate::workspace::{Command, KeyCommand};
 use egui::{Align2, Context, Event, Grid, Key, RichText, ScrollArea, Ui, Window};
 
+/// Width of a window in points below which the keys stand in one column.
+const NARROW: f32 = 860.0;
+
 /// Whether the sheet is open, and which keys wait for new ones.
 #[derive(Default)]
 pub struct KeySheet {
@@ -25,75 +28,89 @@ impl KeySheet {
     pub fn show(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         self.listen(ctx, out);
         let mut open = self.open;
-        let height = ctx.content_rect().height() - 180.0;
+        let room = ctx.content_rect().size();
+        let height = (room.y - 180.0).max(60.0);
         Window::new("Keys and pointer")
             .open(&mut open)
             .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
             .collapsible(false)
             .resizable(false)
-            .default_size([760.0, height])
-            .show(ctx, |ui| self.content(ui, height, out));
+            .default_size([760.0_f32.min(room.x), height])
+            .show(ctx, |ui| self.content(ui, height, room.x < NARROW, out));
         self.open = open;
         if !open {
             *self = Self::default();
         }
     }
 
-    fn content(&mut self, ui: &mut Ui, height: f32, out: &mut Vec<Command>) {
-        ui.horizontal(|ui| {
-            let hint = match self.waiting {
-                Some(n) => format!(
+    fn content(&mut self, ui: &mut Ui, height: f32, narrow: bool, out: &mut Vec<Command>) {
+        let hint = match self.waiting {
+            Some(n) => {
+                format!(
                     "Press keys for \"{}\". Escape keeps the old ones, Backspace takes them away.",
                     BINDINGS[n].text
-                ),
-                None if self.told.is_empty() => "Click on keys to change them.".to_owned(),
-                None => self.told.clone(),
-            };
+                )
+            }
+            None if self.told.is_empty() => "Click on keys to change them.".to_owned(),
+            None => self.told.clone(),
+        };
+        let reset = if narrow {
             ui.label(hint);
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                if ui.button("All keys as they came").clicked() {
-                    out.push(KeyCommand::Reset.into());
-                    self.told = "All keys are as they came.".into();
-                    self.waiting = None;
-                }
+            ui.button("All keys as they came")
+        } else {
+            let head = ui.horizontal(|ui| {
+                ui.label(hint);
+                let right = egui::Layout::right_to_left(egui::Align::Center);
+                ui.with_layout(right, |ui| ui.button("All keys as they came")).inner
             });
-        });
+            head.inner
+        };
+        if reset.clicked() {
+            out.push(KeyCommand::Reset.into());
+            self.told = "All keys are as they came.".into();
+            self.waiting = None;
+        }
         ui.separator();
-        ScrollArea::vertical().min_scrolled_height(height).max_height(height).show(ui, |ui| {
-            let table = keys::table();
-            ui.columns(2, |columns| {
-                let mut groups: Vec<&str> = Vec::new();
-                for binding in table.iter() {
-                    if !groups.contains(&binding.group) {
-                        groups.push(binding.group);
-                    }
+        let area = if narrow { ScrollArea::both() } else { ScrollArea::vertical() };
+        area.min_scrolled_height(height).max_height(height).show(ui, |ui| {
+            ui.columns(if narrow { 1 } else { 2 }, |columns| self.table(columns));
+        });
+    }
+
+    /// All groups, spread over one or two columns.
+    fn table(&mut self, columns: &mut [Ui]) {
+        let table = keys::table();
+        let mut groups: Vec<&str> = Vec::new();
+        for binding in table.iter() {
+            if !groups.contains(&binding.group) {
+                groups.push(binding.group);
+            }
+        }
+        let lines = |g: &str| 2 + table.iter().filter(|b| b.group == g).count();
+        let all: usize = groups.iter().copied().map(&lines).sum::<usize>() + POINTER_HABITS.len() + 2;
+        let mut used = POINTER_HABITS.len() + 2;
+        let last = columns.len() - 1;
+        for &group in &groups {
+            let left = used < all.div_ceil(2);
+            used += lines(group);
+            let ui = &mut columns[if left { 0 } else { last }];
+            ui.add_space(4.0);
+            ui.label(RichText::new(group).strong());
+            Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+                for (n, b) in table.iter().enumerate().filter(|(_, b)| b.group == group) {
+                    self.line(ui, n, b);
                 }
-                let lines = |g: &str| 2 + table.iter().filter(|b| b.group == g).count();
-                let all: usize = groups.iter().copied().map(&lines).sum::<usize>() + POINTER_HABITS.len() + 2;
-                let mut used = POINTER_HABITS.len() + 2;
-                for &group in &groups {
-                    let left = used < all.div_ceil(2);
-                    used += lines(group);
-                    let ui = &mut columns[usize::from(!left)];
-                    ui.add_space(4.0);
-                    ui.label(RichText::new(group).strong());
-                    Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
-                        for (n, b) in table.iter().enumerate().filter(|(_, b)| b.group == group) {
-                            self.line(ui, n, b);
-                        }
-                    });
-                }
-                let ui = &mut columns[0];
-                ui.add_space(4.0);
-                ui.label(RichText::new("Pointer").strong());
-                Grid::new("pointer habits").num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
-                    for (what, does) in POINTER_HABITS {
-                        ui.monospace(*what);
-                        ui.label(*does);
-                        ui.end_row();
-                    }
-                });
             });
+        }
+        let ui = &mut columns[0];
+        ui.add_space(4.0);
+        ui.label(RichText::new("Pointer").strong());
+        Grid::new("pointer habits").num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+            for (what, does) in POINTER_HABITS {
+                ui.monospace(*what);
+                ui.label(*does);
+                ui.end_row();
+            }
         });
     }
 

@@ -5,7 +5,10 @@ use super::slices::SlicesPanel;
 use crate::core::{Flips, Layer, Origin, Segment};
 use crate::ui::actions::suggestion;
 use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, WorkCommand, Workspace};
-use egui::{RichText, ScrollArea, TextEdit, Ui};
+use egui::{RichText, TextEdit, Ui};
+
+/// Width in points that the line of a segment needs.
+const ROW: f32 = 280.0;
 
 /// A name being typed; the document gets it once, when the field is left.
 #[derive(Default)]
@@ -27,7 +30,8 @@ impl LayersPanel {
             ui.weak("Open a case to see its layers.");
             return;
         };
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        super::scrolled(ui, |ui| {
+            ui.set_min_width(ROW);
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Layers").strong());
                 if ui.button("New layer").clicked() {
@@ -198,7 +202,9 @@ impl LayersPanel {
         if let Some((which, text)) = &mut self.renaming
             && *which == what
         {
-            let field = ui.add(TextEdit::singleline(text).desired_width(84.0));
+            // An id of its own: the name that stands here at other times is no field for text.
+            let field = TextEdit::singleline(text).id_salt("rename").desired_width(84.0);
+            let field = ui.add(field).accessible_name(format!("New name of {name}"));
             if field.lost_focus() {
                 let text = text.trim().to_owned();
                 self.renaming = None;

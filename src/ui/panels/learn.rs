@@ -6,7 +6,7 @@ use crate::learn::{Figures, LoopConfig, LoopState, VersionInfo};
 use crate::nn::DeviceChoice;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::workspace::{Command, LearnCommand, LearnForm, LearnView, SliceMark, Workspace};
-use egui::{ComboBox, DragValue, Grid, ProgressBar, RichText, ScrollArea, Ui};
+use egui::{ComboBox, DragValue, Grid, ProgressBar, RichText, Ui};
 use std::path::PathBuf;
 
 /// What is being filled in.
@@ -42,7 +42,7 @@ impl LearnPanel {
 
     /// The panel.
     pub fn show(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        super::scrolled(ui, |ui| {
             let view = workspace.learning.view.as_ref();
             if !workspace.learning.is_running() {
                 self.form(ui, workspace, dialog, out);

@@ -4,7 +4,7 @@ use crate::core::{Geometry, Measurement, ShapeKind};
 use crate::tools::{MeasureKind, ToolKind};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, MeasureCommand, ViewCommand, Workspace};
-use egui::{Grid, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Grid, RichText, TextEdit, Ui};
 use glam::DVec3;
 
 /// Draws the panel.
@@ -13,7 +13,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         ui.weak("Open a case to measure in it.");
         return;
     };
-    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+    super::scrolled(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             for kind in [ShapeKind::Distance, ShapeKind::Angle, ShapeKind::Ellipse, ShapeKind::Rectangle] {
                 let held = belt.current() == ToolKind::Measure && belt.measure.kind() == MeasureKind::Shape(kind);

@@ -1,10 +1,14 @@
 //! The menu bar. Every entry does something now; what does not apply is not shown.
 
 use super::edit_mask::OperationKind;
+use crate::core::Plane;
 use crate::ui::layout::Arrangement;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::workspace::{CohortCommand, Command, OpenCommand, Workspace};
-use egui::{Button, Ui};
+use egui::{Button, ScrollArea, Ui};
+
+/// Height in points that the longest menu may need.
+const TALLEST: f32 = 560.0;
 
 /// What only the window can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +31,7 @@ pub fn show(
 ) {
     egui::MenuBar::new().ui(ui, |ui| {
         let document = workspace.active_document();
-        ui.menu_button("File", |ui| {
+        menu(ui, "File", |ui| {
             entry(ui, "Open…", Action::Open, actions);
             if !workspace.settings.recent.is_empty() {
                 ui.menu_button("Open recent", |ui| {
@@ -81,7 +85,7 @@ pub fn show(
             }
         });
         if let Some(document) = document {
-            ui.menu_button("Edit", |ui| {
+            menu(ui, "Edit", |ui| {
                 for (name, word, action) in
                     [(document.undo_name(), "Undo", Action::Undo), (document.redo_name(), "Redo", Action::Redo)]
                 {
@@ -109,7 +113,7 @@ pub fn show(
                 });
             });
         }
-        ui.menu_button("View", |ui| {
+        menu(ui, "View", |ui| {
             let shown = workspace.cohort.shown;
             if ui.selectable_label(shown, "Cohort under the slices").clicked() {
                 out.push(CohortCommand::Show(!shown).into());
@@ -124,6 +128,11 @@ pub fn show(
                 entry(ui, "Only outlines while painting", Action::ToggleOutlineWhilePainting, actions);
                 entry(ui, "Play or stop the stack", Action::Cine, actions);
                 entry(ui, "One pane or all", Action::Maximise, actions);
+                ui.menu_button("Keys act on", |ui| {
+                    for plane in Plane::ALL {
+                        entry(ui, &format!("{} pane", plane.name()), Action::Plane(plane), actions);
+                    }
+                });
                 ui.menu_button("Layout", |ui| {
                     for arrangement in Arrangement::ALL {
                         entry(ui, arrangement.name(), Action::Arrange(arrangement), actions);
@@ -141,7 +150,7 @@ pub fn show(
                 ui.close();
             }
         });
-        ui.menu_button("Help", |ui| {
+        menu(ui, "Help", |ui| {
             entry(ui, "Keys and pointer", Action::KeySheet, actions);
             entry(ui, "Command palette", Action::Palette, actions);
             if ui.button("Messages").clicked() {
@@ -153,6 +162,18 @@ pub fn show(
                 ui.close();
             }
         });
+    });
+}
+
+/// A menu of the bar; where the window is too low for all of it, it scrolls.
+fn menu(ui: &mut Ui, title: &str, add: impl FnOnce(&mut Ui)) {
+    ui.menu_button(title, |ui| {
+        let room = ui.ctx().content_rect().height() - 60.0;
+        if room < TALLEST {
+            ScrollArea::vertical().max_height(room).show(ui, add);
+        } else {
+            add(ui);
+        }
     });
 }
 

@@ -1,6 +1,7 @@
 //! The panels around the slices. Each draws from `&Workspace` and pushes commands; none keeps a copy of the document.
 
 pub mod about;
+pub mod edit_history;
 pub mod edit_joint;
 pub mod edit_mask;
 pub mod edit_rules;
@@ -23,7 +24,18 @@ pub mod toolbar;
 pub mod train;
 pub mod view;
 
-use egui::{Align2, Context, Window};
+use egui::{Align2, Context, ScrollArea, Ui, Window};
+
+/// Width in points that the panels at the sides are made for.
+const SIDE_WIDTH: f32 = 220.0;
+
+/// What a panel at the side shows. It scrolls, sideways too where the panel is narrower than it was made for.
+pub(super) fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
+    ScrollArea::both().auto_shrink([false, false]).show(ui, |ui| {
+        ui.set_min_width(SIDE_WIDTH);
+        add(ui);
+    });
+}
 
 /// A window in the middle at first, which the user can move.
 pub(super) fn centred(title: &'static str, ctx: &Context) -> Window<'static> {

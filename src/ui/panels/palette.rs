@@ -52,22 +52,24 @@ impl Palette {
         self.chosen = self.chosen.min(hits.len().saturating_sub(1));
         let mut picked = enter.then(|| hits.get(self.chosen).map(|b| b.action)).flatten();
         let mut open = true;
+        let room = ctx.content_rect().height();
+        let (top, height) = ((0.1 * room).min(90.0), (room - 150.0).clamp(60.0, 320.0));
         Window::new("Command palette")
             .open(&mut open)
-            .anchor(Align2::CENTER_TOP, [0.0, 90.0])
+            .anchor(Align2::CENTER_TOP, [0.0, top])
             .collapsible(false)
             .resizable(false)
             .show(ctx, |ui| {
                 ui.set_width(420.0);
-                let field = ui.add(
-                    TextEdit::singleline(&mut self.query).hint_text("Type a command").desired_width(f32::INFINITY),
-                );
+                let field =
+                    TextEdit::singleline(&mut self.query).hint_text("Type a command").desired_width(f32::INFINITY);
+                let field = ui.add(field).accessible_name("Command");
                 field.request_focus();
                 self.drawn = true;
                 if field.changed() {
                     self.chosen = 0;
                 }
-                ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                ScrollArea::vertical().max_height(height).show(ui, |ui| {
                     for (n, b) in hits.iter().enumerate() {
                         let line =
                             ui.selectable_label(n == self.chosen, format!("{}: {}   {}", b.group, b.text, b.keys()));

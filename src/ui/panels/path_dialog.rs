@@ -159,13 +159,14 @@ impl PathDialog {
         let mut chosen = request.poll();
         let mut keep = true;
         let escape = ctx.input(|i| i.key_pressed(Key::Escape));
+        let room = ctx.content_rect().size();
         Window::new(purpose.title())
             .open(&mut keep)
-            .anchor(Align2::CENTER_TOP, [0.0, 120.0])
+            .anchor(Align2::CENTER_TOP, [0.0, (0.15 * room.y).min(120.0)])
             .collapsible(false)
             .resizable(false)
             .show(ctx, |ui| {
-                ui.set_width(560.0);
+                ui.set_width((room.x - 40.0).min(560.0));
                 ui.label(purpose.hint());
                 let label = ui.label("Path");
                 let field = ui

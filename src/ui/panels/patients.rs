@@ -2,11 +2,11 @@
 
 use crate::io::{Finding, Series, Severity};
 use crate::workspace::{Command, FileCommand, OpenCommand, Workspace};
-use egui::{Color32, RichText, ScrollArea, Ui};
+use egui::{Color32, RichText, Ui};
 
 /// The panel.
 pub fn show(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
-    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+    super::scrolled(ui, |ui| {
         open_cases(ui, workspace, out);
         masks(ui, workspace, out);
         let Some(scan) = &workspace.scan else {

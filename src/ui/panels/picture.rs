@@ -1,6 +1,8 @@
 //! Window with its histogram, interpolation, slab, colour map, fusion and cine: a part of the View panel.
 
 use crate::core::{ColorMap, Histogram, Interpolation, SlabMode, Window};
+use crate::ui::keys::with_keys;
+use crate::ui::shortcuts::Action;
 use crate::ui::theme::ACCENT;
 use crate::ui::viewer::{CINE_RATES, Viewer};
 use crate::workspace::{Command, Document, MeasureCommand, PictureCommand, SlabChoice, ViewCommand, Workspace};
@@ -41,7 +43,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, document: &Document, viewer: &mu
     }
     ui.horizontal(|ui| {
         let name = if viewer.is_playing() { "Stop" } else { "Play" };
-        if ui.button(name).on_hover_text("The pane that the pointer was over last (C)").clicked() {
+        if ui.button(name).on_hover_text(with_keys("The pane that keys act on", Action::Cine)).clicked() {
             viewer.toggle_cine();
         }
         let label = ui.label("Speed");
@@ -82,7 +84,8 @@ fn slab(ui: &mut Ui, now: SlabChoice, out: &mut Vec<Command>) {
     let label = ui.label("Slab thickness");
     ui.spacing_mut().slider_width = 90.0;
     let slider = Slider::new(&mut mm, 0.0..=100.0).suffix(" mm").max_decimals(1);
-    if ui.add(slider).labelled_by(label.id).on_hover_text("0: one slice").changed() {
+    let field = ui.add(slider).labelled_by(label.id).accessible_name("Slab thickness");
+    if field.on_hover_text("0: one slice").changed() {
         out.push(PictureCommand::Slab(SlabChoice { mm, ..now }).into());
     }
     list(ui, "Slab shows", now.mode, &SlabMode::ALL, SlabMode::name, |mode| {
@@ -119,7 +122,8 @@ fn fusion(ui: &mut Ui, workspace: &Workspace, document: &Document, out: &mut Vec
     let Some(fusion) = now else { return };
     let mut percent = fusion.opacity * 100.0;
     let label = ui.label("Opacity of fusion");
-    if ui.add(Slider::new(&mut percent, 0.0..=100.0).suffix(" %").max_decimals(0)).labelled_by(label.id).changed() {
+    let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").max_decimals(0);
+    if ui.add(slider).labelled_by(label.id).accessible_name("Opacity of fusion").changed() {
         out.push(PictureCommand::FusionOpacity(percent / 100.0).into());
     }
     list(ui, "Colours of fusion", fusion.color_map, &ColorMap::ALL, ColorMap::name, |m| {

@@ -13,7 +13,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &m
             ui.label(RichText::new("Maskwright").size(30.0).strong());
             ui.label("See CT, see the predicted mask, correct it, retrain in place.");
             ui.add_space(18.0);
-            let wide = Vec2::new(300.0, 36.0);
+            let wide = Vec2::new(ui.available_width().min(300.0), 36.0);
             if ui.add_sized(wide, egui::Button::new("Open folder or file…")).clicked() {
                 dialog.ask(Purpose::Open, "");
             }

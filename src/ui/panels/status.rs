@@ -11,10 +11,12 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
         match hover {
             Some(h) => {
                 let hu = h.hu.map_or_else(|| "reading…".to_owned(), |v| format!("{v} HU"));
-                ui.monospace(format!(
-                    "{hu:>9}   voxel {} {} {}   {:.1} {:.1} {:.1} mm",
-                    h.voxel[0], h.voxel[1], h.voxel[2], h.world.x, h.world.y, h.world.z
-                ));
+                let mut text = format!("{hu:>9}   voxel {} {} {}", h.voxel[0], h.voxel[1], h.voxel[2]);
+                // A narrow window has room for one of the two positions.
+                if ui.available_width() > 560.0 {
+                    text += &format!("   {:.1} {:.1} {:.1} mm", h.world.x, h.world.y, h.world.z);
+                }
+                ui.monospace(text);
                 if let Some(segment) = &h.segment {
                     ui.label(RichText::new(segment).strong());
                 }

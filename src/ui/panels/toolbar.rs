@@ -3,44 +3,61 @@
 use crate::core::{PRESETS, VoiFunction, Window};
 use crate::edit::{LassoMode, Over};
 use crate::tools::{MAX_TOLERANCE, MeasureKind, ToolKind};
-use crate::ui::shortcuts::{Action, keys_of};
+use crate::ui::keys::{keys_of, keys_of_both, with_keys};
+use crate::ui::shortcuts::{Action, LARGER, OPACITY_STEP, SMALLER};
 use crate::ui::viewer::ToolBelt;
 use crate::workspace::{Command, Document, EditCommand, ViewCommand, Workspace};
 use egui::{ComboBox, DragValue, RichText, Slider, Ui};
 
+/// Height of a window in points below which the tools stand in one row that scrolls, for the sake of the panes.
+const LOW: f32 = 450.0;
+
 /// Draws the bar; tools are chosen in `belt`.
 pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
-    ui.horizontal_wrapped(|ui| {
-        for tool in ToolKind::ALL {
-            let button = ui.selectable_label(belt.current() == tool, tool.name());
-            if button.on_hover_text(format!("{} ({})", tool.name(), keys_of(Action::Tool(tool)))).clicked() {
-                belt.choose(tool);
-            }
-        }
-        let Some(document) = workspace.active_document() else { return };
-        ui.separator();
-        window(ui, document, out);
-    });
+    if ui.ctx().content_rect().height() < LOW {
+        row(ui, "tools", |ui| tools(ui, workspace, belt, out));
+    } else {
+        ui.horizontal_wrapped(|ui| tools(ui, workspace, belt, out));
+    }
     // A row of its own that is always there, so that the panes never move when another tool is taken. How masks look
     // comes first, where it stays whatever the tool.
-    let height = ui.spacing().interact_size.y + 2.0;
-    let (_, row) = ui.allocate_space(egui::Vec2::new(ui.available_width(), height));
-    ui.scope_builder(egui::UiBuilder::new().max_rect(row), |ui| {
-        egui::ScrollArea::horizontal().id_salt("tool options").show(ui, |ui| {
-            ui.horizontal(|ui| {
-                if workspace.active_document().is_some() {
-                    overlay(ui, workspace, out);
-                    ui.separator();
-                }
-                options(ui, workspace, belt, out);
-                if belt.current().edits() {
-                    rules_in_force(ui, workspace);
-                    ui.separator();
-                    ui.weak(hint(belt.current()));
-                }
-            });
-        });
+    row(ui, "tool options", |ui| {
+        if workspace.active_document().is_some() {
+            overlay(ui, workspace, out);
+            ui.separator();
+        }
+        options(ui, workspace, belt, out);
+        if belt.current().edits() {
+            rules_in_force(ui, workspace);
+            ui.separator();
+            ui.weak(hint(belt.current()));
+        }
     });
+}
+
+/// A row that scrolls sideways where the window is too narrow for it.
+fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
+    let height = ui.spacing().interact_size.y + 2.0;
+    let (_, place) = ui.allocate_space(egui::Vec2::new(ui.available_width(), height));
+    ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
+        // It can go one way only: the wheel needs no Shift.
+        ui.style_mut().always_scroll_the_only_direction = true;
+        // A bar as high as usual would lie over the lower half of the buttons.
+        ui.spacing_mut().scroll.bar_width = 5.0;
+        egui::ScrollArea::horizontal().id_salt(name).show(ui, |ui| ui.horizontal(add));
+    });
+}
+
+fn tools(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
+    for tool in ToolKind::ALL {
+        let button = ui.selectable_label(belt.current() == tool, tool.name());
+        if button.on_hover_text(with_keys(tool.name(), Action::Tool(tool))).clicked() {
+            belt.choose(tool);
+        }
+    }
+    let Some(document) = workspace.active_document() else { return };
+    ui.separator();
+    window(ui, document, out);
 }
 
 /// Rules narrow what every tool does: they are said where the hand works, so that none is forgotten.
@@ -70,19 +87,31 @@ fn rules_in_force(ui: &mut Ui, workspace: &Workspace) {
 }
 
 /// How the tool in hand is used, in one line.
-fn hint(tool: ToolKind) -> &'static str {
-    match tool {
+fn hint(tool: ToolKind) -> String {
+    let confirm = || match keys_of(Action::Confirm) {
+        keys if keys.is_empty() => keys,
+        keys => format!("{keys}, "),
+    };
+    let text = match tool {
         ToolKind::Brush => "Drag paints, Ctrl erases, Shift + wheel resizes",
         ToolKind::Eraser => "Drag erases, Ctrl paints, Shift + wheel resizes",
-        ToolKind::Lasso => "Drag freehand or click corners; Enter or a click on the first closes",
-        ToolKind::Wire => "Click along the edge; Enter, a double click or a click on the first closes",
+        ToolKind::Lasso => {
+            return format!(
+                "Drag freehand or click corners; {}a double click or a click on the first closes",
+                confirm()
+            );
+        }
+        ToolKind::Wire => {
+            return format!("Click along the edge; {}a double click or a click on the first closes", confirm());
+        }
         ToolKind::Region => "Click a seed, drag for the tolerance, release to keep",
         ToolKind::Island => "Click a part of the segment",
         ToolKind::Fill => "Click inside a closed outline; Ctrl empties",
         ToolKind::Push => "Drag from inside to push out, from outside to push in",
         ToolKind::Prompt => "Click or scribble inside the segment, with Ctrl outside: the prediction adapts",
         ToolKind::Crosshair | ToolKind::WindowLevel | ToolKind::Measure => "",
-    }
+    };
+    text.to_owned()
 }
 
 /// What the tool in hand can be told.
@@ -142,26 +171,30 @@ fn brush(ui: &mut Ui, workspace: &Workspace, shapes: bool, out: &mut Vec<Command
     let mut diameter = workspace.brush.radius_mm * 2.0;
     let label = ui.label("Brush");
     let slider = Slider::new(&mut diameter, 0.5..=120.0).logarithmic(true).suffix(" mm").max_decimals(1);
-    if ui.add(slider).labelled_by(label.id).on_hover_text("Diameter (- and =, Shift + wheel)").changed() {
+    let ways = match keys_of_both(Action::BrushBy(SMALLER), Action::BrushBy(LARGER)) {
+        keys if keys.is_empty() => keys,
+        keys => format!("{keys}, "),
+    };
+    let field = ui.add(slider).labelled_by(label.id).accessible_name("Brush diameter");
+    if field.on_hover_text(format!("Diameter ({ways}Shift + wheel)")).changed() {
         out.push(EditCommand::BrushRadius(diameter / 2.0).into());
     }
     if !shapes {
         return;
     }
     let now = workspace.brush;
-    let hint = |text: &str, action| format!("{text} ({})", keys_of(action));
     for (on, text, hint, command) in [
         (
             now.sphere,
             "3-D",
-            hint("Paint through the slices too", Action::ToggleSphere),
+            with_keys("Paint through the slices too", Action::ToggleSphere),
             EditCommand::BrushSphere as fn(bool) -> _,
         ),
-        (now.square, "Square", hint("Square instead of round", Action::ToggleSquare), EditCommand::BrushSquare),
+        (now.square, "Square", with_keys("Square instead of round", Action::ToggleSquare), EditCommand::BrushSquare),
         (
             now.adaptive,
             "Adaptive",
-            hint("Only what looks like where the stroke begins", Action::ToggleAdaptive),
+            with_keys("Only what looks like where the stroke begins", Action::ToggleAdaptive),
             EditCommand::BrushAdaptive,
         ),
     ] {
@@ -240,7 +273,9 @@ fn overlay(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     let label = ui.label("Opacity");
     let usual = std::mem::replace(&mut ui.spacing_mut().slider_width, 80.0);
     let slider = Slider::new(&mut percent, 0.0..=100.0).suffix(" %").max_decimals(0);
-    if ui.add(slider).labelled_by(label.id).on_hover_text("A and D").changed() {
+    let keys = keys_of_both(Action::OpacityBy(-OPACITY_STEP), Action::OpacityBy(OPACITY_STEP));
+    let field = ui.add(slider).labelled_by(label.id).accessible_name("Opacity");
+    if field.on_hover_text(keys).changed() {
         out.push(ViewCommand::Opacity(percent / 100.0).into());
     }
     ui.spacing_mut().slider_width = usual;

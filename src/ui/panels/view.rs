@@ -3,7 +3,7 @@
 use crate::render::{ClipBox, TransferPreset, ViewFrom};
 use crate::ui::viewer::{SHIFTS, Viewer, VolumeOptions};
 use crate::workspace::{Command, Document, Workspace};
-use egui::{ComboBox, DragValue, Grid, RichText, ScrollArea, Slider, Ui};
+use egui::{ComboBox, DragValue, Grid, RichText, Slider, Ui};
 use glam::DVec2;
 
 /// One press of a turn button in degrees.
@@ -15,7 +15,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, viewer: &mut Viewer, out: &mut V
         ui.weak("Open a case to choose how it is seen.");
         return;
     };
-    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+    super::scrolled(ui, |ui| {
         if viewer.shows_volume() {
             ui.label(RichText::new("3-D").strong());
             volume(ui, viewer.volume_options());
@@ -46,14 +46,15 @@ fn volume(ui: &mut Ui, options: &mut VolumeOptions) {
             .labelled_by(label.id);
         let label = ui.label("Shift of the preset");
         let slider = Slider::new(&mut options.shift, SHIFTS).suffix(" HU").max_decimals(0);
-        ui.add(slider).labelled_by(label.id).on_hover_text("Right drag up or down in the 3-D pane");
+        let field = ui.add(slider).labelled_by(label.id).accessible_name("Shift of the preset");
+        field.on_hover_text("Right drag up or down in the 3-D pane");
     }
     ui.checkbox(&mut options.surfaces, "Segments in 3-D");
     if options.surfaces {
         let mut percent = options.opacity * 100.0;
         let label = ui.label("Opacity of segments");
-        if ui.add(Slider::new(&mut percent, 10.0..=100.0).suffix(" %").max_decimals(0)).labelled_by(label.id).changed()
-        {
+        let slider = Slider::new(&mut percent, 10.0..=100.0).suffix(" %").max_decimals(0);
+        if ui.add(slider).labelled_by(label.id).accessible_name("Opacity of segments").changed() {
             options.opacity = percent / 100.0;
         }
     }

@@ -79,6 +79,11 @@ impl ToolBelt {
         self.grab.is_some()
     }
 
+    /// Whether a stroke is being made.
+    pub fn is_painting(&self) -> bool {
+        self.current.paints() && matches!(self.grab, Some((_, PointerButton::Primary, _)))
+    }
+
     /// The button that is held in a pane.
     pub fn held_in(&self, pane: egui::Id) -> Option<PointerButton> {
         self.grab.filter(|(id, ..)| *id == pane).map(|(_, button, _)| button)
@@ -124,9 +129,14 @@ pub struct WheelRequest {
     pub brush: f32,
 }
 
+impl WheelRequest {
+    /// What a wheel asks for that stands still.
+    pub const NOTHING: Self = Self { slices: 0.0, zoom: 1.0, brush: 1.0 };
+}
+
 /// Adds up the wheel events of this frame.
 pub fn wheel(ui: &Ui) -> WheelRequest {
-    let mut request = WheelRequest { slices: 0.0, zoom: 1.0, brush: 1.0 };
+    let mut request = WheelRequest::NOTHING;
     ui.input(|input| {
         for event in &input.events {
             if let Event::MouseWheel { unit, delta, modifiers, .. } = event {
@@ -227,7 +237,7 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
                 end(pane, view, belt, Phase::Release, None, &mut out);
             }
             Event::Key { key: egui::Key::Escape, pressed: true, .. } => {
-                if belt.grab.is_none() && !ui.ctx().egui_wants_keyboard_input() {
+                if belt.grab.is_none() && !crate::ui::shortcuts::is_writing(ui.ctx()) {
                     belt.drop_drafts();
                     out.push(EditCommand::CancelPreview.into());
                 }

@@ -88,8 +88,12 @@ pub struct Viewer {
     frame: u64,
     target_format: TargetFormat,
     hover: Option<Hover>,
-    /// The pane that keys act on: the one the pointer was over last.
+    /// The pane that keys act on: the one that the pointer, a key or Tab chose last.
     focus: Plane,
+    /// Where the pointer is in a pane. One that rests does not take the keys back from the pane that a key chose.
+    pointed: Option<(egui::Id, egui::Pos2)>,
+    /// The pane that was reached by Tab.
+    keyboard_pane: Option<egui::Id>,
     cine: Option<(Plane, Instant)>,
     /// Slices per second of cine play.
     cine_rate: f64,
@@ -113,6 +117,8 @@ impl Viewer {
             target_format,
             hover: None,
             focus: Plane::Axial,
+            pointed: None,
+            keyboard_pane: None,
             cine: None,
             wheel_rest: 0.0,
             refit: false,
@@ -132,6 +138,23 @@ impl Viewer {
     /// Makes keys act on a pane.
     pub fn set_focus(&mut self, plane: Plane) {
         self.focus = plane;
+    }
+
+    /// The pane of the image that has the keyboard, while one has.
+    pub fn keyboard_pane(&self) -> Option<egui::Id> {
+        self.keyboard_pane
+    }
+
+    /// A pane that was reached by Tab uses no key itself: all keys stay what they are, and arrows do not lead out of it.
+    fn take_keyboard(&mut self, pane: &egui::Response) {
+        if pane.has_focus() {
+            self.keyboard_pane = Some(pane.id);
+            let filter =
+                egui::EventFilter { horizontal_arrows: true, vertical_arrows: true, ..egui::EventFilter::default() };
+            pane.ctx.memory_mut(|m| m.set_focus_lock_filter(pane.id, filter));
+        } else if self.keyboard_pane == Some(pane.id) {
+            self.keyboard_pane = None;
+        }
     }
 
     /// Fits all panes in the next frame.
@@ -263,5 +286,8 @@ impl Viewer {
     /// Call after all panes of a frame.
     pub fn end_frame(&mut self) {
         self.refit = false;
+        if self.hover.is_none() {
+            self.pointed = None;
+        }
     }
 }

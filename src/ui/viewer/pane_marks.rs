@@ -8,6 +8,8 @@ use super::slice_pane::Look;
 use crate::core::{PRESETS, Plane, PlaneAxes};
 use crate::render::PaneView;
 use crate::tools::ToolKind;
+use crate::ui::keys::{keys_of, with_keys};
+use crate::ui::shortcuts::Action;
 use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
 use crate::workspace::{Document, Workspace};
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2};
@@ -36,7 +38,7 @@ impl Marks<'_> {
         annotations::scale_bar(&painter, self.rect, self.view.zoom / f64::from(self.scale));
         self.corners(&painter, number);
         if focused {
-            let stroke = Stroke::new(1.0, PLANE_COLORS[number].gamma_multiply(0.6));
+            let stroke = Stroke::new(1.0, PLANE_COLORS[number]);
             painter.rect_stroke(self.rect, 0.0, stroke, StrokeKind::Inside);
         }
         self.drawings(ui, &painter, belt, figures);
@@ -152,15 +154,18 @@ impl Marks<'_> {
             on_pane.draft(draft, pointer);
         }
         let hint = if document.preview().is_some() {
-            Some("Preview: Enter applies, Esc drops it")
+            Some(match keys_of(Action::Confirm) {
+                keys if keys.is_empty() => "Preview: Esc drops it".to_owned(),
+                keys => format!("Preview: {keys} applies, Esc drops it"),
+            })
         } else if self.hovered && !may_begin(view, belt) {
-            Some("This tool works on straight planes: Shift+R")
+            Some(with_keys("This tool works on straight planes", Action::StraightPlanes))
         } else {
             None
         };
         if let Some(hint) = hint {
             let place = rect.center_bottom() - Vec2::new(0.0, 30.0);
-            annotations::text(painter, place, Align2::CENTER_BOTTOM, hint, 12.5, Color32::from_rgb(190, 255, 60));
+            annotations::text(painter, place, Align2::CENTER_BOTTOM, &hint, 12.5, Color32::from_rgb(190, 255, 60));
         }
     }
 
@@ -169,8 +174,7 @@ impl Marks<'_> {
             return;
         }
         let position = ui.input(|i| i.pointer.hover_pos());
-        let round = belt.current().paints() || belt.current() == ToolKind::Push;
-        let Some(pos) = position.filter(|_| round && may_begin(self.view, belt)) else {
+        let Some(pos) = position.filter(|_| belt.current().paints() && may_begin(self.view, belt)) else {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
             return;
         };

@@ -89,16 +89,25 @@ impl Viewer {
         let slice = look.crosshair[axes.through].round().clamp(0.0, geometry.dims()[axes.through] as f64 - 1.0);
         if look.oblique.is_none() {
             let place = Rect::from_min_max(rect.right_top(), full.max);
-            slice_slider(ui, document, spec, slice as usize, place, &mut out);
+            if slice_slider(ui, document, spec, slice as usize, place, &mut out) {
+                self.focus = plane;
+            }
         }
         if rect.width() < 8.0 || rect.height() < 8.0 {
             return out;
         }
         let id = ui.make_persistent_id(("slice pane", spec.slot, plane.name()));
         let response = ui.interact(rect, id, Sense::click());
+        self.take_keyboard(&response);
+        if response.gained_focus() {
+            self.focus = plane;
+        }
+        let has_keys = self.focus == plane && spec.slot == 0;
         response.widget_info(|| {
             let text = format!("{} slice {}", plane.name(), slice as usize + 1);
-            egui::WidgetInfo::labeled(egui::Role::Image, true, text)
+            let mut info = egui::WidgetInfo::labeled(egui::Role::Image, true, text);
+            info.current_text_value = has_keys.then(|| "Keys act here".to_owned());
+            info
         });
         let scale = ui.ctx().pixels_per_point();
         let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
@@ -118,9 +127,14 @@ impl Viewer {
         let hovered = response.contains_pointer() && ui.rect_contains_pointer(rect);
         let before = view;
         if hovered {
-            self.focus = plane;
             let wheel = input::wheel(ui);
-            if let Some(pos) = ui.input(|i| i.pointer.hover_pos()) {
+            let (pos, pressed) = ui.input(|i| (i.pointer.hover_pos(), i.pointer.any_pressed()));
+            let pointed = pos.map(|pos| (id, pos));
+            if pressed || wheel != input::WheelRequest::NOTHING || pointed != self.pointed {
+                self.focus = plane;
+            }
+            self.pointed = pointed;
+            if let Some(pos) = pos {
                 if wheel.zoom != 1.0 {
                     view.zoom_at(&geometry, pixel(rect, pos, scale), f64::from(wheel.zoom));
                 }
@@ -163,8 +177,7 @@ impl Viewer {
             self.link_view(spec, &view, &geometry);
         }
         self.panes.insert(key, view);
-        let painting = belt.is_dragging() && belt.current().paints();
-        self.paint(ui, workspace, document, &look, &view, rect, spec, painting);
+        self.paint(ui, workspace, document, &look, &view, rect, spec, belt.is_painting());
         let marks = Marks { workspace, document, look: &look, view: &view, rect, scale, hovered };
         marks.draw(ui, belt, self.focus == plane && spec.slot == 0, &mut self.figures);
         let painter = ui.painter().with_clip_rect(rect);
@@ -382,18 +395,27 @@ pub fn upwards(document: &Document, plane: Plane) -> i64 {
     if towards < 0.0 { -1 } else { 1 }
 }
 
-fn slice_slider(ui: &mut Ui, document: &Document, spec: &SliceSpec, slice: usize, rect: Rect, out: &mut Vec<Command>) {
+/// The slider of a pane; whether it was just reached by Tab.
+fn slice_slider(
+    ui: &mut Ui,
+    document: &Document,
+    spec: &SliceSpec,
+    slice: usize,
+    rect: Rect,
+    out: &mut Vec<Command>,
+) -> bool {
     let plane = spec.plane;
     let geometry = &document.case.geometry;
     let last = PlaneAxes::of(geometry, plane).size(geometry)[2] - 1;
     let mut index = slice;
     if last == 0 || rect.height() < 60.0 {
-        return;
+        return false;
     }
     marks::ticks(ui.painter(), rect, document, plane);
-    ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
+    let slider = ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().slider_width = rect.height() - 8.0;
-        ui.spacing_mut().interact_size.y = SLIDER_WIDTH - 4.0;
+        // All of the strip can be taken hold of.
+        ui.spacing_mut().interact_size.y = SLIDER_WIDTH;
         let slider = Slider::new(&mut index, 0..=last).vertical().show_value(false);
         let response = ui.add(slider);
         response.widget_info(|| {
@@ -402,7 +424,9 @@ fn slice_slider(ui: &mut Ui, document: &Document, spec: &SliceSpec, slice: usize
         if response.changed() {
             out.push(ViewCommand::Slice { plane, index }.into());
         }
+        response.gained_focus()
     });
+    slider.inner
 }
 
 fn hover_at(document: &Document, shown: Shown, view: &PaneView, axes: PlaneAxes, at: DVec2) -> Hover {

@@ -104,6 +104,7 @@ impl Viewer {
         let id = ui.make_persistent_id("3-D pane");
         let response = ui.interact(rect, id, Sense::click_and_drag());
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "3-D view"));
+        self.take_keyboard(&response);
         let scale = ui.ctx().pixels_per_point();
         let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
         let state = &mut self.volume;

@@ -21,7 +21,8 @@ const RECIPE: &str = r#"(
     seed: 1,
 )"#;
 
-fn with_run() -> Screen {
+/// The small scan with the ball as a mask, and a run that was trained on it.
+pub fn with_run() -> Screen {
     let mut screen = Screen::with_scan();
     screen.workspace_mut().dispatch(SettingsCommand::Device(DeviceChoice::Cpu));
     let mask = write_mask(screen.dir.path());

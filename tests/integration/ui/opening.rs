@@ -73,6 +73,49 @@ fn window_by_key_list_typing_and_right_drag() {
 }
 
 #[test]
+fn the_window_tool_works_with_the_left_button() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::NONE, Key::L);
+    assert!(screen.is_on("Window/level"));
+    let (before, crosshair) = (screen.document().view.window, screen.document().view.crosshair);
+    let middle = screen.pane(Plane::Coronal).center();
+    screen.drag(middle, middle + Vec2::new(50.0, 0.0), PointerButton::Primary, Modifiers::NONE);
+    let wider = screen.document().view.window;
+    assert!(wider.window_width > before.window_width + 10.0, "{wider:?} after {before:?}");
+    assert_eq!(wider.window_center, before.window_center);
+    screen.drag(middle, middle + Vec2::new(0.0, -50.0), PointerButton::Primary, Modifiers::NONE);
+    let darker = screen.document().view.window;
+    assert!(darker.window_center < wider.window_center - 10.0, "{darker:?} after {wider:?}");
+    assert_eq!(darker.window_width, wider.window_width);
+    // Escape takes a drag back.
+    screen.press_and_move(middle, middle + Vec2::new(60.0, 60.0), PointerButton::Primary, Modifiers::NONE);
+    assert_ne!(screen.document().view.window, darker);
+    screen.key(Modifiers::NONE, Key::Escape);
+    screen.button(middle, PointerButton::Primary, false, Modifiers::NONE);
+    assert_eq!(screen.document().view.window, darker);
+    assert_eq!(screen.document().view.crosshair, crosshair, "the crosshair stays");
+}
+
+#[test]
+fn a_key_plays_the_stack_and_stops_it() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::NONE, Key::F3);
+    let slices = |w: &maskwright::workspace::Workspace| {
+        Plane::ALL.map(|plane| w.active_document().map_or(0, |d| d.slice_index(plane)))
+    };
+    let start = slices(screen.workspace());
+    screen.key(Modifiers::NONE, Key::C);
+    screen.until("the next coronal slice", move |w| slices(w)[1] != start[1]);
+    screen.key(Modifiers::NONE, Key::C);
+    let stopped = slices(screen.workspace());
+    assert_eq!((stopped[0], stopped[2]), (start[0], start[2]), "one plane plays");
+    // Longer than a slice is shown for.
+    std::thread::sleep(std::time::Duration::from_millis(250));
+    screen.steps(4);
+    assert_eq!(slices(screen.workspace()), stopped);
+}
+
+#[test]
 fn wheel_and_keys_turn_pages_in_each_pane() {
     let mut screen = Screen::with_scan();
     for plane in Plane::ALL {

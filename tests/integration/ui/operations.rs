@@ -1,10 +1,9 @@
 //! Operations on a segment, each by pointer and by key, with preview, undo by name and the rules that they follow.
 
-use super::screen::{DIMS, Screen, write_mask};
+use super::screen::{DIMS, Screen};
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use maskwright::core::{LabelMap, Plane};
 use maskwright::edit::{Over, PaintRule, Stroke};
-use maskwright::workspace::FileCommand;
 
 const NONE: Modifiers = Modifiers::NONE;
 
@@ -24,17 +23,6 @@ fn voxels(screen: &Screen) -> Vec<([usize; 3], i16, u8)> {
 
 fn shown(screen: &Screen) -> usize {
     screen.shown_slice(Plane::Axial) - 1
-}
-
-/// The scan with the ball of 180 HU as a mask.
-fn with_ball() -> Screen {
-    let mut screen = Screen::with_scan();
-    let mask = write_mask(screen.dir.path());
-    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
-    screen.wait();
-    screen.steps(3);
-    assert!(screen.count(1) > 0);
-    screen
 }
 
 /// Clears or paints a box of the active layer by a stroke through the workspace's own door.
@@ -88,7 +76,7 @@ fn paint_rules_hold_for_the_brush() {
 
 #[test]
 fn painting_stays_inside_a_segment_of_another_layer() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.labels();
     screen.click("New layer");
     screen.click("Edit mask");
@@ -201,7 +189,7 @@ fn threshold_is_previewed_applied_and_dropped() {
 
 #[test]
 fn islands_are_kept_removed_split_and_clicked() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.count(1);
     // A speck in the corner of the body, on the first slice.
     paint_line(&mut screen, false, [12.0, 32.0, 0.0], [14.0, 32.0, 0.0], 0.4);
@@ -247,7 +235,7 @@ fn islands_are_kept_removed_split_and_clicked() {
 
 #[test]
 fn holes_are_filled_and_slices_interpolated_and_copied() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.labels();
     // A hole in one slice: closed in the plane and, being one voxel high, in space too.
     paint_line(&mut screen, true, [36.0, 32.0, 12.0], [38.0, 32.0, 12.0], 1.2);
@@ -318,7 +306,7 @@ fn regions_grow_from_a_click_under_the_drag() {
 
 #[test]
 fn smoothing_and_margins_by_key_and_slider() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.count(1);
     screen.key(Modifiers::SHIFT, Key::M);
     screen.key(Modifiers::SHIFT, Key::Enter);
@@ -363,7 +351,7 @@ fn smoothing_and_margins_by_key_and_slider() {
 
 #[test]
 fn segments_combine_merge_and_lungs_change_places() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.labels();
     screen.click("New layer");
     screen.key(NONE, Key::B);
@@ -425,7 +413,7 @@ fn segments_combine_merge_and_lungs_change_places() {
 fn what_is_asked_for_the_mask_of_then_is_not_done_to_the_mask_of_now() {
     use maskwright::edit::{Extent, Operation};
     use maskwright::workspace::EditCommand;
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let workspace = screen.workspace_mut();
     workspace.dispatch(EditCommand::Apply(Operation::Margin { mm: 4.0, extent: Extent::Volume }));
     workspace.dispatch(EditCommand::BeginStroke { erase: false, through_axis: 2 });

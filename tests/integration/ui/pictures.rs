@@ -6,14 +6,6 @@ use maskwright::core::{ColorMap, Interpolation, Plane, Shape, SlabMode};
 use maskwright::workspace::{FileCommand, OpenCommand};
 
 impl Screen {
-    /// Brings a tab of the left side to the front.
-    fn tab(&mut self, name: &str) {
-        let named = self.all(name);
-        let exact = named.iter().filter(|n| n.rect().top() > 60.0 && n.rect().left() < 400.0).map(|n| n.rect());
-        let tab = exact.min_by(|a, b| a.top().total_cmp(&b.top())).expect("the tab is on the window");
-        self.click_at(tab.center());
-    }
-
     /// Pane `n` of those side by side.
     pub fn cell(&self, n: usize) -> Rect {
         let mut panes: Vec<Rect> =
@@ -61,6 +53,32 @@ fn a_distance_is_drawn_listed_moved_noted_saved_and_deleted() {
     screen.click("Delete Distance 1");
     assert_eq!(screen.document().measurements.len(), 1);
     assert!(screen.document().is_unsaved());
+}
+
+#[test]
+fn an_angle_is_clicked_and_a_rectangle_is_dragged() {
+    let mut screen = Screen::with_scan();
+    screen.tab("Measure");
+    screen.click("Measure angle");
+    let middle = screen.pane(Plane::Axial).center();
+    for at in [middle + Vec2::new(90.0, 0.0), middle, middle + Vec2::new(0.0, 60.0)] {
+        assert!(screen.document().measurements.is_empty(), "an angle takes three points");
+        screen.click_at(at);
+    }
+    let kept = screen.document().measurements.clone();
+    assert!(matches!(kept[..], [ref m] if matches!(m.shape, Shape::Angle(_)) && m.axis == 2), "{kept:?}");
+    assert!(screen.says("90.0°"));
+    // Within the ball all values are alike.
+    screen.click("Measure rectangle");
+    let corner = middle + Vec2::new(-40.0, 20.0);
+    screen.drag(corner, corner + Vec2::new(24.0, 30.0), PointerButton::Primary, Modifiers::NONE);
+    let kept = screen.document().measurements.clone();
+    assert!(matches!(kept[..], [_, ref m] if matches!(m.shape, Shape::Rectangle(_))), "{kept:?}");
+    assert!(screen.says("180.0 ± 0.0 HU (180 to 180)"));
+    let Shape::Rectangle([a, b]) = kept[1].shape else { panic!("{kept:?}") };
+    assert!(b.x - a.x > 1.0 && b.y - a.y > b.x - a.x, "as it was dragged, higher than wide: {a} to {b}");
+    screen.click("Delete Angle 1");
+    assert_eq!(screen.document().measurements.len(), 1);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Volume};
 use maskwright::jobs::Waker;
 use maskwright::ui::MainWindow;
-use maskwright::workspace::{Document, Home, OpenCommand, Workspace};
+use maskwright::workspace::{Document, FileCommand, Home, OpenCommand, Workspace};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -51,6 +51,17 @@ impl Screen {
     pub fn with_scan() -> Self {
         let mut screen = Self::new();
         screen.open_scan();
+        screen
+    }
+
+    /// With the small scan open and the ball in it as a mask.
+    pub fn with_ball() -> Self {
+        let mut screen = Self::with_scan();
+        let mask = write_mask(screen.dir.path());
+        screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
+        screen.wait();
+        screen.steps(3);
+        assert!(screen.count(1) > 0);
         screen
     }
 
@@ -124,6 +135,22 @@ impl Screen {
             .collect();
         nodes.sort_by_key(|n| label(n).as_deref() != Some(name));
         nodes
+    }
+
+    /// The field for a number called `name`: a slider beside it has the same name.
+    pub fn number(&self, name: &str) -> Node<'_> {
+        let is_it = |n: &Node<'_>| n.accesskit_node().role() == egui::accesskit::Role::SpinButton;
+        self.all(name).into_iter().find(is_it).unwrap_or_else(|| panic!("no number is called {name:?}"))
+    }
+
+    /// Whether the button or box called `name` is chosen.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.find(name).accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
+    }
+
+    /// What is said beside the name of a thing, as when the pointer rests on it.
+    pub fn hint(&self, name: &str) -> String {
+        self.find(name).accesskit_node().description().unwrap_or_default()
     }
 
     /// The list (combo box) that shows `value`.
@@ -208,6 +235,20 @@ impl Screen {
         self.steps(3);
     }
 
+    /// Gives the keyboard to the thing called `name`, as Tab does.
+    pub fn focus(&mut self, name: &str) {
+        self.find(name).focus();
+        self.steps(3);
+    }
+
+    /// Brings a tab of the left side to the front.
+    pub fn tab(&mut self, name: &str) {
+        let named = self.all(name);
+        let exact = named.iter().filter(|n| n.rect().top() > 60.0 && n.rect().left() < 400.0).map(|n| n.rect());
+        let tab = exact.min_by(|a, b| a.top().total_cmp(&b.top())).expect("the tab is on the window");
+        self.click_at(tab.center());
+    }
+
     /// Opens a menu of the bar and clicks an entry.
     pub fn menu(&mut self, menu: &str, entry: &str) {
         self.click(menu);
@@ -241,6 +282,17 @@ impl Screen {
     /// Replaces the text of the field called `name` and leaves it with Enter.
     pub fn fill(&mut self, name: &str, text: &str) {
         self.click(name);
+        self.replace(text);
+    }
+
+    /// The same for a number beside a slider.
+    pub fn fill_number(&mut self, name: &str, text: &str) {
+        let pos = self.number(name).rect().center();
+        self.click_at(pos);
+        self.replace(text);
+    }
+
+    fn replace(&mut self, text: &str) {
         self.key(Modifiers::COMMAND, Key::A);
         self.type_text(text);
         self.key(Modifiers::NONE, Key::Enter);
@@ -257,7 +309,8 @@ impl Screen {
         self.pane_node(plane).rect()
     }
 
-    fn pane_node(&self, plane: Plane) -> Node<'_> {
+    /// The picture of a pane.
+    pub fn pane_node(&self, plane: Plane) -> Node<'_> {
         let nodes = self.all(&format!("{} slice ", plane.name()));
         let is_image = |n: &Node<'_>| n.accesskit_node().role() == egui::accesskit::Role::Image;
         nodes.into_iter().find(is_image).expect("the pane is on the window")

@@ -1,9 +1,9 @@
 //! The tools that paint, fill, push, draw and grow, each by pointer and by key.
 
-use super::screen::{DIMS, Screen, write_mask};
+use super::screen::{DIMS, Screen};
 use egui::{Key, Modifiers, PointerButton, Pos2, Vec2};
 use maskwright::core::{LabelMap, Plane};
-use maskwright::workspace::{EditCommand, FileCommand, SegmentCommand};
+use maskwright::workspace::{EditCommand, SegmentCommand};
 
 const NONE: Modifiers = Modifiers::NONE;
 const SHIFT: Modifiers = Modifiers::SHIFT;
@@ -25,15 +25,6 @@ fn labelled(screen: &Screen) -> Vec<([usize; 3], i16, u8)> {
         .collect()
 }
 
-fn with_ball() -> Screen {
-    let mut screen = Screen::with_scan();
-    let mask = write_mask(screen.dir.path());
-    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
-    screen.wait();
-    screen.steps(3);
-    screen
-}
-
 /// Sizes of what is labelled along i and j.
 fn extent(screen: &Screen) -> [usize; 2] {
     let found = labelled(screen);
@@ -42,6 +33,26 @@ fn extent(screen: &Screen) -> [usize; 2] {
         at().max().unwrap() + 1 - at().min().unwrap()
     };
     [size(0), size(1)]
+}
+
+#[test]
+fn the_eraser_erases_and_with_control_paints() {
+    let mut screen = Screen::with_ball();
+    let ball = screen.labels();
+    screen.key(NONE, Key::E);
+    assert!(screen.is_on("Eraser"));
+    screen.paint(Plane::Axial, NONE);
+    let erased = screen.labels();
+    assert!(erased.counts()[1] < ball.counts()[1]);
+    assert_eq!(screen.document().undo_name(), Some("Erase Ball"));
+    let voxels = erased.to_dense().into_iter().zip(ball.to_dense());
+    assert!(voxels.into_iter().all(|(now, before)| now == before || now == 0), "nothing is painted");
+    screen.paint(Plane::Axial, CTRL);
+    assert_eq!(screen.document().undo_name(), Some("Paint Ball"));
+    assert!(screen.count(1) > erased.counts()[1]);
+    screen.key(CTRL, Key::Z);
+    screen.key(CTRL, Key::Z);
+    assert_eq!(screen.labels(), ball);
 }
 
 #[test]
@@ -126,7 +137,7 @@ fn the_bucket_fills_closed_outlines_only() {
 
 #[test]
 fn the_outline_is_pushed_out_and_in() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.count(1);
     screen.key(NONE, Key::Z);
     let at = middle(&screen);
@@ -190,7 +201,7 @@ fn screen_points_per_voxel(screen: &mut Screen) -> f32 {
 
 #[test]
 fn a_lasso_cuts_through_all_slices_and_splits_off() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     let ball = screen.labels();
     screen.key(NONE, Key::P);
     screen.click("Split off");
@@ -264,7 +275,7 @@ fn seeds_grow_until_they_meet_and_follow_new_strokes() {
 
 #[test]
 fn joint_smoothing_leaves_no_gap() {
-    let mut screen = with_ball();
+    let mut screen = Screen::with_ball();
     // The upper half belongs to a second segment.
     screen.key(NONE, Key::P);
     screen.click("Split off");

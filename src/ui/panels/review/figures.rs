@@ -3,6 +3,8 @@
 use super::{ACCURACY, distance, number};
 use crate::core::Plane;
 use crate::metrics::{Convention, SegmentRow, SliceRow, SurfaceDistances};
+use crate::ui::keys::keys_of;
+use crate::ui::shortcuts::Action;
 use crate::ui::theme::DIFFERENCE_COLORS;
 use crate::workspace::{Cause, Command, Comparing, Document, ReviewCommand, ViewCommand, Workspace};
 use egui::{Color32, FontId, Grid, RichText, ScrollArea, Sense, Slider, Ui, Vec2};
@@ -16,7 +18,7 @@ pub fn difference_switch(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Comma
     }
     let mut on = review.difference;
     ui.horizontal_wrapped(|ui| {
-        if ui.checkbox(&mut on, "Difference overlay").on_hover_text("G").changed() {
+        if ui.checkbox(&mut on, "Difference overlay").on_hover_text(keys_of(Action::ToggleDifference)).changed() {
             out.push(ReviewCommand::Difference(on).into());
         }
         for (color, name) in DIFFERENCE_COLORS.iter().zip(["only A", "only B", "both"]) {

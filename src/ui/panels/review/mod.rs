@@ -17,7 +17,7 @@ use crate::metrics::{Convention, MetricReport};
 use crate::ui::actions::suggestion;
 use crate::ui::viewer::Shown;
 use crate::workspace::{CohortCommand, Command, Document, ReviewCommand, Workspace};
-use egui::{ComboBox, Grid, RichText, ScrollArea, Ui};
+use egui::{ComboBox, Grid, RichText, Ui};
 
 /// Which part of the panel is in front.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl ReviewPanel {
             ui.weak("Open a case to review its layers.");
             return;
         };
-        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        super::scrolled(ui, |ui| {
             match self.chosen(document) {
                 Some((truth, prediction)) if truth != prediction => {
                     self.head(ui, workspace, document, (truth, prediction), dialog, out);

@@ -19,6 +19,9 @@ enum Tab {
     Pairs,
 }
 
+/// Width in points below which the two parts of what to compare stand one below the other.
+const NARROW: f32 = 860.0;
+
 const TABS: [(Tab, &str); 5] = [
     (Tab::Compare, "What to compare"),
     (Tab::Cases, "Cases"),
@@ -68,13 +71,11 @@ impl CohortPanel {
             self.tab = Tab::Cases;
         }
         self.was_running = room.running;
-        Panel::bottom("cohort").resizable(true).default_size(300.0).min_size(160.0).show(ui, |ui| {
+        // A low window keeps some room for the slices.
+        let most = (0.6 * ui.available_height()).max(80.0);
+        let panel = Panel::bottom("cohort").resizable(true).default_size(most.min(300.0)).min_size(most.min(160.0));
+        panel.show(ui, |ui| {
             ui.horizontal(|ui| {
-                ui.label(RichText::new("Cohort").strong());
-                for (tab, name) in TABS {
-                    ui.selectable_value(&mut self.tab, tab, name);
-                }
-                progress(ui, workspace, out);
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if ui.button("Close").clicked() {
                         out.push(CohortCommand::Show(false).into());
@@ -82,6 +83,17 @@ impl CohortPanel {
                     if !room.inputs.cases.is_empty() && ui.button("Export cohort report…").clicked() {
                         dialog.ask(Purpose::ExportCohort, suggestion("cohort", "html"));
                     }
+                    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                        ScrollArea::horizontal().id_salt("cohort tabs").show(ui, |ui| {
+                            ui.horizontal(|ui| {
+                                ui.label(RichText::new("Cohort").strong());
+                                for (tab, name) in TABS {
+                                    ui.selectable_value(&mut self.tab, tab, name);
+                                }
+                                progress(ui, workspace, out);
+                            });
+                        });
+                    });
                 });
             });
             ui.separator();
@@ -97,6 +109,11 @@ impl CohortPanel {
 
     fn form(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            if ui.available_width() < NARROW {
+                self.files(ui, workspace, dialog, out);
+                self.open_cases(ui, workspace, out);
+                return;
+            }
             ui.columns(2, |columns| {
                 if let [left, right] = columns {
                     self.files(left, workspace, dialog, out);

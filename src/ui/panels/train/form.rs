@@ -215,7 +215,7 @@ impl FormPart {
                     .weak(),
             );
             let edit = TextEdit::multiline(&mut self.text).code_editor().desired_rows(16).desired_width(f32::INFINITY);
-            if ui.add(edit).changed() {
+            if ui.add(edit).accessible_name("Text of the recipe").changed() {
                 self.take_text();
             }
             if self.form.text.is_some() || self.error.is_some() {

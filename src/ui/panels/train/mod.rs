@@ -11,7 +11,7 @@ mod search;
 use super::path_dialog::{PathDialog, Purpose};
 use crate::nn::DeviceChoice;
 use crate::workspace::{Command, TrainingState, Workspace};
-use egui::{ComboBox, RichText, ScrollArea, Ui};
+use egui::{ComboBox, RichText, Ui};
 use form::FormPart;
 use pictures::Picture;
 use progress::Shown;
@@ -94,13 +94,15 @@ impl TrainPanel {
             }
         });
         ui.separator();
-        ScrollArea::vertical().id_salt(self.part).auto_shrink([false, false]).show(ui, |ui| match self.part {
-            Part::New => self.new_run(ui, workspace, dialog, out),
-            Part::Progress => self.progress(ui, workspace, out),
-            Part::Runs => self.runs.show(ui, workspace, &mut self.device, out),
-            Part::Search => {
-                self.asking_for_search |= self.search.show(ui, workspace, dialog, &mut self.device, out);
-            }
+        ui.push_id(self.part, |ui| {
+            super::scrolled(ui, |ui| match self.part {
+                Part::New => self.new_run(ui, workspace, dialog, out),
+                Part::Progress => self.progress(ui, workspace, out),
+                Part::Runs => self.runs.show(ui, workspace, &mut self.device, out),
+                Part::Search => {
+                    self.asking_for_search |= self.search.show(ui, workspace, dialog, &mut self.device, out);
+                }
+            });
         });
         if let Some(view) = &workspace.models.training {
             let title = format!("Run {}", view.run);

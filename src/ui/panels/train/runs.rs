@@ -129,13 +129,15 @@ impl RunsPart {
         ui.horizontal(|ui| {
             let mut on = options.tiling.is_some();
             ui.checkbox(&mut on, "Sliding window of");
-            ui.add(DragValue::new(&mut self.window).range(16..=4096).speed(8).suffix(" pixels"));
+            let size = DragValue::new(&mut self.window).range(16..=4096).speed(8).suffix(" pixels");
+            ui.add(size).accessible_name("Size of the sliding window");
             options.tiling = on.then_some(Tiling::Sliding { size: self.window, overlap: 0.5 });
         });
         ui.horizontal(|ui| {
             let mut on = options.keep_largest.is_some();
             ui.checkbox(&mut on, "Keep the largest");
-            ui.add(DragValue::new(&mut self.keep).range(1..=100));
+            let number = DragValue::new(&mut self.keep).range(1..=100);
+            ui.add(number).accessible_name("Number of the largest parts");
             ui.label("parts of each class");
             options.keep_largest = on.then_some(Some(self.keep));
         });
@@ -146,7 +148,8 @@ impl RunsPart {
             let mut on = options.threshold.is_some();
             ui.checkbox(&mut on, "Threshold").on_hover_text("Of one class: foreground is where the network is so sure");
             let mut value = options.threshold.unwrap_or(0.5);
-            if ui.add(DragValue::new(&mut value).range(0.01..=0.99).speed(0.01).fixed_decimals(2)).changed() {
+            let limit = DragValue::new(&mut value).range(0.01..=0.99).speed(0.01).fixed_decimals(2);
+            if ui.add(limit).accessible_name("Value of the threshold").changed() {
                 on = true;
             }
             options.threshold = on.then_some(value);
