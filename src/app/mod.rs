@@ -5,7 +5,7 @@
 mod frames;
 mod probe;
 
-pub use probe::{PointerButtonKind, Probe};
+pub use probe::{PointerButtonKind, Probe, ProbePane, Response, Spot};
 
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;

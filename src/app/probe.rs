@@ -3,9 +3,11 @@
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;
-use crate::workspace::{Home, OpenCommand, Workspace};
+use crate::ui::keys;
+use crate::ui::viewer::TextureBytes;
+use crate::workspace::{EditCommand, Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{Renderer, RendererOptions, ScreenDescriptor};
-use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, Vec2};
+use egui::{Event, Modifiers, PointerButton, Pos2, Rect, Vec2, ViewportId};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +21,8 @@ const AXIAL: Pos2 = Pos2::new(420.0, 430.0);
 const VOLUME: Pos2 = Pos2::new(800.0, 280.0);
 /// A frame that takes longer means that the device is lost.
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Work in the background that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A window on a case, drawn into a texture that nobody sees.
 pub struct Probe {
@@ -29,13 +33,66 @@ pub struct Probe {
     window: MainWindow,
     workspace: Workspace,
     begun: Instant,
+    /// The window asked for another frame at once.
+    restless: bool,
+}
+
+/// A pane of the probe's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbePane {
+    /// In the first arrangement.
+    Axial,
+    /// In the arrangement with four panes.
+    Volume,
+}
+
+/// A place of the pointer: a pane, and points to the right of and below a fixed place in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    pub pane: ProbePane,
+    pub right: f32,
+    pub down: f32,
+}
+
+impl Spot {
+    fn pos(self) -> Pos2 {
+        let origin = match self.pane {
+            ProbePane::Axial => AXIAL,
+            ProbePane::Volume => VOLUME,
+        };
+        origin + Vec2::new(self.right, self.down)
+    }
+}
+
+/// A button of the pointer, for callers that know no egui.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointerButtonKind {
+    Primary,
+    Secondary,
+}
+
+/// Our own work between an input event and a submitted frame.
+///
+/// A frame turns events into commands, which the workspace carries out at its end; what they did is uploaded and drawn
+/// by the frame after it. In between the probe waits until the device is done, which is not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Response {
+    /// The frame that takes the event in, and the one that shows what it did.
+    pub frames: [Duration; 2],
+}
+
+impl Response {
+    /// Both frames: the time from the event until the frame that shows what it did is submitted.
+    pub fn total(&self) -> Duration {
+        self.frames[0] + self.frames[1]
+    }
 }
 
 impl Probe {
     /// Opens `path` and draws frames until it is read and on the device.
     ///
     /// # Errors
-    /// One sentence when it could not be opened within ten minutes.
+    /// One sentence when it could not be opened, or not within ten minutes.
     pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<Self, String> {
         let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("probe"),
@@ -56,28 +113,49 @@ impl Probe {
             window: MainWindow::new(FORMAT, String::new()),
             workspace,
             begun: Instant::now(),
+            restless: true,
             gpu,
         };
-        while probe.workspace.is_busy() || probe.workspace.active_document().is_none() {
-            if probe.begun.elapsed() > Duration::from_secs(600) {
-                return Err("The image was not opened within ten minutes.".into());
+        while probe.workspace.active_document().is_none() {
+            if !probe.workspace.is_busy() || probe.begun.elapsed() > PATIENCE {
+                return Err("The image could not be opened.".into());
             }
-            probe.frame(Vec::new())?;
-            std::thread::sleep(Duration::from_millis(2));
+            probe.wait()?;
         }
-        probe.settle()?;
+        probe.wait()?;
         Ok(probe)
     }
 
-    /// Draws frames until nothing is uploaded any more.
+    /// Draws frames until nothing runs in the background and nothing is uploaded any more.
     ///
     /// # Errors
-    /// As [`Self::frame`].
-    pub fn settle(&mut self) -> Result<(), String> {
-        for _ in 0..100 {
+    /// As [`Self::frame`], and when the work takes longer than ten minutes.
+    pub fn wait(&mut self) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.workspace.is_busy() {
+            if begun.elapsed() > PATIENCE {
+                return Err("The work in the background did not end within ten minutes.".into());
+            }
             self.frame(Vec::new())?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.settle()
+    }
+
+    /// Draws frames until the window asks for no other: what is uploaded in portions has arrived then.
+    fn settle(&mut self) -> Result<(), String> {
+        for n in 0..200 {
+            self.frame(Vec::new())?;
+            if n > 2 && !self.restless {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// The document, to look at.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
     }
 
     /// The document, to set the scene.
@@ -85,12 +163,17 @@ impl Probe {
         &mut self.workspace
     }
 
-    /// One notch of the wheel over the axial pane: time until the frame is submitted.
+    /// What the panes' textures take on the device.
+    pub fn texture_bytes(&self) -> TextureBytes {
+        TextureBytes::of(&self.renderer.callback_resources)
+    }
+
+    /// One notch of the wheel over the axial pane.
     ///
     /// # Errors
     /// As [`Self::frame`].
-    pub fn next_slice(&mut self, up: bool) -> Result<Duration, String> {
-        self.frame(vec![
+    pub fn next_slice(&mut self, up: bool) -> Result<Response, String> {
+        self.respond(vec![
             Event::PointerMoved(AXIAL),
             Event::MouseWheel {
                 unit: egui::MouseWheelUnit::Line,
@@ -102,27 +185,50 @@ impl Probe {
         ])
     }
 
-    /// Presses or lets go of a button over the axial pane, or over the 3-D pane.
+    /// Presses or lets go of a button.
     ///
     /// # Errors
     /// As [`Self::frame`].
-    pub fn button(&mut self, button: PointerButtonKind, pressed: bool, volume: bool) -> Result<Duration, String> {
-        let pos = if volume { VOLUME } else { AXIAL };
+    pub fn button(&mut self, button: PointerButtonKind, pressed: bool, at: Spot) -> Result<Response, String> {
+        let pos = at.pos();
         let button = match button {
             PointerButtonKind::Primary => PointerButton::Primary,
             PointerButtonKind::Secondary => PointerButton::Secondary,
         };
+        // A pane knows that the pointer is over it from the frame before.
         self.frame(vec![Event::PointerMoved(pos)])?;
-        self.frame(vec![Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE }])
+        self.respond(vec![Event::PointerButton { pos, button, pressed, modifiers: Modifiers::NONE }])
     }
 
-    /// Moves the pointer to `step` points beside its place: time until the frame is submitted.
+    /// Moves the pointer.
     ///
     /// # Errors
     /// As [`Self::frame`].
-    pub fn drag(&mut self, step: f32, volume: bool) -> Result<Duration, String> {
-        let pos = if volume { VOLUME } else { AXIAL };
-        self.frame(vec![Event::PointerMoved(pos + Vec2::new(step, step / 2.0))])
+    pub fn move_to(&mut self, at: Spot) -> Result<Response, String> {
+        self.respond(vec![Event::PointerMoved(at.pos())])
+    }
+
+    /// Presses keys that are written as in the key sheet, such as `Ctrl+Z`, and lets go of them.
+    ///
+    /// # Errors
+    /// As [`Self::frame`], and when there are no such keys.
+    pub fn keys(&mut self, text: &str) -> Result<Response, String> {
+        let (modifiers, key) = keys::parse(text).ok_or_else(|| format!("There are no keys {text}."))?;
+        let event = |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
+        let response = self.respond(vec![event(true)])?;
+        self.frame(vec![event(false)])?;
+        Ok(response)
+    }
+
+    /// Takes the brush in hand, as a disc or a sphere.
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn take_brush(&mut self, radius_mm: f64, sphere: bool) -> Result<(), String> {
+        self.workspace.dispatch(EditCommand::BrushRadius(radius_mm));
+        self.workspace.dispatch(EditCommand::BrushSphere(sphere));
+        self.keys("B")?;
+        self.settle()
     }
 
     /// Three planes and the 3-D view.
@@ -130,10 +236,13 @@ impl Probe {
     /// # Errors
     /// As [`Self::frame`].
     pub fn show_volume(&mut self) -> Result<(), String> {
-        let modifiers = Modifiers::COMMAND;
-        let key = Event::Key { key: Key::Num3, physical_key: None, pressed: true, repeat: false, modifiers };
-        self.frame(vec![key])?;
+        self.keys("Ctrl+3")?;
         self.settle()
+    }
+
+    /// One frame after these events and the one that shows what they did.
+    fn respond(&mut self, events: Vec<Event>) -> Result<Response, String> {
+        Ok(Response { frames: [self.frame(events)?, self.frame(Vec::new())?] })
     }
 
     /// Draws one frame after these events; gives the time from there until it is submitted, and then waits until the
@@ -152,6 +261,8 @@ impl Probe {
         let begun = Instant::now();
         let (window, workspace) = (&mut self.window, &mut self.workspace);
         let output = self.ctx.run_ui(input, |ui| window.show(ui, workspace));
+        let delay = output.viewport_output.get(&ViewportId::ROOT).map(|v| v.repaint_delay);
+        self.restless = delay == Some(Duration::ZERO);
         let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
         let screen = ScreenDescriptor { size_in_pixels: SIZE, pixels_per_point: output.pixels_per_point };
         let (device, queue) = (&self.gpu.device, &self.gpu.queue);
@@ -189,9 +300,59 @@ impl Probe {
     }
 }
 
-/// A button of the pointer, for callers that know no egui.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PointerButtonKind {
-    Primary,
-    Secondary,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{Geometry, Plane, Volume};
+    use glam::DVec3;
+
+    #[test]
+    fn what_the_hand_does_reaches_the_case_and_the_device() {
+        let gpu = match SharedGpu::create() {
+            Ok(gpu) => Arc::new(gpu),
+            Err(error) => {
+                println!("skipped: {error}");
+                return;
+            }
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let geometry = Geometry::axis_aligned([96, 96, 24], DVec3::ONE, DVec3::ZERO).unwrap();
+        let voxels = geometry.voxel_count();
+        let path = dir.path().join("scan.nrrd");
+        crate::io::save_volume(&path, &Volume::new(geometry, vec![0i16; voxels]).unwrap()).unwrap();
+        let mut probe = Probe::open(gpu, Home::under(&dir.path().join("home")), path).unwrap();
+        assert_eq!(probe.texture_bytes().images, 2 * voxels as u64);
+
+        let slice = |probe: &Probe| probe.workspace().active_document().unwrap().slice_index(Plane::Axial);
+        let before = slice(&probe);
+        let at = |right: f32| Spot { pane: ProbePane::Axial, right, down: 0.0 };
+        probe.move_to(at(0.0)).unwrap();
+        probe.next_slice(true).unwrap();
+        assert_eq!(slice(&probe).abs_diff(before), 1);
+        let window = |probe: &Probe| probe.workspace().active_document().unwrap().view.window;
+        let before = window(&probe);
+        probe.button(PointerButtonKind::Secondary, true, at(0.0)).unwrap();
+        probe.move_to(at(30.0)).unwrap();
+        probe.button(PointerButtonKind::Secondary, false, at(30.0)).unwrap();
+        assert_ne!(window(&probe), before);
+
+        let painted = |probe: &Probe| {
+            probe.workspace().active_document().and_then(|d| d.layer()).map_or(0, |l| l.labels.counts()[1])
+        };
+        probe.take_brush(6.0, true).unwrap();
+        probe.button(PointerButtonKind::Primary, true, at(0.0)).unwrap();
+        probe.move_to(at(40.0)).unwrap();
+        probe.button(PointerButtonKind::Primary, false, at(40.0)).unwrap();
+        // A ball of that radius at least.
+        let all = painted(&probe);
+        assert!(all > 900, "{all} voxels");
+        probe.wait().unwrap();
+        assert_eq!(probe.texture_bytes().labels, voxels as u64);
+        probe.keys("Ctrl+Z").unwrap();
+        assert_eq!(painted(&probe), 0);
+        probe.keys("Ctrl+Y").unwrap();
+        assert_eq!(painted(&probe), all);
+        assert!(probe.keys("Ctrl+Nothing").is_err());
+        probe.workspace_mut().shut_down();
+    }
 }

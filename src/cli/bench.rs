@@ -4,11 +4,15 @@
 //! own; `sampling` repeats, times and counts CPU seconds.
 
 mod arbiter;
+mod beside;
 mod data;
 mod edit;
+mod held;
 mod learning;
 mod load;
 mod metrics;
+mod operations;
+mod peers;
 mod redraw;
 mod sampling;
 mod stroke;
@@ -20,7 +24,8 @@ use super::run::{foreground, print, print_json};
 use crate::jobs::JobContext;
 use crate::nn::SharedGpu;
 use clap::ValueEnum;
-use sampling::{Figure, Sampler};
+use held::Held;
+use sampling::{Figure, Sampler, Skipped};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -32,11 +37,11 @@ enum Group {
     Load,
     /// Slices drawn offscreen by the graphics adapter.
     Redraw,
-    /// The whole window, from an input event to the submitted frame.
+    /// The whole window, from an input event to the submitted frame, and the memory of a case.
     View,
     /// Brush strokes and their undo.
     Stroke,
-    /// Pointer events of strokes in an open case, and operations on a whole mask.
+    /// Pointer events of strokes in an open case, and operations on whole masks.
     Edit,
     /// Dice and surface distances of two masks.
     Metrics,
@@ -63,17 +68,11 @@ pub(super) struct BenchArgs {
     /// series in each, the same volume in each.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// A Python with torch and segmentation_models_pytorch, which does what `train` and `predict` do with PyTorch, on
-    /// one thread, in between.
+    /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
+    /// segmentation_models_pytorch, which get one thread; for the operations of `edit` numpy, and what it has of
+    /// SimpleITK, scipy, connected-components-3d, edt and itk-morphologicalcontourinterpolation.
     #[arg(long, value_name = "PYTHON")]
     beside: Option<PathBuf>,
-}
-
-/// A group that could not be timed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Skipped {
-    name: &'static str,
-    reason: String,
 }
 
 /// What the figures were measured on.
@@ -95,6 +94,7 @@ struct Document {
     machine: Machine,
     quick: bool,
     figures: Vec<Figure>,
+    memory: Vec<Held>,
     skipped: Vec<Skipped>,
     note: Option<&'static str>,
 }
@@ -125,7 +125,6 @@ fn measure(
     ctx: &JobContext<()>,
 ) -> Result<Document, CliError> {
     let gpu = SharedGpu::create();
-    let mut skipped = Vec::new();
     let mut sampler = Sampler::new(quick, ctx);
     for (done, group) in groups.iter().enumerate() {
         ctx.progress.set(done as u64, groups.len() as u64);
@@ -136,20 +135,20 @@ fn measure(
             },
             Group::Redraw => match &gpu {
                 Ok(gpu) => redraw::measure(&mut sampler, gpu)?,
-                Err(error) => skipped.push(Skipped { name: "redraw", reason: error.to_string() }),
+                Err(error) => sampler.skip("redraw", error.to_string()),
             },
             Group::View => match &gpu {
                 Ok(gpu) => view::measure(&mut sampler, gpu)?,
-                Err(error) => skipped.push(Skipped { name: "view", reason: error.to_string() }),
+                Err(error) => sampler.skip("view", error.to_string()),
             },
             Group::Stroke => stroke::measure(&mut sampler)?,
-            Group::Edit => edit::measure(&mut sampler)?,
+            Group::Edit => edit::measure(&mut sampler, beside)?,
             Group::Metrics => metrics::measure(&mut sampler)?,
             Group::Train => learning::measure_training(&mut sampler, beside)?,
             Group::Predict => learning::measure_prediction(&mut sampler, beside)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
-                Err(error) => skipped.push(Skipped { name: "arbiter", reason: error.to_string() }),
+                Err(error) => sampler.skip("arbiter", error.to_string()),
             },
         }
     }
@@ -165,7 +164,8 @@ fn measure(
         },
         quick,
         figures: sampler.figures,
-        skipped,
+        memory: sampler.memory,
+        skipped: sampler.skipped,
         note: cfg!(debug_assertions).then_some("a debug build: these figures say nothing about the released program"),
     })
 }
@@ -186,18 +186,21 @@ fn table(document: &Document) -> String {
     let width = document.figures.iter().map(|f| f.case.chars().count()).max().unwrap_or(0).max(4);
     let _ = writeln!(
         t,
-        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>9}  {:>8}  {:>9}  note",
-        "name", "case", "n", "median s", "min s", "CPU s", "peak MiB", "grown MiB"
+        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>12}  {:>9}  {:>8}  {:>9}  note",
+        "name", "case", "n", "median s", "p99 s", "min s", "CPU s", "peak MiB", "grown MiB"
     );
     for f in &document.figures {
         let cell = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
         let (cpu, peak, grown) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0), cell(f.grown_mib, 0));
         let note = f.note.as_deref().unwrap_or("");
         let line = format!(
-            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {grown:>9}  {note}",
-            f.name, f.case, f.n, f.median_s, f.min_s
+            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {grown:>9}  {note}",
+            f.name, f.case, f.n, f.median_s, f.p99_s, f.min_s
         );
         let _ = writeln!(t, "{}", line.trim_end());
+    }
+    for held in &document.memory {
+        let _ = writeln!(t, "{}", held.line());
     }
     for s in &document.skipped {
         let _ = writeln!(t, "Skipped {}: {}", s.name, s.reason);
@@ -229,7 +232,7 @@ mod tests {
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
-            assert!(f.n > 0 && f.min_s > 0.0 && f.median_s >= f.min_s, "{f:?}");
+            assert!(f.n > 0 && f.min_s > 0.0 && f.median_s >= f.min_s && f.p99_s >= f.median_s, "{f:?}");
         }
         let text = serde_json::to_string(&document).unwrap();
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();

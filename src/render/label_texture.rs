@@ -1,7 +1,7 @@
 //! A label layer on the graphics device, kept up to date brick by brick.
 
 use super::RenderError;
-use super::upload::{Pacer, create_3d, write_box};
+use super::upload::{Pacer, create_3d, texel_bytes, write_box};
 use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,11 @@ impl LabelTexture {
     /// Voxels along i, j, k.
     pub fn dims(&self) -> [usize; 3] {
         self.dims
+    }
+
+    /// Bytes on the device.
+    pub fn bytes(&self) -> u64 {
+        texel_bytes(&self.texture)
     }
 
     pub(super) fn view(&self) -> &wgpu::TextureView {

@@ -39,6 +39,13 @@ pub(super) fn create_flat(
     create(device, label, [columns, rows, 1], wgpu::TextureDimension::D2, limit, format)
 }
 
+/// Bytes of a texture's texels, without what a driver adds.
+pub(super) fn texel_bytes(texture: &wgpu::Texture) -> u64 {
+    let size = texture.size();
+    let texels = [size.width, size.height, size.depth_or_array_layers].map(u64::from).iter().product::<u64>();
+    texels * u64::from(texture.format().block_copy_size(None).unwrap_or_default())
+}
+
 fn create(
     device: &wgpu::Device,
     label: &str,

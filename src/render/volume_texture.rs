@@ -1,7 +1,7 @@
 //! A CT volume on the graphics device.
 
 use super::RenderError;
-use super::upload::{CHUNK_BYTES, Pacer, create_3d, write_box};
+use super::upload::{CHUNK_BYTES, Pacer, create_3d, texel_bytes, write_box};
 
 /// Hounsfield units as a 3-D texture of signed 16-bit integers: exact, two bytes a voxel, axes i, j, k.
 ///
@@ -26,6 +26,11 @@ impl VolumeTexture {
     /// Voxels along i, j, k.
     pub fn dims(&self) -> [usize; 3] {
         self.dims
+    }
+
+    /// Bytes on the device.
+    pub fn bytes(&self) -> u64 {
+        texel_bytes(&self.texture)
     }
 
     pub(super) fn view(&self) -> &wgpu::TextureView {

@@ -8,10 +8,23 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Size of a pixel in mm.
+pub(super) const PIXEL: f64 = 0.78125;
+/// Voxels of a usual abdomen.
+const SPACING: DVec3 = DVec3::new(PIXEL, PIXEL, 1.25);
+
 /// A volume of `dims` voxels: a gradient from -1000 to about 1000 HU along i and j, with noise.
 pub(super) fn volume(dims: [usize; 3]) -> Result<Volume, CliError> {
-    let geometry =
-        Geometry::axis_aligned(dims, DVec3::new(0.78125, 0.78125, 1.25), DVec3::ZERO).map_err(CliError::of)?;
+    spaced(dims, SPACING)
+}
+
+/// The same on voxels that are cubes, so that a sphere is as many voxels high as it is wide.
+pub(super) fn cubes(dims: [usize; 3]) -> Result<Volume, CliError> {
+    spaced(dims, DVec3::splat(PIXEL))
+}
+
+fn spaced(dims: [usize; 3], spacing: DVec3) -> Result<Volume, CliError> {
+    let geometry = Geometry::axis_aligned(dims, spacing, DVec3::ZERO).map_err(CliError::of)?;
     let [nx, ny, nz] = dims;
     let mut hu = Vec::with_capacity(nx * ny * nz);
     // Numerical Recipes' generator: quick, and good enough for noise.
@@ -31,10 +44,10 @@ pub(super) fn volume(dims: [usize; 3]) -> Result<Volume, CliError> {
 const EDGE: i64 = 512;
 
 /// Two overlapping ellipsoids; with `rough` displaced, riddled with holes and joined by a ball that the other lacks.
-/// Slices `slices` of 512 x 512 pixels; 300 slices hold all of it.
+/// Slices `slices` of 512 x 512 pixels; 300 slices hold all of it, `stretch` times as many when it is that much longer.
 ///
 /// Integer arithmetic throughout, so that any program can make the same voxels.
-fn blob(slices: Range<i64>, rough: bool) -> Vec<u8> {
+fn blob(slices: Range<i64>, stretch: i64, rough: bool) -> Vec<u8> {
     let [dx, dy, dz] = if rough { [-3, 2, 1] } else { [0; 3] };
     let square = |at: i64, centre: i64, percent: i64| ((at - centre) * 100).div_euclid(percent).pow(2);
     // Per axis the squared terms of both ellipsoids, in units of a 100th of the half axis.
@@ -43,7 +56,7 @@ fn blob(slices: Range<i64>, rough: bool) -> Vec<u8> {
     };
     let xs = terms(0..EDGE, dx, [200, 90, 290, 60]);
     let ys = terms(0..EDGE, dy, [250, 75, 230, 50]);
-    let zs = terms(slices.clone(), dz, [150, 80, 160, 50]);
+    let zs = terms(slices.clone(), dz, [150, 80, 160, 50].map(|n| n * stretch));
     let mut mask = Vec::with_capacity(xs.len() * ys.len() * zs.len());
     for (z, tz) in slices.zip(&zs) {
         for (y, ty) in (0..).zip(&ys) {
@@ -53,7 +66,7 @@ fn blob(slices: Range<i64>, rough: bool) -> Vec<u8> {
                 if rough {
                     let x: i64 = x;
                     let hole = (x * 7 + y * 13 + z * 29) % 97 == 0 && (x + y + z) % 5 == 0;
-                    let ball = (x - 200).pow(2) + (y - 350).pow(2) + (z - 150).pow(2) < 14 * 14;
+                    let ball = (x - 200).pow(2) + (y - 350).pow(2) + (z - 150 * stretch).pow(2) < 14 * 14;
                     inside = (inside && !hole) || ball;
                 }
                 mask.push(u8::from(inside));
@@ -63,13 +76,13 @@ fn blob(slices: Range<i64>, rough: bool) -> Vec<u8> {
     mask
 }
 
-/// A smooth mask and a rough one on a 0.78125 x 0.78125 x 1.25 mm grid.
-pub(super) fn mask_pair(slices: Range<i64>) -> Result<[LabelMap; 2], CliError> {
+/// A smooth mask and a rough one on a 0.78125 x 0.78125 x 1.25 mm grid; their shapes are `stretch` times as long along k
+/// as those that other programs were measured with.
+pub(super) fn mask_pair(slices: Range<i64>, stretch: i64) -> Result<[LabelMap; 2], CliError> {
     let dims = [EDGE as usize, EDGE as usize, slices.clone().count()];
-    let geometry =
-        Geometry::axis_aligned(dims, DVec3::new(0.78125, 0.78125, 1.25), DVec3::ZERO).map_err(CliError::of)?;
+    let geometry = Geometry::axis_aligned(dims, SPACING, DVec3::ZERO).map_err(CliError::of)?;
     let map = |rough: bool| {
-        LabelMap::from_dense(geometry, &blob(slices.clone(), rough))
+        LabelMap::from_dense(geometry, &blob(slices.clone(), stretch, rough))
             .ok_or_else(|| CliError("The generated mask does not fit its grid.".into()))
     };
     Ok([map(false)?, map(true)?])
@@ -105,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_middle_slice_gives_the_figures_that_other_programs_gave() {
-        let [a, b] = mask_pair(150..151).unwrap();
+        let [a, b] = mask_pair(150..151, 1).unwrap();
         let options = CompareOptions::full("a", "b");
         let report = compare(&a, &b, &[Pair::foreground("blob")], &options, &JobContext::detached()).unwrap();
         let row = &report.rows[0].slices[0];

@@ -9,7 +9,7 @@ pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
     let slices = if sampler.quick { 145..155 } else { 0..300 };
     let size = format!("512x512x{}", slices.clone().count());
     sampler.begin("metrics", "making the masks")?;
-    let [a, b] = mask_pair(slices)?;
+    let [a, b] = mask_pair(slices, 1)?;
     let cancel = sampler.cancel().clone();
     for (threads, words) in [(1, "1 thread"), (0, "all threads")] {
         // 0 lets rayon choose as many as there are processors.

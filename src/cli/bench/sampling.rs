@@ -1,5 +1,6 @@
 //! Repeats a piece of work and keeps wall time, CPU time and memory. Called by the groups of `bench`.
 
+use super::held::Held;
 use crate::cli::CliError;
 use crate::jobs::{CancelToken, JobContext, Waker};
 use crossbeam_channel::Receiver;
@@ -25,6 +26,8 @@ pub(super) struct Figure {
     pub n: usize,
     /// Wall time of a repetition.
     pub median_s: f64,
+    /// What 99 of 100 stay below; the longest when there are fewer.
+    pub p99_s: f64,
     pub min_s: f64,
     /// User and system time of the whole process per repetition; `None` where it is unknown or too short to count.
     pub cpu_s: Option<f64>,
@@ -34,6 +37,13 @@ pub(super) struct Figure {
     pub grown_mib: Option<f64>,
     /// What came out, so that a fast wrong answer shows.
     pub note: Option<String>,
+}
+
+/// What could not be timed, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Skipped {
+    pub name: &'static str,
+    pub reason: String,
 }
 
 /// Times the parts of a repetition that count; what lies between them is preparation.
@@ -60,6 +70,8 @@ impl Watch {
 pub(super) struct Sampler<'a> {
     pub quick: bool,
     pub figures: Vec<Figure>,
+    pub memory: Vec<Held>,
+    pub skipped: Vec<Skipped>,
     ctx: &'a JobContext<()>,
     /// Memory is counted from the last reset; `None` where the system cannot.
     resets: bool,
@@ -69,7 +81,8 @@ pub(super) struct Sampler<'a> {
 
 impl<'a> Sampler<'a> {
     pub fn new(quick: bool, ctx: &'a JobContext<()>) -> Self {
-        Self { quick, figures: Vec::new(), ctx, resets: false, before_mib: None }
+        let (figures, memory, skipped) = (Vec::new(), Vec::new(), Vec::new());
+        Self { quick, figures, memory, skipped, ctx, resets: false, before_mib: None }
     }
 
     /// The token of the whole measurement.
@@ -84,7 +97,7 @@ impl<'a> Sampler<'a> {
     pub fn begin(&mut self, name: &str, case: &str) -> Result<(), CliError> {
         self.ctx.progress.say(format!("{name}: {case}"));
         self.resets = reset_peak();
-        self.before_mib = memory_mib("VmRSS:");
+        self.before_mib = resident_mib();
         self.go_on()
     }
 
@@ -129,7 +142,7 @@ impl<'a> Sampler<'a> {
 
     /// Adds the figure of repetitions that were timed elsewhere; nothing when there were none.
     pub fn add(&mut self, name: &'static str, case: &str, mut walls: Vec<f64>, ticks: Option<u64>) {
-        walls.sort_by(f64::total_cmp);
+        let p99_s = quantile(&mut walls, 99);
         let n = walls.len();
         let Some((&min_s, &upper)) = walls.first().zip(walls.get(n / 2)) else { return };
         let lower = walls.get((n - 1) / 2).copied().unwrap_or(upper);
@@ -139,6 +152,7 @@ impl<'a> Sampler<'a> {
             case: case.to_owned(),
             n,
             median_s: (lower + upper) / 2.0,
+            p99_s,
             min_s,
             cpu_s: ticks
                 .filter(|t| *t >= FEWEST_TICKS && min_s >= SHORTEST_FOR_CPU_S)
@@ -149,12 +163,46 @@ impl<'a> Sampler<'a> {
         });
     }
 
+    /// Adds the figure of another program, which told its CPU seconds of a repetition and perhaps its memory, largest and
+    /// grown.
+    pub fn add_other(
+        &mut self,
+        name: &'static str,
+        case: &str,
+        walls: Vec<f64>,
+        cpu_s: f64,
+        memory_mib: Option<[f64; 2]>,
+    ) {
+        let count = self.figures.len();
+        self.add(name, case, walls, None);
+        if let Some(figure) = self.figures.get_mut(count) {
+            figure.cpu_s = Some(cpu_s);
+            figure.peak_rss_mib = memory_mib.map(|m| m[0]);
+            figure.grown_mib = memory_mib.map(|m| m[1]);
+        }
+    }
+
+    /// Says once that something could not be timed.
+    pub fn skip(&mut self, name: &'static str, reason: String) {
+        let skipped = Skipped { name, reason };
+        if !self.skipped.contains(&skipped) {
+            self.skipped.push(skipped);
+        }
+    }
+
     /// Adds a note to the last figure.
     pub fn note(&mut self, text: String) {
         if let Some(last) = self.figures.last_mut() {
             last.note = Some(text);
         }
     }
+}
+
+/// Sorts `values` and gives the smallest that `percent` of 100 do not exceed; 0 when there are none.
+pub(super) fn quantile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (values.len() * percent).div_ceil(100).max(1) - 1;
+    values.get(at).copied().unwrap_or(0.0)
 }
 
 /// A context for work that reports progress and events of its own, stopped by `cancel`.
@@ -179,6 +227,11 @@ fn reset_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
+/// Resident memory of the process; `None` where the system does not tell.
+pub(super) fn resident_mib() -> Option<f64> {
+    memory_mib("VmRSS:")
+}
+
 fn memory_mib(field: &str) -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix(field))?;
@@ -197,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_are_values_that_were_met() {
+        let mut many: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!([50, 99, 100].map(|p| quantile(&mut many, p)), [100.0, 198.0, 200.0]);
+        assert_eq!([50, 99].map(|p| quantile(&mut [3.0, 1.0, 2.0], p)), [2.0, 3.0]);
+        assert_eq!((quantile(&mut [7.0], 50), quantile(&mut [], 99)), (7.0, 0.0));
+    }
+
+    #[test]
     fn only_the_timed_part_counts_and_the_median_lies_in_the_middle() {
         let ctx = JobContext::<()>::detached();
         let mut sampler = Sampler::new(true, &ctx);
@@ -212,6 +273,7 @@ mod tests {
         sampler.add("t", "given", vec![4.0, 1.0, 2.0, 3.0], Some(400));
         let figure = &sampler.figures[1];
         assert_eq!((figure.n, figure.median_s, figure.min_s, figure.cpu_s), (4, 2.5, 1.0, Some(1.0)));
+        assert_eq!(figure.p99_s, 4.0);
         sampler.add("t", "short", vec![1.0], Some(FEWEST_TICKS - 1));
         sampler.add("t", "many", vec![SHORTEST_FOR_CPU_S / 2.0; 1000], Some(400));
         assert_eq!((sampler.figures[2].cpu_s, sampler.figures[3].cpu_s), (None, None));

@@ -68,6 +68,25 @@ pub struct VolumeCallback {
     pub ctx: egui::Context,
 }
 
+/// Bytes of the textures that the panes are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TextureBytes {
+    pub images: u64,
+    pub labels: u64,
+}
+
+impl TextureBytes {
+    /// Those that a window keeps among the resources of egui's renderer.
+    pub fn of(resources: &CallbackResources) -> Self {
+        let mut bytes = Self::default();
+        for case in resources.get::<Scene>().iter().flat_map(|s| s.cases.values()) {
+            bytes.images += case.volume.bytes();
+            bytes.labels += case.layers.values().map(|(texture, _)| texture.bytes()).sum::<u64>();
+        }
+        bytes
+    }
+}
+
 /// The scene, made at the first call, with this frame's portion of uploads taken in.
 fn scene<'a>(
     device: &wgpu::Device,

@@ -14,6 +14,7 @@ mod volume_pane;
 mod wire;
 
 pub use compare::{CELLS, map_voxel};
+pub use gpu::TextureBytes;
 pub use input::ToolBelt;
 pub use slice_pane::{Linked, SliceSpec, upwards};
 pub use volume_pane::{SHIFTS, VolumeOptions};
