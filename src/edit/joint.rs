@@ -10,8 +10,8 @@ use super::{Delta, Over, PaintRule};
 use crate::core::{LabelId, LabelMap, VoxelBox};
 
 /// Each voxel gets the label that most voxels of the ball of `radius_mm` around it have (of a slice: of the disc within
-/// it), background included, as far as the ball lies in the image. Where several are as many, it keeps its own if that is among them, and else gets the
-/// lowest. Locked labels are neither taken away nor given.
+/// it), background included, as far as the ball lies in the image. Where several are as many, it keeps its own if that
+/// is among them, and else gets the lowest. Locked labels are neither taken away nor given.
 pub(super) fn smooth_jointly(
     map: &mut LabelMap,
     rule: &PaintRule,
@@ -43,8 +43,10 @@ pub(super) fn smooth_jointly(
     let counters = sets.iter().map(|s| Counter::new(s, &ball)).collect::<Option<Vec<_>>>();
     let counters = counters.ok_or(EditError::TooLarge)?;
     let flags: Vec<_> = counters.iter().map(Counter::row_flags).collect();
-    let [_, ny, nz] = background.size();
+    let [nx, ny, nz] = background.size();
     let words = background.words();
+    // Beyond the end of a row the background wins, and nothing may be set there.
+    let inside = |at: usize| if at == nx / 64 { (1u64 << (nx % 64)) - 1 } else { u64::MAX };
     let planes = each_plane(nz, watch, |k| {
         let mut won = vec![vec![0u64; ny * words]; sets.len()];
         for (j, n) in (0..ny).flat_map(|j| (0..words).map(move |n| (j, n))) {
@@ -81,7 +83,7 @@ pub(super) fn smooth_jointly(
             for j in 0..ny {
                 let own = set.row(j, k);
                 for (at, out) in gained.row_mut(j, k).iter_mut().enumerate() {
-                    *out = won[n][j * words + at] & !own[at];
+                    *out = won[n][j * words + at] & !own[at] & inside(at);
                 }
             }
         }

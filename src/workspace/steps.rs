@@ -103,7 +103,7 @@ impl HistoryEntry for Entry {
             Change::Layers { before, after } => before.bytes_against(after) + after.bytes_against(before),
             Change::Measurements { before, after } => {
                 let all = before.iter().chain(after);
-                all.map(|m| 128 + m.note.len() + m.shape.points().len() * size_of::<glam::DVec3>()).sum()
+                all.map(|m| 128 + m.note.len() + size_of_val(m.shape.points())).sum()
             }
         }
     }

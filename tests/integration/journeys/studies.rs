@@ -182,7 +182,9 @@ fn a_study_goes_its_whole_way_by_one_command() {
     let told = study();
     assert!(told.contains("cross-entropy") && told.contains("Dice"), "{told}");
     let report = std::fs::read_to_string(out.join("report/report.html")).unwrap();
-    for word in ["cross-entropy", "left lung", "right lung", "Accuracy", "generated phantom images", "preprocessing.size=32"] {
+    for word in
+        ["cross-entropy", "left lung", "right lung", "Accuracy", "generated phantom images", "preprocessing.size=32"]
+    {
         assert!(report.contains(word), "{word}");
     }
     let trained = |n: usize| std::fs::metadata(out.join(format!("run-{n}/result.json"))).unwrap().modified().unwrap();

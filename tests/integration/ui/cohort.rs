@@ -104,7 +104,6 @@ fn classes_volumes_and_definitions_stand_beside_the_figures() {
     screen.click("Volumes (Bland-Altman)");
     assert!(screen.says("Liver, model: mean of B − A"));
     assert!(!screen.says("Spleen, model: mean of B − A"), "each structure has its own limits");
-    assert_eq!(screen.painted_dots(FIRST).len(), 3);
     screen.click("Spleen");
     assert!(screen.says("Spleen, model: mean of B − A"));
 }
@@ -165,12 +164,12 @@ fn the_next_cohort_of_the_same_size_is_shown_afresh() {
     screen.steps(2);
     let before = screen.painted_dots(FIRST);
     let judged = screen.dir.path().join("model");
-    cohort(&judged, 3, 4, 1);
+    cohort(&judged, 3, 3, 1);
     compare(&mut screen);
     screen.wait();
     screen.click("Plots");
     screen.move_to(egui::Pos2::ZERO + Vec2::splat(3.0));
-    screen.steps(2);
+    screen.steps(6);
     let after = screen.painted_dots(FIRST);
     assert_eq!(after.len(), before.len());
     assert_ne!(after, before, "a greater shift has a smaller Dice");
