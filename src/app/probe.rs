@@ -260,7 +260,7 @@ impl Probe {
         };
         let begun = Instant::now();
         let (window, workspace) = (&mut self.window, &mut self.workspace);
-        let output = self.ctx.run_ui(input, |ui| window.show(ui, workspace));
+        let mut output = self.ctx.run_ui(input, |ui| window.show(ui, workspace));
         let delay = output.viewport_output.get(&ViewportId::ROOT).map(|v| v.repaint_delay);
         self.restless = delay == Some(Duration::ZERO);
         let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
@@ -294,6 +294,7 @@ impl Probe {
         for id in &output.textures_delta.free {
             self.renderer.free_texture(id);
         }
+        output.textures_delta.clear();
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         device.poll(wait).map_err(|_| "The graphics device stopped answering.".to_owned())?;
         Ok(took)

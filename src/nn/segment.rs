@@ -263,11 +263,24 @@ impl Ensemble {
     /// # Errors
     /// [`DeviceError`] when the device fails.
     pub fn segment(&self, slices: &[Vec<f32>], size: [usize; 2]) -> Result<Vec<Vec<LabelId>>, DeviceError> {
+        Ok(self.probabilities(slices, size)?.iter().map(|maps| self.labels(maps)).collect())
+    }
+
+    /// Labels of a slice from its probabilities.
+    pub fn labels(&self, maps: &[Vec<f32>]) -> Vec<LabelId> {
+        self.0.first().map_or_else(Vec::new, |first| labels_of(maps, first.spec.threshold))
+    }
+
+    /// As [`Segmenter::probabilities`]: the mean over all networks.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the device fails.
+    pub fn probabilities(&self, slices: &[Vec<f32>], size: [usize; 2]) -> Result<Vec<Vec<Vec<f32>>>, DeviceError> {
         let Some((first, others)) = self.0.split_first() else { return Ok(Vec::new()) };
-        if others.is_empty() {
-            return first.segment(slices, size);
-        }
         let mut mean = first.probabilities(slices, size)?;
+        if others.is_empty() {
+            return Ok(mean);
+        }
         for other in others {
             for (sum, more) in mean.iter_mut().flatten().zip(other.probabilities(slices, size)?.iter().flatten()) {
                 sum.iter_mut().zip(more).for_each(|(s, p)| *s += p);
@@ -275,7 +288,7 @@ impl Ensemble {
         }
         let count = self.0.len() as f32;
         mean.iter_mut().flatten().flatten().for_each(|p| *p /= count);
-        Ok(mean.iter().map(|maps| labels_of(maps, first.spec.threshold)).collect())
+        Ok(mean)
     }
 }
 

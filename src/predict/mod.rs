@@ -149,6 +149,24 @@ pub fn predict_with(
     device: &PredictDevice,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
+    predict_watched(source, options, volume, device, &mut |_, _| {}, ctx)
+}
+
+/// Is shown an axial slice and its probabilities: of the background and each class, or of the only class alone.
+pub type Watcher<'a> = dyn FnMut(usize, &[Vec<f32>]) + 'a;
+
+/// As [`predict_with`]; `watch` sees the probabilities before they are cut into labels.
+///
+/// # Errors
+/// As [`predict_with`].
+pub fn predict_watched(
+    source: &ModelSource,
+    options: &PredictOptions,
+    volume: &Volume,
+    device: &PredictDevice,
+    watch: &mut Watcher<'_>,
+    ctx: &JobContext<PredictEvent>,
+) -> Result<Prediction, PredictError> {
     ctx.progress.say("loading the network");
     ctx.wake();
     let mut models = Model::load_all(source)?;
@@ -167,8 +185,9 @@ pub fn predict_with(
         }
         let chunk: Vec<usize> = (start..(start + BATCH).min(slices)).collect();
         let hu = chunk.iter().map(|k| view.slice(volume, *k)).collect();
-        for (k, labels) in chunk.iter().zip(engine.segment(hu, [width, height])?) {
-            view.put_labels(&mut dense, *k, &labels);
+        for (k, maps) in chunk.iter().zip(engine.probabilities(hu, [width, height])?) {
+            watch(*k, &maps);
+            view.put_labels(&mut dense, *k, &engine.ensemble().labels(&maps));
         }
         let done = start + chunk.len();
         ctx.progress.set(done as u64, slices as u64);
@@ -335,14 +354,22 @@ impl Engine {
         })
     }
 
-    fn segment(&self, hu: Vec<Vec<f32>>, size: [usize; 2]) -> Result<Vec<Vec<LabelId>>, PredictError> {
+    /// Probabilities `[slice][channel]` of slices.
+    fn probabilities(&self, hu: Vec<Vec<f32>>, size: [usize; 2]) -> Result<Vec<Vec<Vec<f32>>>, PredictError> {
         Ok(match self {
-            Self::Here(ensemble, _) => ensemble.segment(&hu, size)?,
+            Self::Here(ensemble, _) => ensemble.probabilities(&hu, size)?,
             Self::There(thread, ensemble) => {
                 let ensemble = ensemble.clone();
-                wait("predicting", &thread.submit("predicting", move |_| ensemble.segment(&hu, size)))??
+                wait("predicting", &thread.submit("predicting", move |_| ensemble.probabilities(&hu, size)))??
             }
         })
+    }
+
+    fn ensemble(&self) -> &Ensemble {
+        match self {
+            Self::Here(ensemble, _) => ensemble,
+            Self::There(_, ensemble) => ensemble,
+        }
     }
 
     fn description(&self) -> &str {

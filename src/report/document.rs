@@ -2,6 +2,7 @@
 
 use crate::metrics::MetricReport;
 use crate::metrics::quantities::Quantity;
+use crate::metrics::stats::Calibration;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,13 @@ pub struct Curve {
     pub epochs: Vec<(f64, f64, Option<f64>, Option<f64>)>,
 }
 
+/// How well the probabilities of a judged run are calibrated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibrated {
+    pub judged: String,
+    pub calibration: Calibration,
+}
+
 /// Everything that goes into a report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReportInputs {
@@ -105,6 +113,8 @@ pub struct ReportInputs {
     /// How many cases were passed over because they lie outside the test part of a judged run.
     pub outside: usize,
     pub curves: Vec<Curve>,
+    /// Of the probabilities of each judged run, over all its cases.
+    pub calibrations: Vec<Calibrated>,
     /// Contact sheets: worst cases, changes between two models.
     pub sheets: Vec<Picture>,
     /// Quantities of single masks, such as areas and volumes, with their definitions.

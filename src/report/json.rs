@@ -2,8 +2,10 @@
 
 use super::document::SOFTWARE;
 use super::{
-    Curve, Failed, PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired, summarize,
+    Calibrated, Curve, Failed, PairedFigure, Quantities, ReportError, ReportInputs, SideSummary, Unmatched, paired,
+    summarize,
 };
+use crate::metrics::stats::CalibrationBin;
 use crate::metrics::{MetricReport, number};
 use serde::Serialize;
 
@@ -21,6 +23,7 @@ struct Document<'a> {
     outside_test_part: usize,
     quantities: &'a [Quantities],
     learning_curves: Vec<Run<'a>>,
+    calibration: Vec<CalibrationOf<'a>>,
     cases: Vec<Case<'a>>,
 }
 
@@ -28,6 +31,27 @@ struct Document<'a> {
 struct Run<'a> {
     run: &'a str,
     epochs: Vec<Epoch>,
+}
+
+#[derive(Serialize)]
+struct CalibrationOf<'a> {
+    judged: &'a str,
+    #[serde(with = "number")]
+    expected_calibration_error: Option<f64>,
+    #[serde(with = "number")]
+    brier: Option<f64>,
+    bins: &'a [CalibrationBin],
+}
+
+impl<'a> CalibrationOf<'a> {
+    fn of(of: &'a Calibrated) -> Self {
+        Self {
+            judged: &of.judged,
+            expected_calibration_error: of.calibration.expected_error(),
+            brier: of.calibration.brier(),
+            bins: &of.calibration.bins,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -85,6 +109,7 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         outside_test_part: inputs.outside,
         quantities: &inputs.quantities,
         learning_curves: inputs.curves.iter().map(Run::of).collect(),
+        calibration: inputs.calibrations.iter().map(CalibrationOf::of).collect(),
         cases: inputs
             .cases
             .iter()

@@ -19,7 +19,7 @@ mod summary;
 mod text;
 
 pub use csv::{quantities_csv, segments_csv, slices_csv};
-pub use document::{CaseReport, Curve, Failed, Picture, Quantities, ReportError, ReportInputs, Unmatched};
+pub use document::{Calibrated, CaseReport, Curve, Failed, Picture, Quantities, ReportError, ReportInputs, Unmatched};
 pub use figures::{Better, FigureKind, Observation, slice_kinds, tolerances};
 pub use html::html;
 pub use json::json;

@@ -155,6 +155,9 @@ fn models() -> ReportInputs {
     all.unmatched.push(Unmatched { case: "case 9".into(), lacking: "two".into() });
     all.curves
         .push(Curve { run: "one".into(), epochs: vec![(1.0, 0.9, Some(0.8), None), (2.0, 0.5, None, Some(0.7))] });
+    let mut calibration = crate::metrics::stats::Calibration::default();
+    calibration.add(&[vec![0.25, 0.25, 0.25, 0.75]], &[0, 0, 1, 1]);
+    all.calibrations.push(Calibrated { judged: "one".into(), calibration });
     all
 }
 
@@ -171,9 +174,16 @@ fn two_models_are_paired_tested_and_plotted() {
     assert_eq!((hd.infinite, hd.regressed), (1, 3));
     assert!(dice.test.unwrap().exact);
     let page = html(&inputs).unwrap();
-    for needed in
-        ["Paired by case", "Wilcoxon", "case 9: not in two", "Dice of each patient", "patient 1", "Learning curves"]
-    {
+    for needed in [
+        "Paired by case",
+        "Wilcoxon",
+        "case 9: not in two",
+        "Dice of each patient",
+        "patient 1",
+        "Learning curves",
+        "Brier score",
+        "Reliability",
+    ] {
         assert!(page.contains(needed), "{needed} is missing");
     }
     for needed in
@@ -218,6 +228,8 @@ fn a_case_with_a_figure_on_one_side_only_is_told() {
     let curve = &value["learning_curves"][0];
     assert!(curve["run"] == "one" && curve["epochs"][0]["validation_loss"] == 0.8, "{curve}");
     assert!(curve["epochs"][0]["validation_dice"].is_null() && curve["epochs"][1]["validation_dice"] == 0.7);
+    let of = &value["calibration"][0];
+    assert!(of["expected_calibration_error"] == 0.125 && of["brier"] == 0.1875, "{of}");
     assert!(!page.contains("outside the test part"));
     inputs.outside = 3;
     assert!(html(&inputs).unwrap().contains("3 cases lie outside the test part"));

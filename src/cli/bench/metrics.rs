@@ -3,7 +3,9 @@
 use super::data::mask_pair;
 use super::sampling::Sampler;
 use crate::cli::CliError;
-use crate::metrics::{Convention, Select, overlap, surface_distances};
+use crate::edit::{Brush, BrushShape, PaintRule, Stroke};
+use crate::metrics::{Convention, LiveOverlap, Pair, Select, overlap, surface_distances};
+use glam::DVec3;
 
 pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
     let slices = if sampler.quick { 145..155 } else { 0..300 };
@@ -37,5 +39,25 @@ pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
         })?;
         sampler.note(note);
     }
+    // What the review tab does while a brush goes on: figures that follow a dab.
+    let pairs = vec![Pair::foreground("All segments")];
+    let mut live = LiveOverlap::new(&a, &b, pairs).ok_or_else(|| CliError("The grids of the masks differ.".into()))?;
+    let mut painted = b;
+    let radius_mm = 20.0 * painted.geometry().spacing().x;
+    let brush = Brush { shape: BrushShape::Round2d { through_axis: 2 }, radius_mm };
+    let mut dabs = 0;
+    sampler.measure("metrics", &format!("Dice after a dab of 40 voxels {size}"), |watch| {
+        // Each time another place, and another label than the last time.
+        dabs += 1;
+        let at = DVec3::new(160.0 + f64::from(dabs * 37 % 200), 160.0 + f64::from(dabs * 53 % 200), 5.0);
+        let rule = PaintRule::paint(1, [false; 256]);
+        let rule = if dabs % 2 == 0 { rule.erasing(1) } else { rule };
+        Stroke::begin(&painted).extend(&mut painted, at, at, &brush, &rule);
+        watch.time(|| {
+            live.update(&a, &painted);
+            live.overlaps().map(|(_, overlap)| overlap.figures()).collect::<Vec<_>>()
+        });
+        Ok(())
+    })?;
     Ok(())
 }

@@ -3,9 +3,11 @@
 //! Infinite figures (misses) stay: they rank last and make a mean infinite; who shows a mean of the finite ones says so.
 
 mod bootstrap;
+mod calibration;
 mod wilcoxon;
 
 pub use bootstrap::{CONFIDENCE, RESAMPLES, mean_interval};
+pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin};
 pub use wilcoxon::{Wilcoxon, wilcoxon};
 
 /// Quantile `q` in `0..=1` of sorted values with linear interpolation between ranks; `None` of nothing.

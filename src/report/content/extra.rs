@@ -1,4 +1,4 @@
-//! What may stand beside the comparison: contact sheets, learning curves, quantities of single masks and their time lines.
+//! What may stand beside the comparison: contact sheets, learning curves, calibration, quantities of single masks and their time lines.
 
 use super::ink;
 use crate::report::block::{Block, Table};
@@ -34,6 +34,32 @@ pub(super) fn curves(inputs: &ReportInputs, out: &mut Vec<Block>) {
         plot::curves("Validation Dice", ["epoch", "Dice"], &dice, Some([0.0, 1.0])),
     ];
     out.push(Block::Plots(plots.into_iter().flatten().collect()));
+}
+
+pub(super) fn calibration(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    if inputs.calibrations.is_empty() {
+        return;
+    }
+    out.push(Block::Heading(2, "Calibration of the probabilities".into()));
+    let mut table = Table::new(["Judged", "Expected calibration error", "Brier score", "Probabilities"]);
+    let perfect = Line { name: "perfect".into(), ink: ink(3), dashed: true, points: vec![[0.0, 0.0], [1.0, 1.0]] };
+    let mut lines = vec![perfect];
+    for (n, of) in inputs.calibrations.iter().enumerate() {
+        let c = &of.calibration;
+        let count = c.count().to_string();
+        table.push(vec![of.judged.clone(), figure(c.expected_error(), 5), figure(c.brier(), 5), count], false);
+        lines.push(Line { name: of.judged.clone(), ink: ink(n), dashed: false, points: c.points() });
+    }
+    table.notes = [
+        ("Expected calibration error", "mean distance between probability and share of right voxels, in ten bins."),
+        ("Brier score", "mean squared difference between probability and truth (0 or 1)."),
+        ("Probabilities", "one for each voxel and class but the background."),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .to_vec();
+    out.push(Block::Table(table));
+    let names = ["probability", "share of voxels of the class"];
+    out.push(Block::Plots(plot::curves("Reliability", names, &lines, Some([0.0, 1.0])).into_iter().collect()));
 }
 
 pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {

@@ -51,6 +51,7 @@ pub(super) fn blocks(inputs: &ReportInputs) -> Vec<Block> {
     }
     extra::sheets(inputs, &mut out);
     extra::curves(inputs, &mut out);
+    extra::calibration(inputs, &mut out);
     extra::quantities(inputs, &mut out);
     for case in inputs.cases.iter().take(MOST_SECTIONS) {
         case::section(inputs, case, &mut out);

@@ -80,6 +80,7 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
     }
     inputs.facts = facts(request, &reader, plan.cases.len(), hex(&fingerprint.finalize()));
     inputs.curves = request.judged.iter().filter_map(|j| read::learning_curve(&j.path, &j.name)).collect();
+    inputs.calibrations = reader.calibrations();
     if request.sheets {
         ctx.progress.say("Drawing contact sheets");
         inputs.sheets = sheets::contact_sheets(&inputs, &plan.cases, &reader, ctx)?;

@@ -5,8 +5,10 @@ use crate::core::{Brick, Geometry, LabelMap, Segment, Volume};
 use crate::io::layouts::DatasetCase;
 use crate::io::{self, DicomStack, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
 use crate::jobs::{JobContext, Waker};
-use crate::predict::{ModelSource, PredictDevice, PredictEvent, predict_volume};
-use crate::report::Curve;
+use crate::metrics::stats::Calibration;
+use crate::nn::AxialView;
+use crate::predict::{ModelSource, PredictDevice, PredictEvent, PredictOptions, predict_watched};
+use crate::report::{Calibrated, Curve};
 use crate::train::{Recipe, truth_classes};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -34,11 +36,13 @@ pub(super) struct Reader<'a> {
     request: &'a CohortRequest,
     /// SHA-256 of the weights that predicted, by run.
     weights: RefCell<BTreeMap<PathBuf, String>>,
+    /// Of the probabilities of a side's run, by side and case: a case that is predicted again counts once.
+    calibrations: RefCell<BTreeMap<(usize, String), Calibration>>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(request: &'a CohortRequest) -> Self {
-        Self { request, weights: RefCell::default() }
+        Self { request, weights: RefCell::default(), calibrations: RefCell::default() }
     }
 
     /// Reference and judged mask of a case on one grid.
@@ -54,7 +58,10 @@ impl<'a> Reader<'a> {
         };
         let judged_name = self.request.judged[side].name.clone();
         if let (JudgedMask::Run(run), JudgedMask::Dataset(data)) = (&case.judged[side], &case.truth) {
-            return self.predicted(run, data, judged_name, ctx).map_err(failed);
+            let mut calibration = Calibration::default();
+            let pair = self.predicted(run, data, judged_name, &mut calibration, ctx).map_err(failed)?;
+            self.calibrations.borrow_mut().insert((side, case.name.clone()), calibration);
+            return Ok(pair);
         }
         let image = match &case.image {
             Some(path) => Some(self.image(path, ctx).map_err(failed)?),
@@ -94,6 +101,7 @@ impl<'a> Reader<'a> {
         run: &Path,
         data: &DatasetCase,
         name: String,
+        calibration: &mut Calibration,
         ctx: &JobContext<CohortEvent>,
     ) -> Result<(CaseMask, CaseMask), String> {
         let recipe = Recipe::of_run(run).map_err(|e| e.to_string())?;
@@ -101,7 +109,11 @@ impl<'a> Reader<'a> {
         let source = ModelSource::Run(run.to_owned());
         let device = PredictDevice::Choice(self.request.device);
         let (inner, events) = JobContext::<PredictEvent>::attached(ctx.cancel.clone(), Arc::default(), Waker::none());
-        let prediction = predict_volume(&source, &volume, &device, &inner).map_err(|e| e.to_string())?;
+        let view = AxialView::new(volume.geometry());
+        let mut watch = |k: usize, maps: &[Vec<f32>]| calibration.add(maps, &view.label_slice(&classes, k));
+        let options = PredictOptions::default();
+        let prediction = predict_watched(&source, &options, &volume, &device, &mut watch, &inner);
+        let prediction = prediction.map_err(|e| e.to_string())?;
         if self.weights.borrow_mut().insert(run.to_owned(), prediction.weights_sha256).is_none() {
             for event in events.try_iter() {
                 if let PredictEvent::Warning(text) = event {
@@ -141,6 +153,18 @@ impl<'a> Reader<'a> {
         let request = MaskRequest { name: None, grid: grid.as_ref(), series };
         let mask = io::find_mask(path, request, &quiet(ctx)).map_err(|e| e.to_string())?;
         Ok(told(mask, super::request::name_of(path), ctx))
+    }
+
+    /// Calibration of the judged runs over the cases they predicted.
+    pub fn calibrations(&self) -> Vec<Calibrated> {
+        let mut sides: BTreeMap<usize, Calibration> = BTreeMap::new();
+        for ((side, _), one) in self.calibrations.borrow().iter() {
+            sides.entry(*side).or_default().merge(one);
+        }
+        let named = |(side, calibration): (usize, Calibration)| {
+            self.request.judged.get(side).map(|j| Calibrated { judged: j.name.clone(), calibration })
+        };
+        sides.into_iter().filter_map(named).collect()
     }
 
     /// Weights and recipe of a judged run.

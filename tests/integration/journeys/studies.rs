@@ -187,6 +187,19 @@ fn a_study_goes_its_whole_way_by_one_command() {
     {
         assert!(report.contains(word), "{word}");
     }
+    // Both runs predicted the test patients: their probabilities are held against the truth.
+    let text = std::fs::read_to_string(out.join("report/evaluation.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let calibration = json["calibration"].as_array().unwrap();
+    assert_eq!(calibration.len(), 2);
+    for of in calibration {
+        let brier = of["brier"].as_f64().unwrap();
+        assert!(brier > 0.0 && brier < 0.5, "{of}");
+        // Two classes of each voxel of the test patients, which have 32 slices of 128 x 128.
+        let count: u64 = of["bins"].as_array().unwrap().iter().map(|b| b["count"].as_u64().unwrap()).sum();
+        assert!(count > 0 && count % (2 * 32 * 128 * 128) == 0, "{count}");
+    }
+    assert!(report.contains("Calibration of the probabilities") && report.contains("Reliability"));
     let trained = |n: usize| std::fs::metadata(out.join(format!("run-{n}/result.json"))).unwrap().modified().unwrap();
     let before = [trained(1), trained(2)];
     study();

@@ -5,10 +5,15 @@ use crate::metrics::stats::{BoxFigures, box_figures};
 use crate::metrics::{SegmentRow, SliceRow};
 use crate::workspace::{CohortRoom, Command};
 use egui::{RichText, Stroke, Ui};
-use egui_plot::{BoxElem, BoxPlot, BoxSpread};
+use egui_plot::{BoxElem, BoxPlot, BoxSpread, GridMark};
 
 /// More dots than this are no picture: then only misses and what lies beyond the whiskers are drawn.
 const MOST_DOTS: usize = 20_000;
+
+/// Boxes that there is room for at least.
+const FEWEST: f64 = 6.0;
+/// A step of the grid so large that its lines are always named.
+const LABELLED: f64 = 100.0;
 
 /// One value and what it belongs to.
 struct Value<'a> {
@@ -106,12 +111,18 @@ impl Boxes {
             ui.weak(RichText::new(text).small());
         }
         let labels = self.labels.clone();
+        let places: Vec<f64> = labels.iter().map(|(at, _)| *at).collect();
+        // Room for some boxes, so that a single one is no wide band.
+        let middle = places.iter().sum::<f64>() / places.len().max(1) as f64;
         let shown = area
             .plot(["", ""])
+            .x_grid_spacer(move |_| places.iter().map(|&value| GridMark { value, step_size: LABELLED }).collect())
             .x_axis_formatter(move |mark, _| {
                 let near = labels.iter().find(|(at, _)| (at - mark.value).abs() < 0.3);
                 near.map_or_else(String::new, |(_, name)| name.clone())
             })
+            .include_x(middle - FEWEST / 2.0)
+            .include_x(middle + FEWEST / 2.0)
             .include_y(0.0)
             .show(ui, |plot| {
                 for side in 0..room.inputs.sides() {

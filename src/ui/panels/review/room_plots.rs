@@ -24,9 +24,10 @@ enum Kind {
     Lines,
     Classes,
     Curves,
+    Calibration,
 }
 
-const KINDS: [(Kind, &str); 10] = [
+const KINDS: [(Kind, &str); 11] = [
     (Kind::Dice, "Dice"),
     (Kind::Hd, "Hausdorff"),
     (Kind::Hd95, "HD95"),
@@ -37,6 +38,7 @@ const KINDS: [(Kind, &str); 10] = [
     (Kind::Lines, "Paired lines"),
     (Kind::Classes, "Confusion of classes"),
     (Kind::Curves, "Learning curves"),
+    (Kind::Calibration, "Calibration"),
 ];
 
 /// Plot, cohort and number of comparisons that boxes were made for.
@@ -96,6 +98,7 @@ pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut V
     let there = |kind: Kind| match kind {
         Kind::Lines => room.inputs.sides() > 1,
         Kind::Curves => !room.inputs.curves.is_empty(),
+        Kind::Calibration => !room.inputs.calibrations.is_empty(),
         _ => true,
     };
     if !there(choice.kind) {
@@ -135,6 +138,7 @@ pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut V
         Kind::Lines => lines(ui, room, &area, out),
         Kind::Classes => confusion(ui, room),
         Kind::Curves => curves(ui, room, &area),
+        Kind::Calibration => calibration(ui, room, &area),
     });
 }
 
@@ -320,6 +324,30 @@ fn curves(ui: &mut Ui, room: &CohortRoom, area: &Area) {
         });
         shown.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Loss of the runs"));
     });
+}
+
+/// Whether the probabilities of the judged runs mean what they say.
+fn calibration(ui: &mut Ui, room: &CohortRoom, area: &Area) {
+    let all = &room.inputs.calibrations;
+    for (n, of) in all.iter().enumerate() {
+        let number = |v: Option<f64>| v.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.5}"));
+        let (error, brier) = (number(of.calibration.expected_error()), number(of.calibration.brier()));
+        let text = format!("{}: expected calibration error {error}, Brier score {brier}", of.judged);
+        ui.label(RichText::new(text).small().color(color(n)));
+    }
+    let names = ["probability of a class", "share of its voxels"];
+    let shown = area.plot(names).include_x(0.0).include_x(1.0).include_y(0.0).include_y(1.0).show(ui, |plot| {
+        let perfect = Line::new("perfect", PlotPoints::from(vec![[0.0, 0.0], [1.0, 1.0]]));
+        plot.line(perfect.color(Color32::GRAY).style(LineStyle::dashed_loose()));
+        for (n, of) in all.iter().enumerate() {
+            let points = of.calibration.points();
+            plot.line(Line::new(of.judged.clone(), PlotPoints::from(points.clone())).color(color(n)).width(2.0));
+            plot.points(Points::new(of.judged.clone(), PlotPoints::from(points)).color(color(n)).radius(3.0));
+        }
+    });
+    shown
+        .response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Reliability of the probabilities"));
 }
 
 /// Dice of each case from one side to the next.
