@@ -197,7 +197,7 @@ fn a_study_goes_its_whole_way_by_one_command() {
         assert!(brier > 0.0 && brier < 0.5, "{of}");
         // Two classes of each voxel of the test patients, which have 32 slices of 128 x 128.
         let count: u64 = of["bins"].as_array().unwrap().iter().map(|b| b["count"].as_u64().unwrap()).sum();
-        assert!(count > 0 && count % (2 * 32 * 128 * 128) == 0, "{count}");
+        assert!(count > 0 && count.is_multiple_of(2 * 32 * 128 * 128), "{count}");
     }
     assert!(report.contains("Calibration of the probabilities") && report.contains("Reliability"));
     let trained = |n: usize| std::fs::metadata(out.join(format!("run-{n}/result.json"))).unwrap().modified().unwrap();
