@@ -258,14 +258,6 @@ impl Ensemble {
         Ok(Self(members))
     }
 
-    /// As [`Segmenter::segment`].
-    ///
-    /// # Errors
-    /// [`DeviceError`] when the device fails.
-    pub fn segment(&self, slices: &[Vec<f32>], size: [usize; 2]) -> Result<Vec<Vec<LabelId>>, DeviceError> {
-        Ok(self.probabilities(slices, size)?.iter().map(|maps| self.labels(maps)).collect())
-    }
-
     /// Labels of a slice from its probabilities.
     pub fn labels(&self, maps: &[Vec<f32>]) -> Vec<LabelId> {
         self.0.first().map_or_else(Vec::new, |first| labels_of(maps, first.spec.threshold))
@@ -418,7 +410,8 @@ mod tests {
         let slices = [picture()];
         let [pa, pb] = [&a, &b].map(|net| net.probabilities(&slices, [16, 16]).unwrap().remove(0).remove(0));
         let want: Vec<u8> = pa.iter().zip(&pb).map(|(p, q)| u8::from((p + q) / 2.0 >= 0.5)).collect();
-        let found = Ensemble::new(vec![a, b]).unwrap().segment(&slices, [16, 16]).unwrap().remove(0);
+        let both = Ensemble::new(vec![a, b]).unwrap();
+        let found = both.labels(&both.probabilities(&slices, [16, 16]).unwrap()[0]);
         let differing = found.iter().zip(&want).filter(|(x, y)| x != y).count();
         assert!(differing <= 1 && want.contains(&0) && want.contains(&1), "{differing}");
         let error = Ensemble::new(vec![random(spec(1), 1), random(spec(3), 1)]).err().unwrap().to_string();

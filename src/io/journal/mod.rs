@@ -2,8 +2,9 @@
 //!
 //! One folder a case. A journal starts with a snapshot of all layers and grows by one checksummed record an entry;
 //! what was complete before a crash is read back with the steps that undo takes back, a torn end is ignored. When it has
-//! grown it is replaced by a new snapshot, without steps. Trouble with the disk is told by [`Journal::status`]; work goes on in memory and writing is tried again.
-//! The workspace starts, feeds and discards journals; nothing else writes to their folders.
+//! grown it is replaced by a new snapshot, without steps. Trouble with the disk is told by [`Journal::status`]; work goes
+//! on in memory and writing is tried again. The workspace starts, feeds and discards journals; nothing else writes to
+//! their folders.
 
 mod record;
 mod recover;
