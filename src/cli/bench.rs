@@ -22,7 +22,7 @@ mod view;
 use super::CliError;
 use super::run::{foreground, print, print_json};
 use crate::jobs::JobContext;
-use crate::nn::SharedGpu;
+use crate::nn::{DeviceChoice, SharedGpu};
 use clap::ValueEnum;
 use held::Held;
 use sampling::{Figure, Sampler, Skipped};
@@ -45,10 +45,12 @@ enum Group {
     Edit,
     /// Dice and surface distances of two masks.
     Metrics,
-    /// Optimisation steps of U-Nets and DeepLabV3+ on the CPU.
+    /// Optimisation steps of U-Nets and DeepLabV3+, on `--device`.
     Train,
     /// Predictions of the same networks.
     Predict,
+    /// Single layers of a U-Net, forward and backward.
+    Layers,
     /// Drawing while a network is fine-tuned, with and without the arbiter.
     Arbiter,
 }
@@ -68,8 +70,11 @@ pub(super) struct BenchArgs {
     /// series in each, the same volume in each.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Where `train`, `predict` and `layers` compute: cpu, gpu, or auto.
+    #[arg(long, default_value_t = DeviceChoice::Cpu)]
+    device: DeviceChoice,
     /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
-    /// segmentation_models_pytorch, which get one thread; for the operations of `edit` numpy, and what it has of
+    /// segmentation_models_pytorch, which get one thread on the CPU, and CUDA with TF32 beside a graphics device; for the operations of `edit` numpy, and what it has of
     /// SimpleITK, scipy, connected-components-3d, edt and itk-morphologicalcontourinterpolation.
     #[arg(long, value_name = "PYTHON")]
     beside: Option<PathBuf>,
@@ -100,9 +105,9 @@ struct Document {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let (groups, quick) = (chosen(&args.groups), args.quick);
+    let (groups, quick, device) = (chosen(&args.groups), args.quick, args.device);
     let (data, beside) = (args.data.clone(), args.beside.clone());
-    let work = move |ctx: &JobContext<()>| measure(&groups, quick, [data.as_deref(), beside.as_deref()], ctx);
+    let work = move |ctx: &JobContext<()>| measure(&groups, quick, device, [data.as_deref(), beside.as_deref()], ctx);
     let document = foreground("Timing", |(), _| {}, work)?;
     if args.json {
         print_json(&document)
@@ -121,6 +126,7 @@ fn chosen(named: &[Group]) -> Vec<Group> {
 fn measure(
     groups: &[Group],
     quick: bool,
+    device: DeviceChoice,
     [data, beside]: [Option<&Path>; 2],
     ctx: &JobContext<()>,
 ) -> Result<Document, CliError> {
@@ -144,8 +150,9 @@ fn measure(
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler, beside)?,
             Group::Metrics => metrics::measure(&mut sampler)?,
-            Group::Train => learning::measure_training(&mut sampler, beside)?,
-            Group::Predict => learning::measure_prediction(&mut sampler, beside)?,
+            Group::Train => learning::measure_training(&mut sampler, device, beside)?,
+            Group::Predict => learning::measure_prediction(&mut sampler, device, beside)?,
+            Group::Layers => learning::measure_layers(&mut sampler, device)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => sampler.skip("arbiter", error.to_string()),
@@ -228,7 +235,8 @@ mod tests {
     #[test]
     fn quick_figures_are_complete_and_read_back_as_json() {
         let ctx = JobContext::<()>::detached();
-        let document = measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, [None; 2], &ctx).unwrap();
+        let document =
+            measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, DeviceChoice::Cpu, [None; 2], &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -246,6 +254,6 @@ mod tests {
     fn a_cancelled_measurement_stops() {
         let ctx = JobContext::<()>::detached();
         ctx.cancel.cancel();
-        assert!(measure(&[Group::Stroke], true, [None; 2], &ctx).is_err());
+        assert!(measure(&[Group::Stroke], true, DeviceChoice::Cpu, [None; 2], &ctx).is_err());
     }
 }

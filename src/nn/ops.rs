@@ -1,9 +1,10 @@
-//! The primitive operations of all networks, with PyTorch's arithmetic: the one place where kernels are chosen, our own on
-//! the CPU (`cpu`) and burn's elsewhere.
+//! The primitive operations of all networks, with PyTorch's arithmetic: the one place where kernels are chosen, our own
+//! for the CPU (`cpu`) and for graphics devices (`gpu`), and burn's for what has none.
 //!
 //! Called by `layers` and the networks alone. Tensors are `[batch, channels, height, width]`.
 
 use super::cpu::{further, operations as cpu};
+use super::gpu::operations as gpu;
 use crate::kernels::depthwise::Along;
 use burn::tensor::activation;
 use burn::tensor::module as kernels;
@@ -42,6 +43,9 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: C
     if depthwise && cpu::serves(&x.device()) {
         return further::depthwise(x, weight, padding, dilation);
     }
+    if gpu::serves(&x.device()) && gpu::convolves(x.dims(), weight.dims(), shape) {
+        return gpu::conv2d(x, weight, bias, shape);
+    }
     kernels::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups))
 }
 
@@ -55,6 +59,9 @@ pub fn conv2d_joined(
 ) -> Tensor<4> {
     if shape.groups == 1 && bias.is_none() && cpu::serves(&a.device()) {
         return cpu::conv2d_joined(a, b, weight, shape);
+    }
+    if bias.is_none() && gpu::serves(&a.device()) && gpu::convolves(a.dims(), weight.dims(), shape) {
+        return gpu::conv2d_joined(a, b, weight, shape);
     }
     conv2d(join(a, b), weight, bias, shape)
 }
@@ -71,6 +78,10 @@ pub fn conv_transpose2d(
     if padding == 0 && output_padding == 0 && cpu::serves(&x.device()) {
         return cpu::conv_transpose2d(x, weight, bias, stride);
     }
+    let plain = padding == 0 && output_padding == 0;
+    if plain && gpu::serves(&x.device()) && gpu::grows(weight.dims(), stride) {
+        return gpu::conv_transpose2d(x, weight, bias);
+    }
     let options = ConvTransposeOptions::new([stride; 2], [padding; 2], [output_padding; 2], [1; 2], 1);
     kernels::conv_transpose2d(x, weight, bias, options)
 }
@@ -79,6 +90,9 @@ pub fn conv_transpose2d(
 pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
     if cpu::serves(&x.device()) {
         return cpu::max_pool2d(x, kernel, stride, padding);
+    }
+    if gpu::serves(&x.device()) {
+        return gpu::max_pool2d(x, kernel, stride, padding);
     }
     let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     kernels::max_pool2d(x, options)
@@ -112,6 +126,9 @@ pub fn batch_norm(
     if cpu::serves(&x.device()) {
         return cpu::batch_norm(x, [weight, bias], [mean, variance], epsilon, rectified);
     }
+    if gpu::serves(&x.device()) {
+        return gpu::batch_norm(x, [weight, bias], [mean, variance], epsilon, rectified);
+    }
     let x = kernels::batch_norm(x, weight, bias, mean, variance, epsilon);
     if rectified { activation::relu(x) } else { x }
 }
@@ -127,6 +144,9 @@ pub fn batch_norm_train(
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     if cpu::serves(&x.device()) {
         return cpu::batch_norm_train(x, weight, bias, epsilon, rectified);
+    }
+    if gpu::serves(&x.device()) {
+        return gpu::batch_norm_train(x, weight, bias, epsilon, rectified);
     }
     let out = kernels::batch_norm_train(x, weight, bias, epsilon);
     (if rectified { activation::relu(out.output) } else { out.output }, out.mean, out.variance)

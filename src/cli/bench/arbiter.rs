@@ -9,7 +9,9 @@ use crate::cli::CliError;
 use crate::core::Geometry;
 use crate::jobs::{Arbiter, BackgroundPool, CancelToken, Hand, Patience};
 use crate::learn::{LoopConfig, Role, RoundInput, Sample, SampleInfo, SampleOrigin, fine_tune};
-use crate::nn::{Compute, ComputeDevice, ComputeThread, DeviceChoice, SharedGpu, compute_device};
+use crate::nn::{
+    Compute, ComputeDevice, ComputeThread, DeviceChoice, NetworkConfig, SharedGpu, UNetConfig, compute_device,
+};
 use crate::train::{Recipe, Slice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,7 +48,9 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
         }
     }
     for (name, beside) in modes {
-        one(sampler, &mut stage, &geometry, name, beside)?;
+        // What a GPU is for; software Vulkan and two cores get the demo's network.
+        let wide = !gpu.is_software() && matches!(beside, Beside::Gpu(..));
+        one(sampler, &mut stage, &geometry, name, beside, wide)?;
     }
     Ok(())
 }
@@ -57,12 +61,13 @@ fn one(
     geometry: &Geometry,
     name: &str,
     beside: Beside,
+    wide: bool,
 ) -> Result<(), CliError> {
     sampler.begin("arbiter", name)?;
     let arbiter = Arbiter::default();
     let steps = Arc::new(AtomicUsize::new(0));
     let cancel = CancelToken::default();
-    let trainer = start(beside, &arbiter, &steps, &cancel)?;
+    let trainer = start(beside, &arbiter, &steps, &cancel, wide)?;
     // The first steps compile and warm up.
     let warm = Instant::now();
     while trainer.is_some() && steps.load(Ordering::Relaxed) < 3 && warm.elapsed() < Duration::from_secs(60) {
@@ -82,6 +87,7 @@ fn one(
         frames.push(frame.elapsed().as_secs_f64());
         std::thread::sleep(FRAME.saturating_sub(frame.elapsed()));
     }
+    let name = if wide { format!("{name}, U-Net base 32, 512 x 512, batch 8") } else { name.to_owned() };
     let rate = (steps.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
     cancel.cancel();
     if let Some(trainer) = trainer {
@@ -101,9 +107,10 @@ fn start(
     arbiter: &Arbiter,
     steps: &Arc<AtomicUsize>,
     cancel: &CancelToken,
+    wide: bool,
 ) -> Result<Option<Trainer>, CliError> {
     let (arbiter, steps, cancel) = (arbiter.clone(), steps.clone(), cancel.clone());
-    let input = round()?;
+    let input = round(wide)?;
     let gate = arbiter.clone();
     let work = move |device: &ComputeDevice, pending: &dyn Fn()| {
         let mut since = Instant::now();
@@ -141,12 +148,19 @@ fn start(
     std::thread::Builder::new().name("training".into()).spawn(run).map(Some).map_err(CliError::of)
 }
 
-/// A round without an end on discs: the demo's network, 64 x 64, batch 8.
-fn round() -> Result<RoundInput, CliError> {
-    let recipe = Recipe::load("demo").map_err(CliError::of)?;
+/// A round without an end on discs: the demo's network, 64 x 64, batch 8; or where it is `wide`, U-Net base 32, 512 x 512.
+fn round(wide: bool) -> Result<RoundInput, CliError> {
+    let mut recipe = Recipe::load("demo").map_err(CliError::of)?;
+    if wide {
+        recipe.network = NetworkConfig::UNet(UNetConfig::new(32, 4));
+        (recipe.preprocessing.size, recipe.batch_size) = (512, 8);
+    }
     let n = recipe.preprocessing.size;
+    let scale = n / 64;
     let sample = |k: usize| {
-        let inside = |p: usize| (p % n).abs_diff(20 + k).pow(2) + (p / n).abs_diff(30).pow(2) < 120;
+        let inside = |p: usize| {
+            (p % n).abs_diff((20 + k) * scale).pow(2) + (p / n).abs_diff(30 * scale).pow(2) < 120 * scale * scale
+        };
         let slice = Slice {
             hu: (0..n * n).map(|p| if inside(p) { 100 } else { -600 }).collect(),
             classes: (0..n * n).map(|p| u8::from(inside(p))).collect(),

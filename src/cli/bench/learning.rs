@@ -1,4 +1,4 @@
-//! Times training steps and predictions on the CPU, the backend that every machine has.
+//! Times training steps, predictions and single layers, on the CPU or on a graphics device.
 
 use super::data::{TemporaryFolder, volume};
 use super::sampling::{Sampler, attached, cpu_ticks};
@@ -6,8 +6,8 @@ use super::torch;
 use crate::cli::CliError;
 use crate::core::{LabelMap, Segment};
 use crate::nn::{
-    DeepLabConfig, DeviceChoice, Intensity, NetworkConfig, PreprocessConfig, Segmenter, UNetConfig, collect_state,
-    compute_device, initial_weights, parameter_count,
+    Compute, ComputeThread, DeepLabConfig, DeviceChoice, Intensity, Layer, NetworkConfig, PreprocessConfig, Segmenter,
+    UNetConfig, collect_state, compute_device, initial_weights, layer_times, parameter_count, wait,
 };
 use crate::train::{
     AugmentConfig, ClassConfig, ClassSource, DataConfig, Recipe, SplitConfig, TrainCase, TrainControl, TrainData,
@@ -25,9 +25,10 @@ enum Kind {
     DeepLab,
 }
 
-/// The network, edge of its input in pixels, slices per step and per prediction, and steps to time.
+/// The network, edge of its input in pixels, slices per step and per prediction, steps to time, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Job {
+    device: DeviceChoice,
     kind: Kind,
     size: usize,
     batch: usize,
@@ -37,9 +38,12 @@ struct Job {
 impl Job {
     fn case(&self, what: &str) -> String {
         let (size, batch) = (self.size, self.batch);
+        let place = if self.device == DeviceChoice::Gpu { ", graphics device" } else { "" };
         match self.kind {
-            Kind::UNet(width) => format!("{what} U-Net base {width} (batch norm), {size}x{size} px, batch {batch}"),
-            Kind::DeepLab => format!("{what} DeepLabV3+ (ResNet50), {size}x{size} px, batch {batch}"),
+            Kind::UNet(width) => {
+                format!("{what} U-Net base {width} (batch norm), {size}x{size} px, batch {batch}{place}")
+            }
+            Kind::DeepLab => format!("{what} DeepLabV3+ (ResNet50), {size}x{size} px, batch {batch}{place}"),
         }
     }
 
@@ -68,30 +72,68 @@ impl Job {
     fn arguments(&self, what: &str) -> Vec<String> {
         let width = if let Kind::UNet(width) = self.kind { width } else { 0 };
         let numbers = [width, self.size, self.batch, self.steps];
-        std::iter::once(what.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
+        let device = if self.device == DeviceChoice::Gpu { "cuda" } else { "cpu" };
+        [what.to_owned()].into_iter().chain(numbers.map(|n| n.to_string())).chain([device.to_owned()]).collect()
     }
 }
 
-fn jobs(quick: bool) -> Vec<Job> {
+fn jobs(quick: bool, device: DeviceChoice) -> Vec<Job> {
+    let unet = |width, size, batch, steps| Job { device, kind: Kind::UNet(width), size, batch, steps };
+    let deeplab = |size, batch, steps| Job { device, kind: Kind::DeepLab, size, batch, steps };
     if quick {
-        return vec![Job { kind: Kind::UNet(8), size: 64, batch: 4, steps: 5 }];
+        return vec![unet(8, 64, 4, 5)];
+    }
+    if device == DeviceChoice::Gpu {
+        return vec![unet(32, 512, 8, 10), unet(16, 256, 8, 10), unet(8, 64, 4, 20), deeplab(512, 8, 6)];
     }
     let mut jobs = Vec::new();
     for (size, steps) in [(64, [40, 20, 8]), (128, [16, 8, 4]), (256, [6, 4, 2]), (512, [3, 2, 2])] {
-        jobs.extend([8, 16, 32].into_iter().zip(steps).map(|(w, steps)| Job {
-            kind: Kind::UNet(w),
-            size,
-            batch: 4,
-            steps,
-        }));
+        jobs.extend([8, 16, 32].into_iter().zip(steps).map(|(w, steps)| unet(w, size, 4, steps)));
     }
-    jobs.extend([(256, 4), (512, 2)].map(|(size, steps)| Job { kind: Kind::DeepLab, size, batch: 2, steps }));
+    jobs.extend([(256, 4), (512, 2)].map(|(size, steps)| deeplab(size, 2, steps)));
     jobs
 }
 
+/// The layers of U-Net base 32 at 512 x 512, batch 8, one by one.
+pub(super) fn measure_layers(sampler: &mut Sampler, device: DeviceChoice) -> Result<(), CliError> {
+    let (scale, batch, repeats) = if sampler.quick { (16, 1, 1) } else { (1, 8, 5) };
+    let convolution = |inputs, outputs| Layer::Convolution { inputs, outputs };
+    let layers = [
+        ("3x3, 1 to 32", convolution(1, 32), 512),
+        ("3x3, 32 to 32", convolution(32, 32), 512),
+        ("3x3, 64 to 64", convolution(64, 64), 256),
+        ("3x3, 128 to 128", convolution(128, 128), 128),
+        ("3x3, 256 to 256", convolution(256, 256), 64),
+        ("3x3, 512 to 512", convolution(512, 512), 32),
+        ("2x2 transposed, 64 to 32", Layer::Grow { inputs: 64, outputs: 32 }, 256),
+        ("batch norm, 32", Layer::Norm { channels: 32 }, 512),
+        ("pooling, 32", Layer::Pool { channels: 32 }, 512),
+    ];
+    let thread = compute_device(device, None).and_then(ComputeThread::start).map_err(CliError::of)?;
+    for (name, layer, size) in layers {
+        let size = (size / scale).max(8);
+        let case = format!("{name}, {size}x{size} px, batch {batch}");
+        sampler.begin("layers", &case)?;
+        let times =
+            thread.submit("timing a layer", move |c: &Compute| layer_times(c.device(), layer, [batch, size], repeats));
+        for time in wait("timing a layer", &times).map_err(CliError::of)? {
+            let median = time.seconds.get(time.seconds.len() / 2).copied().unwrap_or_default();
+            sampler.add("layers", &format!("{case}: {}", time.pass), time.seconds, None);
+            if time.operations > 0.0 {
+                sampler.note(format!("{:.2} TFLOP/s", time.operations / median.max(1e-9) / 1e12));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Real runs of one epoch: the time of each step is what the run itself tells.
-pub(super) fn measure_training(sampler: &mut Sampler, beside: Option<&Path>) -> Result<(), CliError> {
-    for job in jobs(sampler.quick) {
+pub(super) fn measure_training(
+    sampler: &mut Sampler,
+    device: DeviceChoice,
+    beside: Option<&Path>,
+) -> Result<(), CliError> {
+    for job in jobs(sampler.quick, device) {
         let case = job.case("step of");
         sampler.begin("train", &case)?;
         let folder = TemporaryFolder::create()?;
@@ -100,7 +142,7 @@ pub(super) fn measure_training(sampler: &mut Sampler, beside: Option<&Path>) -> 
             // One step more, to warm up.
             data: TrainData::Memory(vec![discs(job.size, job.batch * (job.steps + 1))?]),
             run: folder.0.join("run"),
-            device: DeviceChoice::Cpu,
+            device,
             compute: None,
             resume: false,
             init: None,
@@ -141,9 +183,13 @@ pub(super) fn measure_training(sampler: &mut Sampler, beside: Option<&Path>) -> 
 }
 
 /// From Hounsfield units to labels, at the network's own resolution.
-pub(super) fn measure_prediction(sampler: &mut Sampler, beside: Option<&Path>) -> Result<(), CliError> {
-    let compute = compute_device(DeviceChoice::Cpu, None).map_err(CliError::of)?;
-    for job in jobs(sampler.quick) {
+pub(super) fn measure_prediction(
+    sampler: &mut Sampler,
+    device: DeviceChoice,
+    beside: Option<&Path>,
+) -> Result<(), CliError> {
+    let compute = compute_device(device, None).map_err(CliError::of)?;
+    for job in jobs(sampler.quick, device) {
         let spec = job.recipe()?.model_spec();
         let network = spec.network.init(&compute.device);
         let parameters = parameter_count(&network);

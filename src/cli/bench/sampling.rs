@@ -147,11 +147,15 @@ impl<'a> Sampler<'a> {
         let Some((&min_s, &upper)) = walls.first().zip(walls.get(n / 2)) else { return };
         let lower = walls.get((n - 1) / 2).copied().unwrap_or(upper);
         let peak = if self.resets { memory_mib("VmHWM:") } else { None };
+        let median_s = (lower + upper) / 2.0;
+        // A long measurement that is cut off has told what it found.
+        self.ctx.progress.say(format!("{name}: {case}: {median_s:.6} s"));
+        tracing::info!("{name}: {case}: median {median_s:.6} s of {n}");
         self.figures.push(Figure {
             name,
             case: case.to_owned(),
             n,
-            median_s: (lower + upper) / 2.0,
+            median_s,
             p99_s,
             min_s,
             cpu_s: ticks

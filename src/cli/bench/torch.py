@@ -1,5 +1,5 @@
-# Times a training step or a prediction in PyTorch on the CPU. Arguments: train|predict BASE_WIDTH SIZE BATCH STEPS; a base
-# width of 0 means DeepLabV3+ on ResNet50 of segmentation_models_pytorch. Prints one JSON object: wall seconds of each
+# Times a training step or a prediction in PyTorch, on one thread of the CPU or through CUDA with TF32. Arguments:
+# train|predict BASE_WIDTH SIZE BATCH STEPS cpu|cuda; a base width of 0 means DeepLabV3+ on ResNet50 of segmentation_models_pytorch. Prints one JSON object: wall seconds of each
 # repetition, CPU seconds of one, largest memory, and what it grew by.
 import json
 import resource
@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-what, width, size, batch, steps = sys.argv[1], *map(int, sys.argv[2:6])
+what, width, size, batch, steps, device = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6]
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+torch.backends.cudnn.benchmark = True
 torch.set_num_threads(1)
 torch.manual_seed(0)
 
@@ -48,9 +50,9 @@ else:
     import segmentation_models_pytorch as smp
 
     net = smp.DeepLabV3Plus("resnet50", encoder_weights=None, in_channels=1, classes=1, encoder_output_stride=16)
-net = net.to(memory_format=torch.channels_last)
-x = torch.randn(batch, 1, size, size).contiguous(memory_format=torch.channels_last)
-y = (torch.rand(batch, 1, size, size) > 0.7).float()
+net = net.to(device, memory_format=torch.channels_last)
+x = torch.randn(batch, 1, size, size, device=device).contiguous(memory_format=torch.channels_last)
+y = (torch.rand(batch, 1, size, size, device=device) > 0.7).float()
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
 
 
@@ -62,6 +64,8 @@ def step():
     else:
         with torch.inference_mode():
             torch.sigmoid(net(x))
+    if device == "cuda":
+        torch.cuda.synchronize()
 
 
 def memory(field):
@@ -77,6 +81,9 @@ def cpu():
 net.train(what == "train")
 before = memory("VmRSS")
 step()
+if device == "cuda":
+    for _ in range(3):
+        step()
 walls = []
 started = cpu()
 for _ in range(max(steps, 3) if what == "predict" else steps):
@@ -84,5 +91,5 @@ for _ in range(max(steps, 3) if what == "predict" else steps):
     step()
     walls.append(time.perf_counter() - begun)
 spent = (cpu() - started) / len(walls)
-peak = memory("VmHWM")
-print(json.dumps({"walls": walls, "cpu_s": spent, "peak_mib": peak, "grown_mib": peak - before}))
+peak = memory("VmHWM") if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
+print(json.dumps({"walls": walls, "cpu_s": spent, "peak_mib": peak, "grown_mib": peak - (before if device == "cpu" else 0)}))

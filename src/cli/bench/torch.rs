@@ -32,8 +32,14 @@ pub(super) fn measure(
     let answer: Answer = SCRIPT.ask(python, arguments)?;
     let Some(own) = sampler.figures.last() else { return Ok(()) };
     let case = format!("PyTorch: {}", own.case);
-    if let Some(cpu) = own.cpu_s {
-        let note = own.note.clone().unwrap_or_default();
+    let note = own.note.clone().unwrap_or_default();
+    if arguments.last().is_some_and(|device| device == "cuda") {
+        let mut walls = answer.walls.clone();
+        walls.sort_by(f64::total_cmp);
+        let median = walls.get(walls.len() / 2).copied().unwrap_or_default();
+        let times = own.median_s / median.max(1e-9);
+        sampler.note(format!("{note}, {times:.2} x PyTorch's time through CUDA with TF32"));
+    } else if let Some(cpu) = own.cpu_s {
         sampler.note(format!("{note}, {:.2} x PyTorch's CPU time", cpu / answer.cpu_s.max(1e-9)));
     }
     sampler.add_other(name, &case, answer.walls, answer.cpu_s, Some([answer.peak_mib, answer.grown_mib]));

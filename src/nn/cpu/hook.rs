@@ -1,12 +1,8 @@
-//! How our kernels enter burn: an operation with a forward and a backward pass, called on tensors of the CPU backend and
-//! recorded on its tape.
-//!
-//! Called by the functions of `operations`. burn's tape asks an operation for the gradients of its inputs once that of its
-//! output is complete.
+//! Operations of our own on tensors of the CPU backend. Called by the functions of `operations` and `further`.
 
-use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+pub use crate::nn::hook::{Kept, Operation};
+use crate::nn::hook::{Shared, recorded};
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
@@ -14,29 +10,6 @@ use burn::backend::{
     backend_extension,
 };
 use burn::tensor::{Device, Tensor};
-use std::fmt::Debug;
-use std::sync::Arc;
-
-use crate::kernels::norm::Normalised;
-
-/// What a forward pass keeps for the backward pass.
-#[derive(Clone, Debug, Default)]
-pub struct Kept {
-    pub tensors: Vec<FlexTensor>,
-    pub norm: Option<Arc<Normalised>>,
-    pub places: Option<Arc<Vec<u8>>>,
-}
-
-/// An operation on tensors of the CPU backend.
-pub trait Operation: Debug + Send + Sync {
-    /// The output; `keep` asks for what [`Self::backward`] needs.
-    fn forward(&self, inputs: Vec<FlexTensor>, keep: bool) -> (FlexTensor, Kept);
-
-    /// The gradients of the inputs that are `wanted` from that of the output.
-    fn backward(&self, kept: Kept, dy: FlexTensor, wanted: &[bool]) -> Vec<Option<FlexTensor>>;
-}
-
-type Shared = Arc<dyn Operation>;
 
 /// Operations of one to three tensors.
 #[backend_extension(Flex, Autodiff)]
@@ -67,11 +40,11 @@ impl CpuOperations for Flex {
 
 impl<C: CheckpointStrategy> CpuOperations for Autodiff<Flex, C> {
     fn operate_one(a: FloatTensor<Self>, operation: Shared) -> FloatTensor<Self> {
-        recorded::<C, 1>([a], operation)
+        recorded::<Flex, C, 1>([a], operation)
     }
 
     fn operate_two(a: FloatTensor<Self>, b: FloatTensor<Self>, operation: Shared) -> FloatTensor<Self> {
-        recorded::<C, 2>([a, b], operation)
+        recorded::<Flex, C, 2>([a, b], operation)
     }
 
     fn operate_three(
@@ -80,49 +53,7 @@ impl<C: CheckpointStrategy> CpuOperations for Autodiff<Flex, C> {
         c: FloatTensor<Self>,
         operation: Shared,
     ) -> FloatTensor<Self> {
-        recorded::<C, 3>([a, b, c], operation)
-    }
-}
-
-#[derive(Debug)]
-struct Step;
-
-impl<const N: usize> Backward<Flex, N> for Step {
-    type State = (Shared, Kept);
-
-    fn backward(self, ops: Ops<Self::State, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = grads.consume::<Flex>(&ops.node);
-        let (operation, kept) = ops.state;
-        let wanted = ops.parents.each_ref().map(Option::is_some);
-        let gradients = operation.backward(kept, dy, &wanted);
-        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
-            if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-fn recorded<C: CheckpointStrategy, const N: usize>(
-    inputs: [FloatTensor<Autodiff<Flex, C>>; N],
-    operation: Shared,
-) -> FloatTensor<Autodiff<Flex, C>> {
-    let mut nodes = Vec::with_capacity(N);
-    let tensors = inputs
-        .into_iter()
-        .map(|input| {
-            let (tensor, node) = input.into_parts();
-            nodes.push(node);
-            tensor
-        })
-        .collect();
-    let Ok(nodes) = nodes.try_into() else { unreachable!("as many nodes as inputs") };
-    match Backward::<Flex, N>::prepare::<C>(Step, nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => {
-            let (output, kept) = operation.forward(tensors, true);
-            prep.finish((operation, kept), output)
-        }
-        OpsKind::UnTracked(prep) => prep.finish(operation.forward(tensors, false).0),
+        recorded::<Flex, C, 3>([a, b, c], operation)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How tensors of the CPU backend reach our own kernels (`crate::kernels`), forward and backward.
 //!
-//! `nn::ops` calls [`operations`] and [`further`] for tensors of the CPU backend; a graphics device keeps burn's kernels.
+//! `nn::ops` calls [`operations`] and [`further`] for tensors of the CPU backend; `gpu` does the same for graphics devices.
 
 mod flex;
 pub(super) mod further;

@@ -2,6 +2,7 @@
 
 mod encoders;
 mod full_size;
+mod gpu;
 mod losses;
 mod operations;
 mod optimizers;
