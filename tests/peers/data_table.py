@@ -32,6 +32,7 @@ warnings.simplefilter("ignore")
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 RIGHT, REFUSED, LEFT_OUT, UNCHECKED, WRONG = "read right", "refused", "left out", "read, no peer", "WRONG"
+DIRECTORY = "1.2.840.10008.1.3.10"
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1")
 
 
@@ -332,6 +333,13 @@ def one_folder(table, folder, folders):
         one_file(table, path, data_set, folders)
 
 
+def directory_row(table, path):
+    """A directory of files: the program opens what lies beside and below it, whatever is listed."""
+    below = [(p, read_dicom(p)) for p in sorted(path.parent.rglob("*")) if p.is_file()]
+    files = [p for p, d in below if d is not None and is_image(d) and d.get("SOPClassUID") in CT_CLASSES]
+    image_row(table, table.name(path), files or [path], path, "DICOM directory")
+
+
 def one_file(table, path, data_set, folders):
     if ".nii" in path.name or path.suffix == ".nrrd":
         volume_row(table, path)
@@ -345,6 +353,8 @@ def one_file(table, path, data_set, folders):
         table.refused(table.name(path), what, ended)
         if known and table.rows[-1][2] == REFUSED:
             table.rows[-1] = (*table.rows[-1][:2], LEFT_OUT, table.rows[-1][3])
+    elif getattr(data_set, "file_meta", {}).get("MediaStorageSOPClassUID") == DIRECTORY:
+        directory_row(table, path)
     elif data_set.get("SegmentationType"):
         seg_row(table, path, data_set, describe(data_set))
     elif data_set.get("Modality") == "RTSTRUCT":

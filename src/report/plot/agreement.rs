@@ -4,8 +4,10 @@ use super::axis::{self, Axis};
 use super::scene::{Anchor, Ink, QUIET, Scene};
 use crate::metrics::stats::limits_of_agreement;
 
-const WIDTH: f64 = 300.0;
+const WIDTH: f64 = 370.0;
 const HEIGHT: f64 = 230.0;
+/// Room beside a Bland-Altman plot for the names of its limits, also in a wide font and with four digits.
+const LIMITS: f64 = 96.0;
 
 /// Two values of one case.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ pub fn bland_altman(title: &str, unit: &str, pairs: &[Comparison]) -> Option<Sce
     let low = fold(f64::min, limits[0], 1).min(0.0);
     let high = fold(f64::max, limits[2], 1).max(0.0);
     let (left, right) = (fold(f64::min, f64::INFINITY, 0), fold(f64::max, f64::NEG_INFINITY, 0));
-    let x = Axis::spanning(left, right, 4.0).between(50.0, WIDTH - 62.0);
+    let x = Axis::spanning(left, right, 4.0).between(50.0, WIDTH - LIMITS);
     let y = Axis::spanning(low, high, 5.0).between(HEIGHT - 36.0, 32.0);
     let mut scene = Scene::new(title, WIDTH, HEIGHT);
     axis::draw(&mut scene, &x, &y, &format!("mean of A and B ({unit})"), &format!("B − A ({unit})"));
