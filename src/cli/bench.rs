@@ -43,7 +43,7 @@ enum Group {
     Stroke,
     /// Pointer events of strokes in an open case, and operations on whole masks.
     Edit,
-    /// Dice and surface distances of two masks.
+    /// Dice and surface distances of two masks, and figures that follow a brush.
     Metrics,
     /// Optimisation steps of U-Nets and DeepLabV3+ on the CPU.
     Train,
@@ -69,8 +69,9 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
-    /// segmentation_models_pytorch, which get one thread; for the operations of `edit` numpy, and what it has of
-    /// SimpleITK, scipy, connected-components-3d, edt and itk-morphologicalcontourinterpolation.
+    /// segmentation_models_pytorch, for `metrics` numpy, scipy and edt, which all get one thread; for the operations of
+    /// `edit` numpy, and what it has of SimpleITK, scipy, connected-components-3d, edt and
+    /// itk-morphologicalcontourinterpolation.
     #[arg(long, value_name = "PYTHON")]
     beside: Option<PathBuf>,
 }
@@ -143,7 +144,7 @@ fn measure(
             },
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler, beside)?,
-            Group::Metrics => metrics::measure(&mut sampler)?,
+            Group::Metrics => metrics::measure(&mut sampler, beside)?,
             Group::Train => learning::measure_training(&mut sampler, beside)?,
             Group::Predict => learning::measure_prediction(&mut sampler, beside)?,
             Group::Arbiter => match &gpu {
