@@ -6,7 +6,7 @@ use crate::metrics::Convention;
 use crate::ui::actions::suggestion;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{CohortCommand, CohortRequest, CohortRoom, Command, Judged, Workspace};
-use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui, Vec2};
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +21,9 @@ enum Tab {
 
 /// Width in points below which the two parts of what to compare stand one below the other.
 const NARROW: f32 = 860.0;
+
+/// What the name of a path and its button take beside its field, in points.
+const BESIDE_PATH: f32 = 170.0;
 
 const TABS: [(Tab, &str); 5] = [
     (Tab::Compare, "What to compare"),
@@ -75,6 +78,8 @@ impl CohortPanel {
         let most = (0.6 * ui.available_height()).max(80.0);
         let panel = Panel::bottom("cohort").resizable(true).default_size(most.min(300.0)).min_size(most.min(160.0));
         panel.show(ui, |ui| {
+            // Else the panel would shrink to what a view holds, and grow again by hand alone.
+            ui.take_available_height();
             ui.horizontal(|ui| {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if ui.button("Close").clicked() {
@@ -125,12 +130,13 @@ impl CohortPanel {
 
     fn files(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         ui.label(RichText::new("Files, folders and runs").strong());
+        let width = (ui.available_width() - BESIDE_PATH).max(190.0);
         Grid::new("cohort files").num_columns(3).show(ui, |ui| {
-            path_row(ui, "Truth", &mut self.truth, Purpose::CohortTruth, dialog);
+            path_row(ui, width, "Truth", &mut self.truth, Purpose::CohortTruth, dialog);
             for (n, text) in self.judged.iter_mut().enumerate() {
-                path_row(ui, &format!("Judged {}", n + 1), text, Purpose::CohortJudged(n), dialog);
+                path_row(ui, width, &format!("Judged {}", n + 1), text, Purpose::CohortJudged(n), dialog);
             }
-            path_row(ui, "Images", &mut self.images, Purpose::CohortImages, dialog);
+            path_row(ui, width, "Images", &mut self.images, Purpose::CohortImages, dialog);
             convention_choice(ui, self.convention, |c| self.convention = c);
         });
         ui.weak(
@@ -201,9 +207,11 @@ impl CohortPanel {
     }
 }
 
-fn path_row(ui: &mut Ui, name: &str, text: &mut String, purpose: Purpose, dialog: &mut PathDialog) {
+fn path_row(ui: &mut Ui, width: f32, name: &str, text: &mut String, purpose: Purpose, dialog: &mut PathDialog) {
     let label = ui.label(name);
-    ui.add(TextEdit::singleline(text).desired_width(300.0)).labelled_by(label.id);
+    // The cell of a grid is as wide as the column was in the last frame: the width has to be asked for.
+    let size = Vec2::new(width, ui.spacing().interact_size.y);
+    ui.add_sized(size, TextEdit::singleline(text).desired_width(width)).labelled_by(label.id);
     if ui.button("Choose…").clicked() {
         dialog.ask(purpose, text.clone());
     }
