@@ -62,6 +62,18 @@ pub(super) fn calibration(inputs: &ReportInputs, out: &mut Vec<Block>) {
     out.push(Block::Plots(plot::curves("Reliability", names, &lines, Some([0.0, 1.0])).into_iter().collect()));
 }
 
+/// More masks than this are in the files for programs alone.
+const MOST_MASKS: usize = 120;
+
+/// The definition of a quantity. That of another mask can name another slice.
+fn definition(inputs: &ReportInputs, name: &str, first: &str) -> String {
+    let mut all = inputs.quantities.iter().flat_map(|q| &q.values).filter(|v| v.name == name);
+    match all.all(|v| v.definition == first) {
+        true => first.to_owned(),
+        false => format!("{first} (Of the first mask; the slices of all are in the CSV and JSON files.)"),
+    }
+}
+
 pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
     if inputs.quantities.is_empty() {
         return;
@@ -79,15 +91,19 @@ pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
         let mut table =
             Table::new(["Case".to_owned(), "Mask".to_owned()].into_iter().chain(part.iter().map(|n| unit(&n))));
         table.words = vec![1];
-        for of in &inputs.quantities {
+        for of in inputs.quantities.iter().take(MOST_MASKS) {
             let value = |name: &str| of.values.iter().find(|v| v.name == name);
             if part.iter().any(|n| value(n.0).is_some()) {
                 let cells = part.iter().map(|n| value(n.0).map_or_else(String::new, |v| figure(v.value, 1)));
                 table.push([of.case.clone(), of.mask.clone()].into_iter().chain(cells).collect(), false);
             }
         }
-        table.notes = part.iter().map(|n| (n.0.to_owned(), n.2.to_owned())).collect();
+        table.notes = part.iter().map(|n| (n.0.to_owned(), definition(inputs, n.0, n.2))).collect();
         out.push(Block::Table(table));
+    }
+    if inputs.quantities.len() > MOST_MASKS {
+        let more = inputs.quantities.len() - MOST_MASKS;
+        out.push(Block::Quiet(format!("The quantities of {more} more masks are in the CSV and JSON files.")));
     }
     time_lines(inputs, &names, out);
 }

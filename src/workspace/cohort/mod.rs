@@ -3,6 +3,7 @@
 //! The window and `maskwright evaluate` call [`compare_cohort`] inside a job. One case is in memory at a time. What one
 //! side lacks, and what cannot be read or compared, is listed and in no figure.
 
+mod measured;
 mod read;
 mod request;
 mod room;
@@ -43,6 +44,7 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
     let mut first_error = None;
     for case in &plan.cases {
         let mut hashed = false;
+        let mut volume = None;
         for side in 0..sides {
             if ctx.is_cancelled() {
                 return Err(CohortError::Cancelled);
@@ -50,7 +52,18 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
             ctx.progress.say(format!("Comparing {}", case.name));
             ctx.wake();
             let compared = reader.pair(case, side, ctx).and_then(|(truth, judged)| {
-                let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+                let pairs = match request.foreground {
+                    true => vec![Pair::foreground("All segments")],
+                    false => pairs_of(&case.name, &truth, &judged),
+                };
+                let report = compare_pair(request, case, side, &pairs, [&truth, &judged], ctx)?;
+                if request.quantities {
+                    volume = volume.take().or_else(|| truth.volume.clone()).or_else(|| reader.volume(case, ctx));
+                }
+                if let Some(volume) = &volume {
+                    let found = measured::quantities_of(&case.name, [&truth, &judged], &pairs, !hashed, volume);
+                    inputs.quantities.extend(found);
+                }
                 if !hashed {
                     hash(&case.name, &truth.labels, &mut fingerprint);
                     hashed = true;
@@ -101,23 +114,21 @@ fn compare_pair(
     request: &CohortRequest,
     case: &CohortCase,
     side: usize,
-    truth: &CaseMask,
-    judged: &CaseMask,
+    pairs: &[Pair],
+    [truth, judged]: [&CaseMask; 2],
     ctx: &JobContext<CohortEvent>,
 ) -> Result<CaseReport, CohortError> {
     let failed = |e: metrics::MetricError| match e {
         metrics::MetricError::Cancelled => CohortError::Cancelled,
         e => CohortError::Case { case: case.name.clone(), reason: e.to_string() },
     };
-    let pairs =
-        if request.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(&case.name, truth, judged) };
     let options = metrics::CompareOptions {
         convention: request.convention,
         tolerances: request.tolerances.clone(),
         ..metrics::CompareOptions::full(truth.name.clone(), judged.name.clone())
     };
     let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0;
-    let metrics = metrics::compare(&truth.labels, &judged.labels, &pairs, &options, &inner).map_err(failed)?;
+    let metrics = metrics::compare(&truth.labels, &judged.labels, pairs, &options, &inner).map_err(failed)?;
     Ok(CaseReport { patient: case.patient.clone(), judged: side, ..CaseReport::new(case.name.clone(), metrics) })
 }
 
