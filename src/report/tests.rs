@@ -129,6 +129,7 @@ fn the_page_is_one_file_that_hides_nothing() {
     }
     assert!(!page.contains("<lobe>") && !page.contains("<run 1>"));
     assert!(!page.contains("http") && !page.contains("<script"), "the page must need nothing from outside");
+    assert!(page.contains("h1, h2, h3, .quiet { break-after: avoid; }"), "headings stay with what follows on paper");
     assert_eq!(page.matches("<svg").count(), 14);
     assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
     assert_eq!(page.matches("<tr").count(), page.matches("</tr>").count());
