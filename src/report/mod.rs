@@ -17,6 +17,7 @@ mod pdf;
 mod plot;
 mod summary;
 mod text;
+mod timeline;
 
 pub use csv::{quantities_csv, segments_csv, slices_csv};
 pub use document::{Calibrated, CaseReport, Curve, Failed, Picture, Quantities, ReportError, ReportInputs, Unmatched};
@@ -29,8 +30,8 @@ pub use summary::{
     FigureSummary, OVERALL, SegmentSummary, SideSummary, case_observations, confusion_of, patient_observations,
     segment_names, slice_observations, summarize,
 };
-
 pub use text::outside;
+pub use timeline::{MaskLine, TimeLine, time_lines};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use super::ink;
 use crate::report::block::{Block, Table};
 use crate::report::plot::{self, Line};
 use crate::report::text::figure;
-use crate::report::{Quantities, ReportInputs};
+use crate::report::{MaskLine, ReportInputs, time_lines};
 
 pub(super) fn sheets(inputs: &ReportInputs, out: &mut Vec<Block>) {
     if !inputs.sheets.is_empty() {
@@ -105,39 +105,33 @@ pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
         let more = inputs.quantities.len() - MOST_MASKS;
         out.push(Block::Quiet(format!("The quantities of {more} more masks are in the CSV and JSON files.")));
     }
-    time_lines(inputs, &names, out);
+    time_lines_of(inputs, out);
 }
 
-/// Each quantity over time, where studies have one; a line for each mask.
-fn time_lines(inputs: &ReportInputs, names: &[(&str, &str, &str)], out: &mut Vec<Block>) {
-    if inputs.quantities.iter().filter(|q| q.time.is_some()).count() < 2 {
-        return;
-    }
-    let mut masks: Vec<&str> = Vec::new();
-    for q in &inputs.quantities {
-        if !masks.contains(&q.mask.as_str()) {
-            masks.push(&q.mask);
-        }
-    }
+/// Each quantity over time, where studies have one; a line for each mask, and what changed.
+fn time_lines_of(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let all = time_lines(&inputs.quantities);
+    let mut table = Table::new(["Quantity", "Mask", "First", "Last", "Change (%)"]);
+    table.words = vec![1];
     let mut plots = Vec::new();
-    for (name, unit, _) in names {
-        let of_mask = |(n, mask): (usize, &&str)| {
-            let of = inputs.quantities.iter().filter(|q| q.mask == **mask);
-            let point = |q: &Quantities| {
-                let value = q.values.iter().find(|v| v.name == *name)?.value?;
-                Some([q.time?, value])
-            };
-            let mut points: Vec<[f64; 2]> = of.filter_map(point).collect();
-            points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-            Line { name: (*mask).to_owned(), ink: ink(n), dashed: false, points }
+    for of in &all {
+        let line = |(n, l): (usize, &MaskLine)| Line {
+            name: l.mask.clone(),
+            ink: ink(n),
+            dashed: false,
+            points: l.points.clone(),
         };
-        let lines: Vec<Line> = masks.iter().enumerate().map(of_mask).collect();
-        if lines.iter().any(|l| l.points.len() > 1) {
-            plots.extend(plot::curves(name, ["days since the first study", unit], &lines, None));
+        let lines: Vec<Line> = of.lines.iter().enumerate().map(line).collect();
+        plots.extend(plot::curves(&of.name, ["days since the first study", &of.unit], &lines, None));
+        for l in of.lines.iter().filter(|l| l.points.len() > 1) {
+            let [first, last] = [l.points.first(), l.points.last()].map(|p| figure(p.map(|p| p[1]), 1));
+            let name = if of.unit.is_empty() { of.name.clone() } else { format!("{} ({})", of.name, of.unit) };
+            table.push(vec![name, l.mask.clone(), first, last, figure(l.change_percent(), 1)], false);
         }
     }
     if !plots.is_empty() {
         out.push(Block::Heading(3, "Over time".into()));
+        out.push(Block::Table(table));
         out.push(Block::Plots(plots));
     }
 }

@@ -89,8 +89,8 @@ impl<'a> Layout<'a> {
             Block::Heading(level, text) => self.heading_height(*level, text) + self.lead(after),
             Block::Text(text) | Block::Quiet(text) => {
                 let lines = self.font.wrap(text, BODY, ROOM).len();
-                let leads = lines <= 2
-                    && matches!(after.first(), Some(Block::Table(_) | Block::Plots(_) | Block::Pictures(_)));
+                let leads =
+                    lines <= 2 && matches!(after.first(), Some(Block::Table(_) | Block::Plots(_) | Block::Pictures(_)));
                 lines.min(4) as f64 * BODY * 1.35 + 3.0 + if leads { self.lead(after) } else { 0.0 }
             }
             Block::Statement(_) | Block::Alarm(..) | Block::Facts(_) => BODY * 1.35 * 3.0,

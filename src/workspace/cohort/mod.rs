@@ -4,11 +4,13 @@
 //! side lacks, and what cannot be read or compared, is listed and in no figure.
 
 mod measured;
+mod over_time;
 mod read;
 mod request;
 mod room;
 mod sheets;
 
+pub use over_time::{OpenStudy, OverTime, StudyOf};
 pub use request::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, plan};
 pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 

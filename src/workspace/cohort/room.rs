@@ -1,6 +1,7 @@
 //! The cohort that the window shows: started from open cases or from files, filled while it is computed, and the way from
 //! a figure to the voxels that cause it.
 
+use super::over_time::OverTime;
 use super::read::{CaseMask, Reader};
 use super::{CohortCase, CohortError, CohortEvent, CohortRequest};
 use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
@@ -24,6 +25,8 @@ pub enum CohortCommand {
     Files(Box<CohortRequest>),
     /// Layers of these names in all open cases.
     OpenCases { truth: String, judged: Vec<String>, convention: Convention },
+    /// Measures the layer of this name in several open studies; each with its day.
+    OverTime { layer: String, studies: Vec<(CaseId, f64)>, height_cm: Option<f64> },
     /// To the case, slice and pair of voxels behind a figure; `case` counts the comparisons.
     Go { case: usize, segment: String, slice: Option<usize> },
     /// Writes the report (.html, .pdf, .json or .csv).
@@ -55,6 +58,8 @@ pub struct CohortRoom {
     pub running: bool,
     /// Comparisons that are planned.
     pub total: usize,
+    /// Quantities over the studies of a patient.
+    pub over_time: OverTime,
     request: Option<Arc<CohortRequest>>,
     plan: Vec<CohortCase>,
     places: Vec<Place>,
@@ -68,6 +73,11 @@ impl CohortRoom {
     pub fn serial(&self) -> u64 {
         self.serial
     }
+
+    /// Whether there is something for a report.
+    pub fn can_export(&self) -> bool {
+        !self.inputs.cases.is_empty() || !self.over_time.rows.is_empty()
+    }
 }
 
 impl Workspace {
@@ -76,6 +86,9 @@ impl Workspace {
             CohortCommand::Show(on) => self.cohort.shown = on,
             CohortCommand::Files(request) => self.compare_files(*request),
             CohortCommand::OpenCases { truth, judged, convention } => self.compare_open(&truth, &judged, convention),
+            CohortCommand::OverTime { layer, studies, height_cm } => {
+                self.measure_over_time(&layer, &studies, height_cm);
+            }
             CohortCommand::Go { case, segment, slice } => self.go_to_figure(case, &segment, slice),
             CohortCommand::Export(path) => self.export_cohort(path),
         }
@@ -84,7 +97,8 @@ impl Workspace {
     fn begin_cohort(&mut self, request: Option<CohortRequest>) -> u64 {
         let serial = self.cohort.serial + 1;
         let request = request.map(Arc::new);
-        self.cohort = CohortRoom { shown: true, running: true, serial, request, ..CohortRoom::default() };
+        let over_time = std::mem::take(&mut self.cohort.over_time);
+        self.cohort = CohortRoom { shown: true, running: true, over_time, serial, request, ..CohortRoom::default() };
         serial
     }
 
@@ -348,11 +362,15 @@ impl Workspace {
     }
 
     fn export_cohort(&mut self, path: PathBuf) {
-        if self.cohort.inputs.cases.is_empty() {
-            self.notify(Notice::warning("Compare a cohort first, then export the report."));
+        if !self.cohort.can_export() {
+            self.notify(Notice::warning("Compare a cohort or measure studies first, then export the report."));
             return;
         }
-        let inputs = self.cohort.inputs.clone();
+        let mut inputs = self.cohort.inputs.clone();
+        inputs.quantities.extend(self.cohort.over_time.rows.iter().cloned());
+        if inputs.cases.is_empty() {
+            inputs.title = "Measurements over time".into();
+        }
         self.write_report(path, move || inputs);
     }
 }

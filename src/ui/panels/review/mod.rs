@@ -8,6 +8,7 @@ mod room;
 mod room_boxes;
 mod room_plots;
 mod room_table;
+mod room_time;
 
 pub use room::CohortPanel;
 

@@ -1,7 +1,7 @@
 //! The wide view of a cohort under the slices: what to compare, tables, plots, pairs; everything leads to its voxels.
 
 use super::room_plots::{self, PlotChoice};
-use super::{convention_choice, room_table};
+use super::{convention_choice, room_table, room_time};
 use crate::metrics::Convention;
 use crate::ui::actions::suggestion;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
@@ -17,6 +17,7 @@ enum Tab {
     Summary,
     Plots,
     Pairs,
+    Time,
 }
 
 /// Width in points below which the two parts of what to compare stand one below the other.
@@ -25,12 +26,13 @@ const NARROW: f32 = 860.0;
 /// What the name of a path and its button take beside its field, in points.
 const BESIDE_PATH: f32 = 170.0;
 
-const TABS: [(Tab, &str); 5] = [
+const TABS: [(Tab, &str); 6] = [
     (Tab::Compare, "What to compare"),
     (Tab::Cases, "Cases"),
     (Tab::Summary, "Summary"),
     (Tab::Plots, "Plots"),
     (Tab::Pairs, "Paired"),
+    (Tab::Time, "Over time"),
 ];
 
 /// What is typed and chosen in the wide view.
@@ -45,6 +47,7 @@ pub struct CohortPanel {
     convention: Convention,
     table: room_table::TableState,
     plots: PlotChoice,
+    time: room_time::TimeChoice,
     was_running: bool,
 }
 
@@ -85,7 +88,7 @@ impl CohortPanel {
                     if ui.button("Close").clicked() {
                         out.push(CohortCommand::Show(false).into());
                     }
-                    if !room.inputs.cases.is_empty() && ui.button("Export cohort report…").clicked() {
+                    if room.can_export() && ui.button("Export cohort report…").clicked() {
                         dialog.ask(Purpose::ExportCohort, suggestion("cohort", "html"));
                     }
                     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -108,6 +111,7 @@ impl CohortPanel {
                 Tab::Summary => room_table::summary(ui, room),
                 Tab::Plots => room_plots::show(ui, room, &mut self.plots, out),
                 Tab::Pairs => room_table::pairs(ui, room, out),
+                Tab::Time => room_time::show(ui, workspace, &mut self.time, out),
             }
         });
     }
