@@ -1,9 +1,10 @@
 //! Areas, volumes and densities of the masks of a cohort, where the image is given.
 
+use super::named;
 use super::read::CaseMask;
 use crate::core::{Segment, Volume};
+use crate::metrics::Pair;
 use crate::metrics::quantities::{QuantityOptions, muscle_slice, quantities};
-use crate::metrics::{Pair, Select};
 use crate::report::Quantities;
 
 /// What the truth is called beside the names of the judged sides.
@@ -32,10 +33,4 @@ pub(super) fn quantities_of(
     }
     all.push(measured(judged, &judged.name, &named(&judged.segments, pairs, |p| p.b), slice));
     all
-}
-
-/// The segments under the names of their pairs.
-fn named(segments: &[Segment], pairs: &[Pair], side: impl Fn(&Pair) -> Select) -> Vec<Segment> {
-    let name = |s: &Segment| pairs.iter().find(|p| side(p) == Select::Label(s.id)).map(|p| p.name.clone());
-    segments.iter().map(|s| Segment { name: name(s).unwrap_or_else(|| s.name.clone()), ..s.clone() }).collect()
 }

@@ -218,6 +218,49 @@ fn segments_are_paired_by_name_and_else_by_number() {
     assert_eq!(pairs_of("p1", &of(&[(1, "P1")]), &of(&[(1, "p1")])), [Pair::labels("Mask", 1, 1)]);
 }
 
+#[test]
+fn judged_masks_are_compared_with_each_other_where_that_is_asked_for() {
+    use crate::report::{PairPlace, pair_tables, pairs_csv};
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for n in 1..=2 {
+        let name = format!("p{n}.nrrd");
+        write(&truth, &name, 0, true);
+        write(&first, &name, 1, true);
+        // The second reader misses it in the second case.
+        write(&second, &name, 2, n == 1);
+    }
+    let alone = run(&plain_request(dir.path())).unwrap();
+    assert!(alone.pairs.is_empty() && pair_tables(&alone).is_empty());
+    assert!(!crate::report::html(&alone).unwrap().contains("Each with each"));
+    let inputs = run(&CohortRequest { each: true, ..plain_request(dir.path()) }).unwrap();
+    assert_eq!(inputs.cases.len(), alone.cases.len());
+    let of: Vec<_> = inputs.pairs.iter().map(|p| (p.case.as_str(), p.comparisons, p.metrics.name_b.as_str())).collect();
+    assert_eq!(of, [("p1", [0, 1], "second"), ("p2", [2, 3], "second")]);
+    let tables = pair_tables(&inputs);
+    let [table] = tables.as_slice() else { panic!("{tables:?}") };
+    assert_eq!(
+        (table.segment.as_str(), table.names.as_slice()),
+        ("Liver", ["truth", "first", "second"].map(String::from).as_slice())
+    );
+    let dice = |a: usize, b: usize| table.cell(a, b).unwrap().dice.unwrap();
+    // Columns apart: 1, then 2 and a miss, then 1 and a miss.
+    assert!((dice(0, 1) - 0.875).abs() < 1e-12 && (dice(0, 2) - 0.375).abs() < 1e-12);
+    assert!((dice(1, 2) - 0.4375).abs() < 1e-12 && dice(2, 1) == dice(1, 2));
+    let readers = table.cell(1, 2).unwrap();
+    assert_eq!((readers.cases, readers.misses, readers.hd95), (2, 1, Some(f64::INFINITY)));
+    assert_eq!(readers.worst, ("p2".to_owned(), PairPlace::Judged(1)));
+    assert_eq!(table.cell(0, 2).unwrap().worst, ("p2".to_owned(), PairPlace::Truth(3)));
+    assert!(table.cell(1, 1).is_none());
+    let page = crate::report::html(&inputs).unwrap();
+    assert!(page.contains("Each with each") && page.contains("0.438"), "{page}");
+    let lines: Vec<String> = pairs_csv(&inputs).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[1].starts_with("p1,first,second,Liver,both,"), "{}", lines[1]);
+    let json: serde_json::Value = serde_json::from_str(&crate::report::json(&inputs).unwrap()).unwrap();
+    assert_eq!(json["judged_with_each_other"][0]["metrics"]["rows"][0]["figures"]["dice"], 0.875);
+}
+
 /// 60 HU where the mask of no shift is, else -1000.
 fn write_image(folder: &Path, name: &str) {
     std::fs::create_dir_all(folder).unwrap();

@@ -79,7 +79,7 @@ fn volumes_of_two_studies_stand_in_a_table_and_a_plot() {
     // What was measured is not what is there now.
     assert!(!screen.says("measure again"));
     screen.key(Modifiers::NONE, Key::B);
-    screen.paint(Plane::Axial, Modifiers::NONE);
+    screen.paint(Plane::Axial, Modifiers::COMMAND);
     screen.steps(2);
     assert!(screen.says("A mask changed or was closed since: measure again"));
 }
@@ -97,8 +97,8 @@ fn write_dicom(folder: &Path, patient: &str, study: usize, date: &str) {
             .text((0x0010, 0x0010), b"PN", &format!("Quelle^{patient}"))
             .text((0x0010, 0x0020), b"LO", patient)
             .text((0x0018, 0x0050), b"DS", "2.5")
-            .text((0x0020, 0x000D), b"UI", &format!("2.25.8{study}"))
-            .text((0x0020, 0x000E), b"UI", &format!("2.25.9{study}"))
+            .text((0x0020, 0x000D), b"UI", &format!("2.25.80{study}"))
+            .text((0x0020, 0x000E), b"UI", &format!("2.25.90{study}"))
             .text((0x0020, 0x0011), b"IS", "3")
             .text((0x0020, 0x0013), b"IS", &(k + 1).to_string())
             .text((0x0020, 0x0032), b"DS", &format!("0\\0\\{}", k as f64 * 2.5))

@@ -6,6 +6,7 @@ mod plots;
 mod quantities;
 mod room;
 mod room_boxes;
+mod room_each;
 mod room_plots;
 mod room_table;
 mod room_time;

@@ -1,7 +1,7 @@
 //! The wide view of a cohort under the slices: what to compare, tables, plots, pairs; everything leads to its voxels.
 
 use super::room_plots::{self, PlotChoice};
-use super::{convention_choice, room_table, room_time};
+use super::{convention_choice, room_each, room_table, room_time};
 use crate::metrics::Convention;
 use crate::ui::actions::suggestion;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
@@ -17,6 +17,7 @@ enum Tab {
     Summary,
     Plots,
     Pairs,
+    Each,
     Time,
 }
 
@@ -26,12 +27,13 @@ const NARROW: f32 = 860.0;
 /// What the name of a path and its button take beside its field, in points.
 const BESIDE_PATH: f32 = 170.0;
 
-const TABS: [(Tab, &str); 6] = [
+const TABS: [(Tab, &str); 7] = [
     (Tab::Compare, "What to compare"),
     (Tab::Cases, "Cases"),
     (Tab::Summary, "Summary"),
     (Tab::Plots, "Plots"),
     (Tab::Pairs, "Paired"),
+    (Tab::Each, "Each with each"),
     (Tab::Time, "Over time"),
 ];
 
@@ -45,6 +47,7 @@ pub struct CohortPanel {
     truth_layer: Option<String>,
     judged_layers: Vec<String>,
     convention: Convention,
+    each: bool,
     table: room_table::TableState,
     plots: PlotChoice,
     time: room_time::TimeChoice,
@@ -111,6 +114,7 @@ impl CohortPanel {
                 Tab::Summary => room_table::summary(ui, room),
                 Tab::Plots => room_plots::show(ui, room, &mut self.plots, out),
                 Tab::Pairs => room_table::pairs(ui, room, out),
+                Tab::Each => room_each::show(ui, room, out),
                 Tab::Time => room_time::show(ui, workspace, &mut self.time, out),
             }
         });
@@ -150,6 +154,8 @@ impl CohortPanel {
             )
             .small(),
         );
+        let hint = "Two or three readers or models: how far they agree among themselves";
+        ui.checkbox(&mut self.each, "Compare the judged masks with each other too").on_hover_text(hint);
         let judged: Vec<Judged> =
             self.judged.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).map(|t| Judged::at(t.into())).collect();
         let ready = !self.truth.trim().is_empty() && !judged.is_empty() && !workspace.cohort.running;
@@ -158,6 +164,7 @@ impl CohortPanel {
             let request = CohortRequest {
                 images,
                 convention: self.convention,
+                each: self.each,
                 ..CohortRequest::new(self.truth.trim().into(), judged)
             };
             out.push(CohortCommand::Files(Box::new(request)).into());
@@ -203,10 +210,11 @@ impl CohortPanel {
                 }
             }
         }
+        ui.checkbox(&mut self.each, "Compare the judged layers with each other too");
         let ready = !self.judged_layers.is_empty() && !workspace.cohort.running;
         if ui.add_enabled(ready, egui::Button::new(RichText::new("Compare layers").strong())).clicked() {
-            let (judged, convention) = (self.judged_layers.clone(), self.convention);
-            out.push(CohortCommand::OpenCases { truth, judged, convention }.into());
+            let (judged, convention, each) = (self.judged_layers.clone(), self.convention, self.each);
+            out.push(CohortCommand::OpenCases { truth, judged, convention, each }.into());
         }
     }
 }
