@@ -28,7 +28,8 @@ pub(super) struct EvaluateArgs {
     /// Compare on the regular grid of a tilted or unevenly spaced reference.
     #[arg(long, requires = "reference")]
     resample: bool,
-    /// Folder for evaluation.json, segments.csv, slices.csv, report.html and report.pdf.
+    /// Folder for evaluation.json, report.html, report.pdf, segments.csv and slices.csv; with images also quantities.csv,
+    /// with --each also pairs.csv.
     #[arg(long)]
     out: Option<PathBuf>,
     /// One JSON document on stdout.
