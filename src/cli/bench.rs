@@ -43,7 +43,7 @@ enum Group {
     Stroke,
     /// Pointer events of strokes in an open case, and operations on whole masks.
     Edit,
-    /// Dice and surface distances of two masks.
+    /// Dice and surface distances of two masks, and figures that follow a brush.
     Metrics,
     /// Optimisation steps of U-Nets and DeepLabV3+, on `--device`.
     Train,
@@ -74,8 +74,9 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
     /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
-    /// segmentation_models_pytorch, which get one thread on the CPU, and CUDA with TF32 beside a graphics device; for the operations of `edit` numpy, and what it has of
-    /// SimpleITK, scipy, connected-components-3d, edt and itk-morphologicalcontourinterpolation.
+    /// segmentation_models_pytorch, which get one thread on the CPU, and CUDA with TF32 beside a graphics device; for
+    /// `metrics` numpy, scipy and edt on one thread; for the operations of `edit` numpy, and what it has of SimpleITK,
+    /// scipy, connected-components-3d, edt and itk-morphologicalcontourinterpolation.
     #[arg(long, value_name = "PYTHON")]
     beside: Option<PathBuf>,
 }
@@ -149,7 +150,7 @@ fn measure(
             },
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler, beside)?,
-            Group::Metrics => metrics::measure(&mut sampler)?,
+            Group::Metrics => metrics::measure(&mut sampler, beside)?,
             Group::Train => learning::measure_training(&mut sampler, device, beside)?,
             Group::Predict => learning::measure_prediction(&mut sampler, device, beside)?,
             Group::Layers => learning::measure_layers(&mut sampler, device)?,

@@ -28,7 +28,8 @@ pub(super) struct EvaluateArgs {
     /// Compare on the regular grid of a tilted or unevenly spaced reference.
     #[arg(long, requires = "reference")]
     resample: bool,
-    /// Folder for evaluation.json, segments.csv, slices.csv, report.html and report.pdf.
+    /// Folder for evaluation.json, report.html, report.pdf, segments.csv and slices.csv; with images also quantities.csv,
+    /// with --each also pairs.csv.
     #[arg(long)]
     out: Option<PathBuf>,
     /// One JSON document on stdout.
@@ -46,6 +47,9 @@ pub(super) struct EvaluateArgs {
     /// Text file with a case and its patient in each line, separated by a comma.
     #[arg(long)]
     patients: Option<PathBuf>,
+    /// Compare the predictions with each other too, as for several readers.
+    #[arg(long)]
+    each: bool,
     /// Also the cases that a run was trained on.
     #[arg(long)]
     all_cases: bool,
@@ -78,6 +82,7 @@ pub(super) fn run(args: &EvaluateArgs) -> Result<(), CliError> {
         tolerances: args.tolerance.clone(),
         sheets: args.out.is_some(),
         all_cases: args.all_cases,
+        each: args.each,
         device: args.device,
         ..CohortRequest::new(args.truth.clone(), judged(&args.prediction, &args.name))
     };
@@ -154,6 +159,9 @@ pub(super) fn write_reports(out: &Path, inputs: &ReportInputs) -> Result<(), Cli
     if !inputs.quantities.is_empty() {
         files.push(("quantities.csv", report::quantities_csv(inputs).into_bytes()));
     }
+    if !inputs.pairs.is_empty() {
+        files.push(("pairs.csv", report::pairs_csv(inputs).into_bytes()));
+    }
     for (name, bytes) in files {
         let path = out.join(name);
         write_atomic_bytes(&path, &bytes).map_err(|e| failed(&path, &e))?;
@@ -206,6 +214,24 @@ pub(super) fn as_text(inputs: &ReportInputs) -> String {
     if inputs.cases.len() > inputs.sides() {
         for side in report::summarize(inputs) {
             side.by_case.iter().for_each(|s| overall(&mut t, &side.judged, s));
+        }
+    }
+    for table in report::pair_tables(inputs) {
+        for a in 0..table.names.len() {
+            for b in a + 1..table.names.len() {
+                let Some(mean) = table.cell(a, b) else { continue };
+                let _ = writeln!(
+                    t,
+                    "{}, {} with {}: mean Dice {}, HD95 {} mm over {} cases, {} missed",
+                    table.segment,
+                    table.names[a],
+                    table.names[b],
+                    number(mean.dice),
+                    number(mean.hd95),
+                    mean.cases,
+                    mean.misses,
+                );
+            }
         }
     }
     for p in report::paired(inputs).iter().filter(|p| p.figure == "Dice") {

@@ -67,6 +67,25 @@ fn head(inputs: &ReportInputs, case: &CaseReport) -> Vec<String> {
     vec![quote(&case.name), quote(patient), quote(&inputs.side_name(case.judged))]
 }
 
+/// One line for each case, two judged masks and structure.
+pub fn pairs_csv(inputs: &ReportInputs) -> String {
+    let mut out = format!(
+        "case,first,second,segment,agreement,{OVERLAP},volume_first_ml,volume_second_ml,hd_mm,hd95_mm,assd_mm\r\n"
+    );
+    for pair in &inputs.pairs {
+        for row in &pair.metrics.rows {
+            let mut line =
+                [&pair.case, &pair.metrics.name_a, &pair.metrics.name_b, &row.name].map(|t| quote(t)).to_vec();
+            line.push(agreement_key(row.agreement).into());
+            line.extend(overlap(&row.overlap, &row.figures));
+            line.extend([row.volume_a_ml, row.volume_b_ml].map(|v| field(Some(v))));
+            line.extend(distances(row.distances.as_ref()));
+            push(&mut out, &line);
+        }
+    }
+    out
+}
+
 /// One line for each quantity of each mask.
 pub fn quantities_csv(inputs: &ReportInputs) -> String {
     let mut out = "case,mask,time,quantity,value,unit,definition\r\n".to_owned();

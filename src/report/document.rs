@@ -1,5 +1,6 @@
 //! What a report is made of.
 
+use super::MaskPair;
 use crate::metrics::MetricReport;
 use crate::metrics::quantities::Quantity;
 use crate::metrics::stats::Calibration;
@@ -108,6 +109,8 @@ pub struct ReportInputs {
     /// Names of what is judged, when there are several: models, readers, layers.
     pub judged: Vec<String>,
     pub cases: Vec<CaseReport>,
+    /// The judged masks of each case with each other, where that was asked for.
+    pub pairs: Vec<MaskPair>,
     pub unmatched: Vec<Unmatched>,
     pub failed: Vec<Failed>,
     /// How many cases were passed over because they lie outside the test part of a judged run.

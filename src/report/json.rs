@@ -24,6 +24,7 @@ struct Document<'a> {
     quantities: &'a [Quantities],
     learning_curves: Vec<Run<'a>>,
     calibration: Vec<CalibrationOf<'a>>,
+    judged_with_each_other: Vec<PairOf<'a>>,
     cases: Vec<Case<'a>>,
 }
 
@@ -78,6 +79,12 @@ impl<'a> Run<'a> {
 }
 
 #[derive(Serialize)]
+struct PairOf<'a> {
+    case: &'a str,
+    metrics: &'a MetricReport,
+}
+
+#[derive(Serialize)]
 struct Fact<'a> {
     name: &'a str,
     value: &'a str,
@@ -110,6 +117,7 @@ pub fn json(inputs: &ReportInputs) -> Result<String, ReportError> {
         quantities: &inputs.quantities,
         learning_curves: inputs.curves.iter().map(Run::of).collect(),
         calibration: inputs.calibrations.iter().map(CalibrationOf::of).collect(),
+        judged_with_each_other: inputs.pairs.iter().map(|p| PairOf { case: &p.case, metrics: &p.metrics }).collect(),
         cases: inputs
             .cases
             .iter()

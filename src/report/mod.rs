@@ -9,6 +9,7 @@ mod block;
 mod content;
 mod csv;
 mod document;
+mod each;
 mod figures;
 mod html;
 mod json;
@@ -17,9 +18,11 @@ mod pdf;
 mod plot;
 mod summary;
 mod text;
+mod timeline;
 
-pub use csv::{quantities_csv, segments_csv, slices_csv};
+pub use csv::{pairs_csv, quantities_csv, segments_csv, slices_csv};
 pub use document::{Calibrated, CaseReport, Curve, Failed, Picture, Quantities, ReportError, ReportInputs, Unmatched};
+pub use each::{MaskPair, PairMean, PairPlace, PairTable, pair_tables};
 pub use figures::{Better, FigureKind, Observation, slice_kinds, tolerances};
 pub use html::html;
 pub use json::json;
@@ -29,8 +32,8 @@ pub use summary::{
     FigureSummary, OVERALL, SegmentSummary, SideSummary, case_observations, confusion_of, patient_observations,
     segment_names, slice_observations, summarize,
 };
-
 pub use text::outside;
+pub use timeline::{MaskLine, TimeLine, time_lines};
 
 #[cfg(test)]
 mod tests;

@@ -129,6 +129,7 @@ fn the_page_is_one_file_that_hides_nothing() {
     }
     assert!(!page.contains("<lobe>") && !page.contains("<run 1>"));
     assert!(!page.contains("http") && !page.contains("<script"), "the page must need nothing from outside");
+    assert!(page.contains("h1, h2, h3, .quiet { break-after: avoid; }"), "headings stay with what follows on paper");
     assert_eq!(page.matches("<svg").count(), 14);
     assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
     assert_eq!(page.matches("<tr").count(), page.matches("</tr>").count());
@@ -247,4 +248,37 @@ fn the_pdf_holds_its_text_and_every_page() {
     let mut wrong = models();
     wrong.sheets.push(Picture { caption: "x".into(), width: 2, height: 2, rgb: vec![0; 3] });
     assert!(pdf(&wrong).is_err());
+}
+
+#[test]
+fn quantities_over_time_are_sorted_and_say_what_changed() {
+    use crate::metrics::quantities::Quantity;
+    let of = |mask: &str, time: Option<f64>, values: &[(&str, Option<f64>)]| {
+        let value = |(name, value): &(&str, Option<f64>)| Quantity {
+            name: (*name).into(),
+            unit: "ml".into(),
+            value: *value,
+            definition: "Voxels.".into(),
+        };
+        Quantities { case: "Study".into(), mask: mask.into(), time, values: values.iter().map(value).collect() }
+    };
+    let all = [
+        of("reader", Some(90.0), &[("Tumour", Some(6.0)), ("Liver", Some(900.0))]),
+        of("reader", Some(0.0), &[("Tumour", Some(8.0)), ("Spleen", Some(100.0))]),
+        of("model", Some(30.0), &[("Tumour", Some(0.0)), ("Liver", None)]),
+        of("model", Some(0.0), &[("Tumour", Some(0.0))]),
+        of("reader", None, &[("Liver", Some(1.0))]),
+    ];
+    let lines = time_lines(&all);
+    // What only one study has is no line.
+    let [tumour] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((tumour.name.as_str(), tumour.lines.len()), ("Tumour", 2));
+    assert_eq!(tumour.lines[0].points, [[0.0, 8.0], [90.0, 6.0]]);
+    assert_eq!((tumour.lines[0].change_percent(), tumour.lines[1].change_percent()), (Some(-25.0), None));
+    let inputs = ReportInputs { title: "Course".into(), quantities: all.to_vec(), ..ReportInputs::default() };
+    let page = html(&inputs).unwrap();
+    for needed in ["Over time", "days since the first study", "-25.0", "Tumour (ml)"] {
+        assert!(page.contains(needed), "{needed} is missing");
+    }
+    assert_eq!(page.matches("<svg").count(), 1);
 }

@@ -47,6 +47,7 @@ pub use overrides::apply_override;
 pub use pictures::Sheet;
 pub use preview::preview_augmentation;
 pub use recipe::{ClassConfig, ClassSource, ClipConfig, DataConfig, EncoderConfig, Recipe, SplitConfig};
+pub use record::DataFingerprint;
 pub use run::{TrainRequest, train};
 pub use search::{
     ParallelPlot, PlotAxis, PlotLine, SearchConfig, SearchEvent, SearchField, SearchMethod, SearchRequest,

@@ -8,6 +8,7 @@ use crate::io::bounds::read_bounded;
 use crate::jobs::JobContext;
 use crate::nn::ComputeDevice;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -105,6 +106,38 @@ pub(super) fn note_data(run: &Path, prepared: &Prepared, ctx: &JobContext<TrainE
     write(&path, &text)
 }
 
+/// What a run learned from, in one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFingerprint {
+    /// SHA-256 over name, number of slices and SHA-256 of each case, in the order of their names.
+    pub sha256: String,
+    pub cases: usize,
+    pub slices: usize,
+}
+
+impl DataFingerprint {
+    /// Of the run's `data.json`; `None` where there is none that can be read.
+    pub fn of_run(run: &Path) -> Option<Self> {
+        let bytes = read_bounded(&run.join("data.json"), MAX_FILE).ok()?;
+        let data: Fingerprint = serde_json::from_slice(&bytes).ok()?;
+        Some(Self::of(data.cases, data.slices))
+    }
+
+    fn of(mut cases: Vec<CaseFingerprint>, slices: usize) -> Self {
+        cases.sort_by(|a, b| (&a.case, &a.sha256).cmp(&(&b.case, &b.sha256)));
+        let mut sha = Sha256::new();
+        for case in &cases {
+            // A zero byte ends a name: no two lists give the same bytes.
+            sha.update(case.case.as_bytes());
+            sha.update([0]);
+            sha.update((case.slices as u64).to_le_bytes());
+            sha.update(case.sha256.as_bytes());
+        }
+        let sha256 = sha.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        Self { sha256, cases: cases.len(), slices }
+    }
+}
+
 /// The first two cases with the same sum, by name.
 fn same_twice(cases: &[CaseFingerprint]) -> Option<(&str, &str)> {
     let mut seen = std::collections::BTreeMap::new();
@@ -115,9 +148,22 @@ fn same_twice(cases: &[CaseFingerprint]) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
+    fn case(name: &str, sum: &str) -> CaseFingerprint {
+        CaseFingerprint { case: name.into(), slices: 1, sha256: sum.into() }
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_names_and_contents_in_any_order() {
+        let of = |cases: [(&str, &str); 2]| DataFingerprint::of(cases.map(|(n, s)| case(n, s)).into(), 2);
+        let one = of([("a", "1"), ("b", "2")]);
+        assert_eq!((one.sha256.len(), one.cases, one.slices), (64, 2, 2));
+        assert_eq!(of([("b", "2"), ("a", "1")]), one);
+        assert_ne!(of([("a", "2"), ("b", "1")]), one, "the masks were exchanged");
+        assert_ne!(of([("a", "1"), ("c", "2")]), one, "another case");
+    }
+
     #[test]
     fn a_case_that_is_there_twice_is_found() {
-        let case = |name: &str, sum: &str| CaseFingerprint { case: name.into(), slices: 1, sha256: sum.into() };
         assert_eq!(same_twice(&[case("a", "1"), case("b", "2"), case("c", "1")]), Some(("a", "c")));
         assert_eq!(same_twice(&[case("a", "1"), case("b", "2")]), None);
     }

@@ -1,5 +1,6 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
+use super::cohort::StudyOf;
 use super::editing::{OngoingStroke, Recoloured};
 use super::learning::LearnedLayer;
 use super::masking::Masking;
@@ -54,6 +55,8 @@ pub struct Document {
     pub view: ViewState,
     /// `None` for generated volumes.
     pub source: Option<VolumeSource>,
+    /// Whose it is and when it was made, as far as the files say.
+    pub(super) study: Option<StudyOf>,
     /// Masks that the scan found beside the series.
     pub found_masks: Vec<MaskSource>,
     pub active_layer: Option<LayerId>,
@@ -111,6 +114,7 @@ impl Document {
                 fusion: None,
             },
             source: None,
+            study: None,
             found_masks: Vec::new(),
             active_layer: None,
             active_segment: 1,

@@ -37,7 +37,7 @@ mod tests;
 
 pub use cohort::{
     CohortCase, CohortCommand, CohortError, CohortEvent, CohortRequest, CohortRoom, CohortSums, Judged, JudgedMask,
-    badness, compare_cohort,
+    OpenStudy, OverTime, badness, compare_cohort,
 };
 pub use command::{
     Command, EditCommand, FileCommand, KeyCommand, LayerCommand, ModelCommand, OpenCommand, ResampleAnswer,

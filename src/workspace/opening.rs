@@ -1,5 +1,6 @@
 //! Scanning folders and reading series into documents.
 
+use super::cohort::StudyOf;
 use super::task::JobTask;
 use super::{Document, Notice, OpenCommand, Workspace};
 use crate::core::{CaseId, Layer, LayerId, Origin, Segment, Volume};
@@ -130,6 +131,7 @@ impl Workspace {
             LoadEvent::Begin { geometry, window } => {
                 let mut document = Document::new(id, series.label.clone(), geometry, window);
                 document.source = Some(source.clone());
+                document.study = self.scan.as_ref().and_then(|s| StudyOf::find(s, source));
                 document.found_masks.clone_from(&series.masks);
                 self.add_document(document);
             }

@@ -81,6 +81,9 @@ fn tables(path: &Path, inputs: &ReportInputs) -> Vec<(PathBuf, Vec<u8>)> {
     if !inputs.quantities.is_empty() {
         all.push((beside("quantities"), measured()));
     }
+    if !inputs.pairs.is_empty() {
+        all.push((beside("pairs"), report::pairs_csv(inputs).into_bytes()));
+    }
     all
 }
 

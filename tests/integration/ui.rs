@@ -12,6 +12,7 @@ mod models;
 mod names;
 mod opening;
 mod operations;
+mod over_time;
 mod picture;
 mod pictures;
 mod progress;

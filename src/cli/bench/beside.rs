@@ -1,4 +1,5 @@
-//! Asks a Python to do what we do with other libraries, so that both stand in one table. Called by `torch` and `peers`.
+//! Asks a Python to do what we do with other libraries, so that both stand in one table. Called by `torch`, `peers` and
+//! `metrics`.
 
 use crate::cli::CliError;
 use serde::de::DeserializeOwned;

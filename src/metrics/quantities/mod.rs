@@ -53,11 +53,8 @@ pub fn quantities(
     for segment in segments {
         all.extend(of_segment(segment, &total[usize::from(segment.id)], geometry, volume.is_some()));
     }
-    let named = |words: &[&str]| -> Vec<&Segment> {
-        let has = |s: &&Segment| words.iter().any(|w| s.name.to_lowercase().contains(w));
-        segments.iter().filter(has).collect()
-    };
-    let muscles = named(&["muscle", "muskel"]);
+    let named = |words: &[&str]| named(segments, words);
+    let muscles = named(&MUSCLES);
     if !muscles.is_empty() {
         all.extend(muscle::quantities(labels, &muscles, volume, &slice_tallies, options));
     }
@@ -72,6 +69,25 @@ pub fn quantities(
         all.extend(lungs::quantities(labels, &lungs, &diseased, volume, &total));
     }
     all
+}
+
+/// What muscles are called.
+const MUSCLES: [&str; 2] = ["muscle", "muskel"];
+
+/// Segments whose name holds one of the words.
+fn named<'a>(segments: &'a [Segment], words: &[&str]) -> Vec<&'a Segment> {
+    let has = |s: &&Segment| words.iter().any(|w| s.name.to_lowercase().contains(w));
+    segments.iter().filter(has).collect()
+}
+
+/// The slice that muscle is measured in when none is chosen; `None` without any muscle.
+pub fn muscle_slice(labels: &LabelMap, segments: &[Segment]) -> Option<usize> {
+    let muscles = named(segments, &MUSCLES);
+    if muscles.is_empty() {
+        return None;
+    }
+    let slices = tally(labels, None);
+    muscle::most(&muscles, &slices).filter(|k| muscle::of_slice(&muscles, &slices[*k]).voxels > 0)
 }
 
 /// Voxels and HU sums of one label.

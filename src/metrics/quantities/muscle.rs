@@ -9,6 +9,16 @@ const VISCERAL_FAT: [i16; 2] = [-150, -50];
 /// HU of skeletal muscle.
 const MUSCLE: [i16; 2] = [-29, 150];
 
+/// All muscles of a slice together.
+pub(super) fn of_slice(muscles: &[&Segment], slice: &[Tally]) -> Tally {
+    muscles.iter().fold(Tally::default(), |t, s| t.plus(&slice[usize::from(s.id)]))
+}
+
+/// The slice with most muscle, the first of several.
+pub(super) fn most(muscles: &[&Segment], slices: &[Vec<Tally>]) -> Option<usize> {
+    (0..slices.len()).max_by_key(|k| (of_slice(muscles, &slices[*k]).voxels, std::cmp::Reverse(*k)))
+}
+
 pub(super) fn quantities(
     labels: &LabelMap,
     muscles: &[&Segment],
@@ -16,15 +26,14 @@ pub(super) fn quantities(
     slices: &[Vec<Tally>],
     options: QuantityOptions,
 ) -> Vec<Quantity> {
-    let muscle = |k: usize| muscles.iter().fold(Tally::default(), |t, s| t.plus(&slices[k][usize::from(s.id)]));
-    let most = || (0..slices.len()).max_by_key(|k| (muscle(*k).voxels, std::cmp::Reverse(*k)));
-    let Some(k) = options.slice.filter(|k| *k < slices.len()).or_else(most) else { return Vec::new() };
+    let chosen = options.slice.filter(|k| *k < slices.len());
+    let Some(k) = chosen.or_else(|| most(muscles, slices)) else { return Vec::new() };
     let geometry = labels.geometry();
     let axes = geometry.world_from_voxel().matrix3;
     let pixel_cm2 = axes.x_axis.cross(axes.y_axis).length() / 100.0;
-    let tally = muscle(k);
+    let tally = of_slice(muscles, &slices[k]);
     let area = tally.voxels as f64 * pixel_cm2;
-    let place = match options.slice {
+    let place = match chosen {
         Some(_) => format!("slice {k}, counted from 0, as chosen"),
         None => format!("slice {k}, counted from 0, the one with most muscle"),
     };

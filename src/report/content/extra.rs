@@ -4,7 +4,7 @@ use super::ink;
 use crate::report::block::{Block, Table};
 use crate::report::plot::{self, Line};
 use crate::report::text::figure;
-use crate::report::{Quantities, ReportInputs};
+use crate::report::{MaskLine, ReportInputs, time_lines};
 
 pub(super) fn sheets(inputs: &ReportInputs, out: &mut Vec<Block>) {
     if !inputs.sheets.is_empty() {
@@ -62,6 +62,18 @@ pub(super) fn calibration(inputs: &ReportInputs, out: &mut Vec<Block>) {
     out.push(Block::Plots(plot::curves("Reliability", names, &lines, Some([0.0, 1.0])).into_iter().collect()));
 }
 
+/// More masks than this are in the files for programs alone.
+const MOST_MASKS: usize = 120;
+
+/// The definition of a quantity. That of another mask can name another slice.
+fn definition(inputs: &ReportInputs, name: &str, first: &str) -> String {
+    let mut all = inputs.quantities.iter().flat_map(|q| &q.values).filter(|v| v.name == name);
+    match all.all(|v| v.definition == first) {
+        true => first.to_owned(),
+        false => format!("{first} (Of the first mask; the slices of all are in the CSV and JSON files.)"),
+    }
+}
+
 pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
     if inputs.quantities.is_empty() {
         return;
@@ -79,49 +91,47 @@ pub(super) fn quantities(inputs: &ReportInputs, out: &mut Vec<Block>) {
         let mut table =
             Table::new(["Case".to_owned(), "Mask".to_owned()].into_iter().chain(part.iter().map(|n| unit(&n))));
         table.words = vec![1];
-        for of in &inputs.quantities {
+        for of in inputs.quantities.iter().take(MOST_MASKS) {
             let value = |name: &str| of.values.iter().find(|v| v.name == name);
             if part.iter().any(|n| value(n.0).is_some()) {
                 let cells = part.iter().map(|n| value(n.0).map_or_else(String::new, |v| figure(v.value, 1)));
                 table.push([of.case.clone(), of.mask.clone()].into_iter().chain(cells).collect(), false);
             }
         }
-        table.notes = part.iter().map(|n| (n.0.to_owned(), n.2.to_owned())).collect();
+        table.notes = part.iter().map(|n| (n.0.to_owned(), definition(inputs, n.0, n.2))).collect();
         out.push(Block::Table(table));
     }
-    time_lines(inputs, &names, out);
+    if inputs.quantities.len() > MOST_MASKS {
+        let more = inputs.quantities.len() - MOST_MASKS;
+        out.push(Block::Quiet(format!("The quantities of {more} more masks are in the CSV and JSON files.")));
+    }
+    time_lines_of(inputs, out);
 }
 
-/// Each quantity over time, where studies have one; a line for each mask.
-fn time_lines(inputs: &ReportInputs, names: &[(&str, &str, &str)], out: &mut Vec<Block>) {
-    if inputs.quantities.iter().filter(|q| q.time.is_some()).count() < 2 {
-        return;
-    }
-    let mut masks: Vec<&str> = Vec::new();
-    for q in &inputs.quantities {
-        if !masks.contains(&q.mask.as_str()) {
-            masks.push(&q.mask);
-        }
-    }
+/// Each quantity over time, where studies have one; a line for each mask, and what changed.
+fn time_lines_of(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let all = time_lines(&inputs.quantities);
+    let mut table = Table::new(["Quantity", "Mask", "First", "Last", "Change (%)"]);
+    table.words = vec![1];
     let mut plots = Vec::new();
-    for (name, unit, _) in names {
-        let of_mask = |(n, mask): (usize, &&str)| {
-            let of = inputs.quantities.iter().filter(|q| q.mask == **mask);
-            let point = |q: &Quantities| {
-                let value = q.values.iter().find(|v| v.name == *name)?.value?;
-                Some([q.time?, value])
-            };
-            let mut points: Vec<[f64; 2]> = of.filter_map(point).collect();
-            points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-            Line { name: (*mask).to_owned(), ink: ink(n), dashed: false, points }
+    for of in &all {
+        let line = |(n, l): (usize, &MaskLine)| Line {
+            name: l.mask.clone(),
+            ink: ink(n),
+            dashed: false,
+            points: l.points.clone(),
         };
-        let lines: Vec<Line> = masks.iter().enumerate().map(of_mask).collect();
-        if lines.iter().any(|l| l.points.len() > 1) {
-            plots.extend(plot::curves(name, ["days since the first study", unit], &lines, None));
+        let lines: Vec<Line> = of.lines.iter().enumerate().map(line).collect();
+        plots.extend(plot::curves(&of.name, ["days since the first study", &of.unit], &lines, None));
+        for l in of.lines.iter().filter(|l| l.points.len() > 1) {
+            let [first, last] = [l.points.first(), l.points.last()].map(|p| figure(p.map(|p| p[1]), 1));
+            let name = if of.unit.is_empty() { of.name.clone() } else { format!("{} ({})", of.name, of.unit) };
+            table.push(vec![name, l.mask.clone(), first, last, figure(l.change_percent(), 1)], false);
         }
     }
     if !plots.is_empty() {
         out.push(Block::Heading(3, "Over time".into()));
+        out.push(Block::Table(table));
         out.push(Block::Plots(plots));
     }
 }

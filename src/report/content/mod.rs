@@ -45,6 +45,7 @@ pub(super) fn blocks(inputs: &ReportInputs) -> Vec<Block> {
     if inputs.sides() > 1 {
         models::models(inputs, &mut out);
         models::per_patient(inputs, &mut out);
+        models::each(inputs, &mut out);
     }
     if several {
         models::per_class(inputs, &mut out);

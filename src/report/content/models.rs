@@ -6,7 +6,7 @@ use crate::report::figures::{Better, Observation};
 use crate::report::plot::{self, Comparison, SERIES, Scene};
 use crate::report::summary::{confusion_of, patient_observations};
 use crate::report::text::figure;
-use crate::report::{PairedFigure, ReportInputs, paired};
+use crate::report::{PairedFigure, ReportInputs, pair_tables, paired};
 
 pub(super) fn models(inputs: &ReportInputs, out: &mut Vec<Block>) {
     let tests = paired(inputs);
@@ -127,6 +127,33 @@ pub(super) fn per_patient(inputs: &ReportInputs, out: &mut Vec<Block>) {
     table.push(["Mean".to_owned(), String::new()].into_iter().chain(means).collect(), false);
     out.push(Block::Heading(3, "Dice of each patient".into()));
     out.push(Block::Table(table));
+}
+
+/// Every mask with every other one, truth and judged.
+pub(super) fn each(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let tables = pair_tables(inputs);
+    if tables.is_empty() {
+        return;
+    }
+    out.push(Block::Heading(2, "Each with each".into()));
+    for of in tables {
+        let mut table = Table::new(std::iter::once(of.segment.clone()).chain(of.names.iter().cloned()));
+        for (a, name) in of.names.iter().enumerate() {
+            let cell = |b: usize| match of.cell(a, b) {
+                Some(mean) if a < b => figure(mean.dice, 3),
+                Some(mean) => figure(mean.hd95, 2),
+                None => "–".into(),
+            };
+            table.push(std::iter::once(name.clone()).chain((0..of.names.len()).map(cell)).collect(), false);
+        }
+        table.notes.push((
+            "Each with each".into(),
+            "Dice above the diagonal, HD95 in mm below it, in the mean over the cases that have the structure in one of the \
+             two masks; a miss counts as 0 and as infinite."
+                .into(),
+        ));
+        out.push(Block::Table(table));
+    }
 }
 
 /// How many voxels of each class are given that class, and what an empty mask would reach.

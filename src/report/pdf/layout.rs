@@ -51,12 +51,13 @@ impl<'a> Layout<'a> {
         }
     }
 
-    pub fn add(&mut self, block: &Block) -> Result<(), ReportError> {
+    /// Puts a block down; `rest` is what comes after it.
+    pub fn add(&mut self, block: &Block, rest: &[Block]) -> Result<(), ReportError> {
         match block {
             Block::Heading(level, text) => {
-                let (size, above) = [(18.0, 0.0), (13.0, 14.0), (10.5, 8.0)][usize::from(*level - 1).min(2)];
                 // A heading does not stand alone at the foot of a page.
-                self.need(above + size + 60.0);
+                self.need(self.heading_height(*level, text) + self.lead(rest));
+                let (size, above) = heading(*level);
                 self.y += above;
                 self.paragraph(text, size, BLACK, true, 0.0);
                 if *level == 2 {
@@ -73,6 +74,48 @@ impl<'a> Layout<'a> {
             Block::Pictures(pictures) => self.pictures(pictures)?,
         }
         Ok(())
+    }
+
+    fn heading_height(&self, level: u8, text: &str) -> f64 {
+        let (size, above) = heading(level);
+        above + self.font.wrap(text, size, ROOM).len() as f64 * size * 1.35 + 8.0
+    }
+
+    /// What has to stand on the page of a heading before `rest`: the first part of what it leads to, with further headings
+    /// and a short text between.
+    fn lead(&self, rest: &[Block]) -> f64 {
+        let Some((next, after)) = rest.split_first() else { return 0.0 };
+        match next {
+            Block::Heading(level, text) => self.heading_height(*level, text) + self.lead(after),
+            Block::Text(text) | Block::Quiet(text) => {
+                let lines = self.font.wrap(text, BODY, ROOM).len();
+                let leads =
+                    lines <= 2 && matches!(after.first(), Some(Block::Table(_) | Block::Plots(_) | Block::Pictures(_)));
+                lines.min(4) as f64 * BODY * 1.35 + 3.0 + if leads { self.lead(after) } else { 0.0 }
+            }
+            Block::Statement(_) | Block::Alarm(..) | Block::Facts(_) => BODY * 1.35 * 3.0,
+            Block::Table(table) => {
+                let size = table_size(table);
+                let widths = self.column_widths(table, size);
+                let rows = std::iter::once(&table.head).chain(table.rows.first().map(|r| &r.cells));
+                rows.map(|cells| self.row_height(cells, &widths, size)).sum::<f64>().max(size * 5.0)
+            }
+            Block::Plots(scenes) => match plot_line(scenes) {
+                0 => self.lead(after),
+                count => line_height(&scenes[..count]) + 6.0,
+            },
+            Block::Pictures(pictures) => match pictures.first() {
+                None => self.lead(after),
+                Some(picture) => {
+                    let [width, height] = picture_size(picture);
+                    height + self.caption(picture, width).len() as f64 * 10.0 + 10.0
+                }
+            },
+        }
+    }
+
+    fn caption(&self, picture: &Picture, width: f64) -> Vec<String> {
+        self.font.wrap(&picture.caption, 7.5, width.max(100.0))
     }
 
     fn paragraph(&mut self, text: &str, size: f64, ink: Ink, bold: bool, indent: f64) {
@@ -125,7 +168,7 @@ impl<'a> Layout<'a> {
     }
 
     fn table(&mut self, table: &Table) {
-        let size = if table.head.len() > 8 { 7.0 } else { 8.0 };
+        let size = table_size(table);
         let widths = self.column_widths(table, size);
         self.need(size * 5.0);
         self.row(table, &table.head, &widths, size, BLACK, true);
@@ -182,21 +225,10 @@ impl<'a> Layout<'a> {
     }
 
     fn plots(&mut self, scenes: &[Scene]) {
-        // Small ones go side by side.
-        let room = |s: &Scene| if s.width <= 420.0 { (ROOM - 8.0) / 2.0 } else { ROOM };
-        let scale = |s: &Scene| PLOT_SCALE.min(room(s) / s.width);
         let mut rest = scenes;
         while !rest.is_empty() {
-            let (mut count, mut width) = (0, 0.0);
-            while let Some(scene) = rest.get(count) {
-                width += scene.width * scale(scene) + 8.0;
-                if count > 0 && width > ROOM + 8.0 {
-                    break;
-                }
-                count += 1;
-            }
-            let (line, after) = rest.split_at(count);
-            let height = line.iter().map(|s| s.height * scale(s)).fold(0.0, f64::max);
+            let (line, after) = rest.split_at(plot_line(rest));
+            let height = line_height(line);
             self.need(height + 6.0);
             let mut x = MARGIN;
             for scene in line {
@@ -253,11 +285,8 @@ impl<'a> Layout<'a> {
         let mut tallest: f64 = 0.0;
         for picture in pictures {
             picture.check()?;
-            let wide = picture.width > 500;
-            let width = if wide { ROOM.min(f64::from(picture.width) * 0.6) } else { (ROOM - 16.0) / 3.0 };
-            let height = (width * f64::from(picture.height) / f64::from(picture.width)).min(HEIGHT - 140.0);
-            let width = height * f64::from(picture.width) / f64::from(picture.height);
-            let caption = self.font.wrap(&picture.caption, 7.5, width.max(100.0));
+            let [width, height] = picture_size(picture);
+            let caption = self.caption(picture, width);
             let total = height + caption.len() as f64 * 10.0 + 10.0;
             if x + width > MARGIN + ROOM + 1.0 {
                 self.y += tallest;
@@ -276,5 +305,83 @@ impl<'a> Layout<'a> {
         }
         self.y += tallest + 4.0;
         Ok(())
+    }
+}
+
+/// Size of a heading's letters, and the room above it.
+fn heading(level: u8) -> (f64, f64) {
+    [(18.0, 0.0), (13.0, 14.0), (10.5, 8.0)][usize::from(level.saturating_sub(1)).min(2)]
+}
+
+fn table_size(table: &Table) -> f64 {
+    if table.head.len() > 8 { 7.0 } else { 8.0 }
+}
+
+fn scale(scene: &Scene) -> f64 {
+    // Small ones go side by side.
+    let room = if scene.width <= 420.0 { (ROOM - 8.0) / 2.0 } else { ROOM };
+    PLOT_SCALE.min(room / scene.width)
+}
+
+/// How many of the scenes stand side by side in the first line.
+fn plot_line(scenes: &[Scene]) -> usize {
+    let (mut count, mut width) = (0, 0.0);
+    while let Some(scene) = scenes.get(count) {
+        width += scene.width * scale(scene) + 8.0;
+        if count > 0 && width > ROOM + 8.0 {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+fn line_height(scenes: &[Scene]) -> f64 {
+    scenes.iter().map(|s| s.height * scale(s)).fold(0.0, f64::max)
+}
+
+/// Width and height on the page.
+fn picture_size(picture: &Picture) -> [f64; 2] {
+    let (wide, high) = (f64::from(picture.width), f64::from(picture.height));
+    let width = if picture.width > 500 { ROOM.min(wide * 0.6) } else { (ROOM - 16.0) / 3.0 };
+    let height = (width * high / wide).min(HEIGHT - 140.0);
+    [height * wide / high, height]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_stands_on_the_page_of_what_it_leads_to() {
+        let heading = |level| Block::Heading(level, "Learning curves".into());
+        let plots = || Block::Plots(vec![Scene::new("Loss", 360.0, 220.0), Scene::new("Dice", 360.0, 242.0)]);
+        let picture = Picture { caption: "Worst".into(), width: 4, height: 6, rgb: vec![0; 72] };
+        let mut table = Table::new(["Case", "Dice"]);
+        table.push(vec!["a name that is long enough for two lines ".repeat(12), "0.5".into()], false);
+        let endings = [
+            vec![heading(2), plots()],
+            vec![heading(2), Block::Plots(Vec::new()), plots()],
+            vec![heading(2), heading(3), Block::Quiet("5 cases, none missed".into()), Block::Table(table)],
+            vec![heading(3), Block::Pictures(vec![picture])],
+            vec![heading(2), Block::Text("Words. ".repeat(40))],
+        ];
+        for (n, ending) in endings.iter().enumerate() {
+            let mut moved = 0;
+            for above in 0..60 {
+                let mut font = Font::new().unwrap();
+                let mut layout = Layout::new(&mut font);
+                (0..above).for_each(|_| layout.add(&Block::Text("A line.".into()), &[]).unwrap());
+                let before = layout.done.len();
+                let mut pages = Vec::new();
+                for (at, block) in ending.iter().enumerate() {
+                    layout.add(block, &ending[at + 1..]).unwrap();
+                    pages.push(layout.done.len());
+                }
+                assert!(pages.iter().all(|p| *p == pages[0]), "ending {n} below {above} lines: {pages:?}");
+                moved += usize::from(pages[0] > before);
+            }
+            assert!(moved > 0, "ending {n} never came to the foot of a page");
+        }
     }
 }

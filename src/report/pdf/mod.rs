@@ -16,8 +16,9 @@ use layout::Layout;
 pub fn pdf(inputs: &ReportInputs) -> Result<Vec<u8>, ReportError> {
     let mut font = Font::new()?;
     let mut layout = Layout::new(&mut font);
-    for block in blocks(inputs) {
-        layout.add(&block)?;
+    let blocks = blocks(inputs);
+    for (n, block) in blocks.iter().enumerate() {
+        layout.add(block, &blocks[n + 1..])?;
     }
     let pages = layout.finish();
     page::write(&inputs.title, pages, font)

@@ -3,11 +3,15 @@
 //! The window and `maskwright evaluate` call [`compare_cohort`] inside a job. One case is in memory at a time. What one
 //! side lacks, and what cannot be read or compared, is listed and in no figure.
 
+mod each;
+mod measured;
+mod over_time;
 mod read;
 mod request;
 mod room;
 mod sheets;
 
+pub use over_time::{OpenStudy, OverTime, StudyOf};
 pub use request::{CohortCase, CohortError, CohortEvent, CohortRequest, Judged, JudgedMask, plan};
 pub use room::{CohortCommand, CohortRoom, CohortSums, badness};
 
@@ -15,6 +19,7 @@ use crate::core::{LabelMap, Segment};
 use crate::jobs::JobContext;
 use crate::metrics::{self, Convention, Pair, Select};
 use crate::report::{CaseReport, Failed, ReportInputs};
+use each::Each;
 use read::{CaseMask, Reader};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -43,6 +48,7 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
     let mut first_error = None;
     for case in &plan.cases {
         let mut hashed = false;
+        let (mut volume, mut each) = (None, Each::default());
         for side in 0..sides {
             if ctx.is_cancelled() {
                 return Err(CohortError::Cancelled);
@@ -50,7 +56,21 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
             ctx.progress.say(format!("Comparing {}", case.name));
             ctx.wake();
             let compared = reader.pair(case, side, ctx).and_then(|(truth, judged)| {
-                let report = compare_pair(request, case, side, &truth, &judged, ctx)?;
+                let pairs = match request.foreground {
+                    true => vec![Pair::foreground("All segments")],
+                    false => pairs_of(&case.name, &truth, &judged),
+                };
+                let report = compare_pair(request, case, side, &pairs, [&truth, &judged], ctx)?;
+                if request.quantities {
+                    volume = volume.take().or_else(|| truth.volume.clone()).or_else(|| reader.volume(case, ctx));
+                }
+                if let Some(volume) = &volume {
+                    let found = measured::quantities_of(&case.name, [&truth, &judged], &pairs, !hashed, volume);
+                    inputs.quantities.extend(found);
+                }
+                if request.each {
+                    each.keep(inputs.cases.len(), &judged, &pairs);
+                }
                 if !hashed {
                     hash(&case.name, &truth.labels, &mut fingerprint);
                     hashed = true;
@@ -74,6 +94,10 @@ pub fn compare_cohort(request: &CohortRequest, ctx: &JobContext<CohortEvent>) ->
                 }
             }
         }
+        let (found, failed) = each.compare(&case.name, request.foreground, &options(request, "", ""), &ctx.cancel)?;
+        inputs.pairs.extend(found);
+        failed.iter().for_each(|f| ctx.send(CohortEvent::Failed(f.clone())));
+        inputs.failed.extend(failed);
     }
     if let (Some(error), true) = (first_error, inputs.cases.is_empty()) {
         return Err(error);
@@ -101,24 +125,26 @@ fn compare_pair(
     request: &CohortRequest,
     case: &CohortCase,
     side: usize,
-    truth: &CaseMask,
-    judged: &CaseMask,
+    pairs: &[Pair],
+    [truth, judged]: [&CaseMask; 2],
     ctx: &JobContext<CohortEvent>,
 ) -> Result<CaseReport, CohortError> {
     let failed = |e: metrics::MetricError| match e {
         metrics::MetricError::Cancelled => CohortError::Cancelled,
         e => CohortError::Case { case: case.name.clone(), reason: e.to_string() },
     };
-    let pairs =
-        if request.foreground { vec![Pair::foreground("All segments")] } else { pairs_of(&case.name, truth, judged) };
-    let options = metrics::CompareOptions {
+    let options = options(request, &truth.name, &judged.name);
+    let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0;
+    let metrics = metrics::compare(&truth.labels, &judged.labels, pairs, &options, &inner).map_err(failed)?;
+    Ok(CaseReport { patient: case.patient.clone(), judged: side, ..CaseReport::new(case.name.clone(), metrics) })
+}
+
+fn options(request: &CohortRequest, name_a: &str, name_b: &str) -> metrics::CompareOptions {
+    metrics::CompareOptions {
         convention: request.convention,
         tolerances: request.tolerances.clone(),
-        ..metrics::CompareOptions::full(truth.name.clone(), judged.name.clone())
-    };
-    let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), crate::jobs::Waker::none()).0;
-    let metrics = metrics::compare(&truth.labels, &judged.labels, &pairs, &options, &inner).map_err(failed)?;
-    Ok(CaseReport { patient: case.patient.clone(), judged: side, ..CaseReport::new(case.name.clone(), metrics) })
+        ..metrics::CompareOptions::full(name_a, name_b)
+    }
 }
 
 /// The only segment of each when both have just one; else by name, then by the number in the files. `case` is what files
@@ -154,6 +180,12 @@ fn pairs_of(case: &str, a: &CaseMask, b: &CaseMask) -> Vec<Pair> {
         }
     }
     or_all(pairs)
+}
+
+/// The segments under the names of their pairs.
+fn named(segments: &[Segment], pairs: &[Pair], side: impl Fn(&Pair) -> Select) -> Vec<Segment> {
+    let name = |s: &Segment| pairs.iter().find(|p| side(p) == Select::Label(s.id)).map(|p| p.name.clone());
+    segments.iter().map(|s| Segment { name: name(s).unwrap_or_else(|| s.name.clone()), ..s.clone() }).collect()
 }
 
 /// Called by its number, for want of a name.

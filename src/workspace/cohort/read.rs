@@ -9,7 +9,7 @@ use crate::metrics::stats::Calibration;
 use crate::nn::AxialView;
 use crate::predict::{ModelSource, PredictDevice, PredictEvent, PredictOptions, predict_watched};
 use crate::report::{Calibrated, Curve};
-use crate::train::{Recipe, truth_classes};
+use crate::train::{DataFingerprint, Recipe, truth_classes};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         sides.into_iter().filter_map(named).collect()
     }
 
-    /// Weights and recipe of a judged run.
+    /// Weights, recipe and training data of a judged run.
     pub fn provenance(&self, side: usize) -> Vec<(String, String)> {
         let judged = &self.request.judged[side];
         if !judged.is_run() {
@@ -179,6 +179,10 @@ impl<'a> Reader<'a> {
         }
         if let Ok(recipe) = Recipe::of_run(&judged.path) {
             facts.push((format!("Recipe of {}", judged.name), recipe.name));
+        }
+        if let Some(data) = DataFingerprint::of_run(&judged.path) {
+            let text = format!("{}, cases: {}, slices: {}", data.sha256, data.cases, data.slices);
+            facts.push((format!("Training data of {} (SHA-256)", judged.name), text));
         }
         facts
     }

@@ -48,6 +48,10 @@ pub struct CohortRequest {
     pub tolerances: Vec<f64>,
     /// Contact sheets of the worst cases.
     pub sheets: bool,
+    /// The judged masks are also compared with each other.
+    pub each: bool,
+    /// Areas, volumes and densities of all masks whose image is given.
+    pub quantities: bool,
     /// All cases, also those that a judged run was trained on.
     pub all_cases: bool,
     /// Where runs predict.
@@ -68,6 +72,8 @@ impl CohortRequest {
             convention: Convention::default(),
             tolerances: vec![1.0, 2.0],
             sheets: true,
+            each: false,
+            quantities: true,
             all_cases: false,
             device: DeviceChoice::Auto,
         }

@@ -1,17 +1,18 @@
-//! The cohort that the window shows: started from open cases or from files, filled while it is computed, and the way from
-//! a figure to the voxels that cause it.
+//! The cohort that the window shows: started from open cases or from files, filled while it is computed.
 
-use super::read::{CaseMask, Reader};
+mod leading;
+
+use super::each::Each;
+use super::over_time::OverTime;
+use super::read::CaseMask;
 use super::{CohortCase, CohortError, CohortEvent, CohortRequest};
 use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
-use crate::core::{CaseId, LabelMap, Layer, LayerId, Origin, Volume};
+use crate::core::{CaseId, LabelMap, Layer, LayerId};
 use crate::jobs::{self, JobContext};
-use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
-use crate::report::{self, CaseReport, PairedFigure, ReportInputs, SideSummary};
-use crate::workspace::reviewing::Cause;
+use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError};
+use crate::report::{self, CaseReport, PairTable, PairedFigure, ReportInputs, SideSummary};
 use crate::workspace::task::JobTask;
-use crate::workspace::{Document, Notice, Workspace};
-use glam::DVec3;
+use crate::workspace::{Notice, Workspace};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,9 +24,19 @@ pub enum CohortCommand {
     /// Files, folders and runs.
     Files(Box<CohortRequest>),
     /// Layers of these names in all open cases.
-    OpenCases { truth: String, judged: Vec<String>, convention: Convention },
+    OpenCases {
+        truth: String,
+        judged: Vec<String>,
+        convention: Convention,
+        /// The judged ones are also compared with each other.
+        each: bool,
+    },
+    /// Measures the layer of this name in several open studies; each with its day.
+    OverTime { layer: String, studies: Vec<(CaseId, f64)>, height_cm: Option<f64> },
     /// To the case, slice and pair of voxels behind a figure; `case` counts the comparisons.
     Go { case: usize, segment: String, slice: Option<usize> },
+    /// To two judged masks; `pair` counts their comparisons with each other.
+    GoPair { pair: usize, segment: String },
     /// Writes the report (.html, .pdf, .json or .csv).
     Export(PathBuf),
 }
@@ -43,6 +54,7 @@ enum Place {
 pub struct CohortSums {
     pub sides: Vec<SideSummary>,
     pub paired: Vec<PairedFigure>,
+    pub each: Vec<PairTable>,
 }
 
 /// The cohort of the window.
@@ -55,6 +67,8 @@ pub struct CohortRoom {
     pub running: bool,
     /// Comparisons that are planned.
     pub total: usize,
+    /// Quantities over the studies of a patient.
+    pub over_time: OverTime,
     request: Option<Arc<CohortRequest>>,
     plan: Vec<CohortCase>,
     places: Vec<Place>,
@@ -68,6 +82,11 @@ impl CohortRoom {
     pub fn serial(&self) -> u64 {
         self.serial
     }
+
+    /// Whether there is something for a report.
+    pub fn can_export(&self) -> bool {
+        !self.inputs.cases.is_empty() || !self.over_time.rows.is_empty()
+    }
 }
 
 impl Workspace {
@@ -75,8 +94,14 @@ impl Workspace {
         match command {
             CohortCommand::Show(on) => self.cohort.shown = on,
             CohortCommand::Files(request) => self.compare_files(*request),
-            CohortCommand::OpenCases { truth, judged, convention } => self.compare_open(&truth, &judged, convention),
+            CohortCommand::OpenCases { truth, judged, convention, each } => {
+                self.compare_open(&truth, &judged, convention, each);
+            }
+            CohortCommand::OverTime { layer, studies, height_cm } => {
+                self.measure_over_time(&layer, &studies, height_cm);
+            }
             CohortCommand::Go { case, segment, slice } => self.go_to_figure(case, &segment, slice),
+            CohortCommand::GoPair { pair, segment } => self.go_to_pair(pair, &segment),
             CohortCommand::Export(path) => self.export_cohort(path),
         }
     }
@@ -84,7 +109,8 @@ impl Workspace {
     fn begin_cohort(&mut self, request: Option<CohortRequest>) -> u64 {
         let serial = self.cohort.serial + 1;
         let request = request.map(Arc::new);
-        self.cohort = CohortRoom { shown: true, running: true, serial, request, ..CohortRoom::default() };
+        let over_time = std::mem::take(&mut self.cohort.over_time);
+        self.cohort = CohortRoom { shown: true, running: true, over_time, serial, request, ..CohortRoom::default() };
         serial
     }
 
@@ -146,7 +172,7 @@ impl Workspace {
         }
     }
 
-    fn compare_open(&mut self, truth: &str, judged: &[String], convention: Convention) {
+    fn compare_open(&mut self, truth: &str, judged: &[String], convention: Convention, each: bool) {
         if self.cohort.running || judged.is_empty() || judged.len() > 3 {
             return;
         }
@@ -165,7 +191,9 @@ impl Workspace {
             for (side, name) in judged.iter().enumerate() {
                 let Some(b) = layer(name) else { continue };
                 places.push(Place::Open { document: document.case.id, truth: a.id, judged: b.id });
-                work.push((document.case.name.clone(), side, mask_of(a), mask_of(b)));
+                // The last of a case brings the comparisons of its judged masks with each other.
+                let last = side + 1 == judged.len();
+                work.push((document.case.name.clone(), side, last, mask_of(a), mask_of(b)));
             }
         }
         if work.is_empty() {
@@ -181,14 +209,19 @@ impl Workspace {
         let handle = jobs::spawn("Comparing open cases", self.waker.clone(), move |ctx: &JobContext<CohortEvent>| {
             let mut inputs = start;
             ctx.progress.set(0, work.len() as u64);
-            for (name, side, a, b) in work {
+            let mut others = Each::default();
+            for (name, side, last, a, b) in work {
+                let pairs = pairs_of(&name, &a, &b);
                 let options = CompareOptions { convention, ..CompareOptions::full(a.name.clone(), b.name.clone()) };
                 let inner = JobContext::attached(ctx.cancel.clone(), Arc::default(), jobs::Waker::none()).0;
-                let compared = metrics::compare(&a.labels, &b.labels, &pairs_of(&name, &a, &b), &options, &inner);
+                let compared = metrics::compare(&a.labels, &b.labels, &pairs, &options, &inner);
                 ctx.progress.step();
                 match compared {
                     Ok(metrics) => {
-                        let report = CaseReport { judged: side, ..CaseReport::new(name, metrics) };
+                        if each {
+                            others.keep(inputs.cases.len(), &b, &pairs);
+                        }
+                        let report = CaseReport { judged: side, ..CaseReport::new(name.clone(), metrics) };
                         ctx.send(CohortEvent::Compared(Box::new(report.clone())));
                         inputs.cases.push(report);
                     }
@@ -199,6 +232,11 @@ impl Workspace {
                         ctx.send(CohortEvent::Failed(failed.clone()));
                         inputs.failed.push(failed);
                     }
+                }
+                if last {
+                    let (found, failed) = others.compare(&name, false, &options, &ctx.cancel)?;
+                    inputs.pairs.extend(found);
+                    inputs.failed.extend(failed);
                 }
             }
             // One truth for each case; copies of a label map share their bricks.
@@ -235,149 +273,26 @@ impl Workspace {
         }
     }
 
-    fn go_to_figure(&mut self, case: usize, segment: &str, slice: Option<usize>) {
-        let (Some(report), Some(place)) = (self.cohort.inputs.cases.get(case), self.cohort.places.get(case)) else {
-            return;
-        };
-        let report = report.clone();
-        let target = Target { segment: segment.to_owned(), slice };
-        match place.clone() {
-            Place::Open { document, truth, judged } => self.look_at(document, [truth, judged], report, &target),
-            Place::Files { case, side } => self.open_files(case, side, report, target),
-        }
-    }
-
-    /// Shows a comparison's masks, difference and pair of voxels.
-    fn look_at(&mut self, id: CaseId, [truth, judged]: [LayerId; 2], report: CaseReport, target: &Target) {
-        self.activate(id);
-        let Some(document) = self.document_mut(id) else {
-            self.notify(Notice::warning("This case was closed: compare again to open it."));
-            return;
-        };
-        let exists = |l: LayerId| document.case.layer(l).is_some();
-        if !exists(truth) || !exists(judged) {
-            self.notify(Notice::warning("One of the compared layers was deleted: compare again."));
-            return;
-        }
-        let revision = document.revision();
-        let row = report.metrics.rows.iter().position(|r| r.name == target.segment).unwrap_or(0);
-        let Some(found) = report.metrics.rows.get(row) else { return };
-        let of_slice = target.slice.and_then(|k| found.slices.iter().find(|s| s.k == k));
-        let distances = match target.slice {
-            Some(_) => of_slice.and_then(|s| s.distances_mm.as_ref()),
-            None => found.distances.as_ref(),
-        };
-        // Where nothing is nearest, as for a miss, the slice with most wrong voxels says most.
-        let worst_slice = || found.slices.iter().max_by_key(|s| s.overlap.fp + s.overlap.fn_).map(|s| s.k);
-        let cause = distances.and_then(cause_of);
-        let slice = target.slice.or_else(|| if cause.is_none() { worst_slice() } else { None });
-        if let Some(k) = slice {
-            let crosshair = document.view.crosshair;
-            document.set_crosshair(DVec3::new(crosshair.x, crosshair.y, k as f64));
-        }
-        if let Some(cause) = &cause {
-            document.set_crosshair(DVec3::from_array(cause.at.map(|v| v as f64)));
-        }
-        self.review.show(report.metrics, (id, truth, judged), row, revision, cause);
-    }
-
-    fn open_files(&mut self, case: usize, side: usize, report: CaseReport, target: Target) {
-        let already = self.cohort.opened.iter().find(|(n, _)| *n == case).map(|(_, id)| *id);
-        if let Some(document) = already.and_then(|id| self.document(id)) {
-            let (id, layers) = (document.case.id, &document.case.layers);
-            let truth = layers.iter().find(|l| l.name == "Truth").map(|l| l.id);
-            let judged = layers.iter().find(|l| l.name == report.metrics.name_b).map(|l| l.id);
-            if let (Some(truth), Some(judged)) = (truth, judged) {
-                self.look_at(id, [truth, judged], report, &target);
-                return;
-            }
-        }
-        let (Some(request), Some(place)) = (self.cohort.request.clone(), self.cohort.plan.get(case).cloned()) else {
-            return;
-        };
-        let id = self.next_case_id();
-        let serial = self.cohort.serial;
-        let handle = jobs::spawn("Opening the case", self.waker.clone(), move |ctx: &JobContext<CohortEvent>| {
-            let reader = Reader::new(&request);
-            let mut masks = Vec::new();
-            let mut truth = None;
-            let mut volume = None;
-            for side in 0..request.judged.len() {
-                let (a, b) = reader.pair(&place, side, ctx)?;
-                volume = volume.or_else(|| a.volume.clone());
-                truth.get_or_insert(a);
-                masks.push(b);
-            }
-            let truth = truth.ok_or(CohortError::Sides)?;
-            let geometry = *truth.labels.geometry();
-            let volume =
-                volume.or_else(|| reader.volume(&place, ctx)).filter(|v| v.geometry().dims() == geometry.dims());
-            let volume = match volume {
-                Some(volume) => (*volume).clone(),
-                // Masks without their image are shown over black.
-                None => Volume::new(geometry, vec![-1024i16; geometry.voxel_count()])
-                    .map_err(|e| CohortError::Io(e.to_string()))?,
-            };
-            Ok::<_, CohortError>((place.name, volume, truth, masks))
-        });
-        self.start(JobTask::new(
-            handle,
-            |_, _| {},
-            move |w, opened| {
-                let Some((name, volume, truth, masks)) = opened else { return };
-                let mut document = Document::new(id, name, *volume.geometry(), None);
-                document.set_volume(volume);
-                w.add_document(document);
-                w.add_layer(id, layer("Truth".into(), truth));
-                for mask in masks {
-                    w.add_layer(id, layer(mask.name.clone(), mask));
-                }
-                if w.cohort.serial == serial {
-                    w.cohort.opened.push((case, id));
-                }
-                let Some(document) = w.document_mut(id) else { return };
-                // What was just read needs no saving.
-                document.mark_saved(document.revision());
-                let layers = &document.case.layers;
-                if let (Some(truth), Some(judged)) = (layers.first(), layers.get(side + 1)) {
-                    let ids = [truth.id, judged.id];
-                    w.look_at(id, ids, report, &target);
-                }
-            },
-        ));
-    }
-
     fn export_cohort(&mut self, path: PathBuf) {
-        if self.cohort.inputs.cases.is_empty() {
-            self.notify(Notice::warning("Compare a cohort first, then export the report."));
+        if !self.cohort.can_export() {
+            self.notify(Notice::warning("Compare a cohort or measure studies first, then export the report."));
             return;
         }
-        let inputs = self.cohort.inputs.clone();
+        let mut inputs = self.cohort.inputs.clone();
+        inputs.quantities.extend(self.cohort.over_time.rows.iter().cloned());
+        if inputs.cases.is_empty() {
+            inputs.title = "Measurements over time".into();
+        }
         self.write_report(path, move || inputs);
     }
 }
 
-/// Which figure was clicked.
-struct Target {
-    segment: String,
-    slice: Option<usize>,
-}
-
-fn cause_of(distances: &SurfaceDistances) -> Option<Cause> {
-    let worst = distances.worst?;
-    Some(Cause { at: worst.at, nearest: worst.nearest, mm: distances.hd })
-}
-
 fn sums(inputs: &ReportInputs) -> CohortSums {
-    CohortSums { sides: report::summarize(inputs), paired: report::paired(inputs) }
+    CohortSums { sides: report::summarize(inputs), paired: report::paired(inputs), each: report::pair_tables(inputs) }
 }
 
 fn mask_of(layer: &Layer) -> CaseMask {
     CaseMask { name: layer.name.clone(), labels: layer.labels.clone(), segments: layer.segments.clone(), volume: None }
-}
-
-fn layer(name: String, mask: CaseMask) -> Layer {
-    Layer::new(LayerId(0), name, mask.labels, mask.segments, Origin::Imported { file: mask.name })
 }
 
 /// How well a comparison went, for the order of a table: misses first, then by Dice.

@@ -1,7 +1,7 @@
 //! Cohorts on disk: matching, missing partners, misses, several sides.
 
 use super::*;
-use crate::core::Geometry;
+use crate::core::{Geometry, Volume};
 use crate::io;
 use glam::DVec3;
 use std::path::Path;
@@ -216,4 +216,148 @@ fn segments_are_paired_by_name_and_else_by_number() {
     assert_eq!(names, want);
     assert_eq!(pairs_of("p1", &of(&[(5, "Liver")]), &of(&[(9, "Label 9")])), [Pair::labels("Liver", 5, 9)]);
     assert_eq!(pairs_of("p1", &of(&[(1, "P1")]), &of(&[(1, "p1")])), [Pair::labels("Mask", 1, 1)]);
+}
+
+#[test]
+fn judged_masks_are_compared_with_each_other_where_that_is_asked_for() {
+    use crate::report::{PairPlace, pair_tables, pairs_csv};
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second] = ["truth", "first", "second"].map(|n| dir.path().join(n));
+    for n in 1..=2 {
+        let name = format!("p{n}.nrrd");
+        write(&truth, &name, 0, true);
+        write(&first, &name, 1, true);
+        // The second reader misses it in the second case.
+        write(&second, &name, 2, n == 1);
+    }
+    let alone = run(&plain_request(dir.path())).unwrap();
+    assert!(alone.pairs.is_empty() && pair_tables(&alone).is_empty());
+    assert!(!crate::report::html(&alone).unwrap().contains("Each with each"));
+    let inputs = run(&CohortRequest { each: true, ..plain_request(dir.path()) }).unwrap();
+    assert_eq!(inputs.cases.len(), alone.cases.len());
+    let of: Vec<_> = inputs.pairs.iter().map(|p| (p.case.as_str(), p.comparisons, p.metrics.name_b.as_str())).collect();
+    assert_eq!(of, [("p1", [0, 1], "second"), ("p2", [2, 3], "second")]);
+    let tables = pair_tables(&inputs);
+    let [table] = tables.as_slice() else { panic!("{tables:?}") };
+    assert_eq!(
+        (table.segment.as_str(), table.names.as_slice()),
+        ("Liver", ["truth", "first", "second"].map(String::from).as_slice())
+    );
+    let dice = |a: usize, b: usize| table.cell(a, b).unwrap().dice.unwrap();
+    // Columns apart: 1, then 2 and a miss, then 1 and a miss.
+    assert!((dice(0, 1) - 0.875).abs() < 1e-12 && (dice(0, 2) - 0.375).abs() < 1e-12);
+    assert!((dice(1, 2) - 0.4375).abs() < 1e-12 && dice(2, 1) == dice(1, 2));
+    let readers = table.cell(1, 2).unwrap();
+    assert_eq!((readers.cases, readers.misses, readers.hd95), (2, 1, Some(f64::INFINITY)));
+    assert_eq!(readers.worst, ("p2".to_owned(), PairPlace::Judged(1)));
+    assert_eq!(table.cell(0, 2).unwrap().worst, ("p2".to_owned(), PairPlace::Truth(3)));
+    assert!(table.cell(1, 1).is_none());
+    let page = crate::report::html(&inputs).unwrap();
+    assert!(page.contains("Each with each") && page.contains("0.438"), "{page}");
+    let lines: Vec<String> = pairs_csv(&inputs).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines[1].starts_with("p1,first,second,Liver,both,"), "{}", lines[1]);
+    let json: serde_json::Value = serde_json::from_str(&crate::report::json(&inputs).unwrap()).unwrap();
+    assert_eq!(json["judged_with_each_other"][0]["metrics"]["rows"][0]["figures"]["dice"], 0.875);
+}
+
+/// 60 HU where the mask of no shift is, else -1000.
+fn write_image(folder: &Path, name: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let labels = mask(0, true).0;
+    let hu = labels.to_dense().iter().map(|l| if *l > 0 { 60 } else { -1000 }).collect::<Vec<i16>>();
+    io::save_volume(&folder.join(name), &Volume::new(*labels.geometry(), hu).unwrap()).unwrap();
+}
+
+#[test]
+fn volumes_and_densities_stand_beside_the_comparison_where_images_are_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let [truth, first, second, images] = ["truth", "first", "second", "images"].map(|n| dir.path().join(n));
+    for n in ["p1.nrrd", "p2.nrrd"] {
+        write(&truth, n, 0, true);
+        write(&first, n, 0, true);
+        write(&second, n, 2, true);
+    }
+    // The other case has no image.
+    write_image(&images, "p1.nrrd");
+    let judged = vec![Judged::at(first), Judged::at(second)];
+    let plain = run(&CohortRequest { sheets: false, ..CohortRequest::new(truth, judged) }).unwrap();
+    assert!(plain.quantities.is_empty(), "masks alone have no density");
+    let request = CohortRequest { images: Some(images), ..plain_request(dir.path()) };
+    let inputs = run(&request).unwrap();
+    let of: Vec<(&str, &str)> = inputs.quantities.iter().map(|q| (q.case.as_str(), q.mask.as_str())).collect();
+    assert_eq!(of, [("p1", "Reference"), ("p1", "first"), ("p1", "second")]);
+    let value = |n: usize, name: &str| {
+        let found = inputs.quantities[n].values.iter().find(|v| v.name == name);
+        found.unwrap_or_else(|| panic!("no {name} in {:?}", inputs.quantities[n])).value.unwrap()
+    };
+    // 8 x 8 x 3 voxels of 0.5 mm3; two of eight columns lie beside.
+    for n in 0..3 {
+        assert!((value(n, "Liver, volume") - 0.096).abs() < 1e-9);
+    }
+    assert_eq!((value(0, "Liver, mean density"), value(1, "Liver, mean density")), (60.0, 60.0));
+    assert!((value(2, "Liver, mean density") - (0.75 * 60.0 - 0.25 * 1000.0)).abs() < 1e-9);
+    let page = crate::report::html(&inputs).unwrap();
+    assert!(page.contains("Liver, mean density (HU)") && page.contains("-205.0"), "{page}");
+    assert!(crate::report::quantities_csv(&inputs).contains("p1,second,,\"Liver, mean density\",-205,HU"));
+    let json: serde_json::Value = serde_json::from_str(&crate::report::json(&inputs).unwrap()).unwrap();
+    assert_eq!(json["quantities"].as_array().unwrap().len(), 3);
+    let without = run(&CohortRequest { quantities: false, ..request }).unwrap();
+    assert!(without.quantities.is_empty() && without.cases.len() == 4);
+}
+
+/// The folders of a test with two sides.
+fn plain_request(dir: &Path) -> CohortRequest {
+    let judged = ["first", "second"].map(|n| Judged::at(dir.join(n))).into();
+    CohortRequest { sheets: false, ..CohortRequest::new(dir.join("truth"), judged) }
+}
+
+#[test]
+fn muscle_of_both_masks_is_measured_in_the_slice_of_the_reference() {
+    // Pixels of muscle in each slice.
+    let of = |pixels: [usize; 3], name: &str, segment: &str| {
+        let grid = Geometry::axis_aligned([20, 4, 3], DVec3::new(1.0, 1.0, 5.0), DVec3::ZERO).unwrap();
+        let mut labels = LabelMap::empty(grid);
+        for (k, n) in pixels.into_iter().enumerate() {
+            (0..n).for_each(|i| labels.set([i, 1, k], 1));
+        }
+        CaseMask { name: name.into(), labels, segments: vec![Segment::new(1, segment)], volume: None }
+    };
+    let (truth, judged) = (of([2, 9, 3], "truth", "Muscle"), of([2, 6, 12], "model", "Label 1"));
+    let grid = *truth.labels.geometry();
+    let volume = Volume::new(grid, vec![40; grid.voxel_count()]).unwrap();
+    let pairs = pairs_of("p1", &truth, &judged);
+    let found = measured::quantities_of("p1", [&truth, &judged], &pairs, true, &volume);
+    let areas: Vec<(f64, bool)> = found
+        .iter()
+        .map(|q| q.values.iter().find(|v| v.name == "Muscle area").expect("the judged label is muscle as well"))
+        .map(|v| (v.value.unwrap(), v.definition.contains("slice 1, counted from 0")))
+        .collect();
+    assert_eq!(areas, [(0.09, true), (0.06, true)]);
+    let later = measured::quantities_of("p1", [&truth, &judged], &pairs, false, &volume);
+    assert_eq!(later.len(), 1, "the reference is measured once");
+}
+
+#[test]
+fn what_a_run_learned_from_stands_beside_its_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = dir.path().join("model");
+    std::fs::create_dir_all(model.join("checkpoints")).unwrap();
+    std::fs::write(model.join("recipe.ron"), "").unwrap();
+    let request = CohortRequest::new(dir.path().join("truth"), vec![Judged::at(model.clone())]);
+    assert!(Reader::new(&request).provenance(0).is_empty(), "a run without data.json says nothing");
+    let data = |sum: &str| {
+        let text = format!(
+            r#"{{"cases": [{{"case": "p1", "slices": 4, "sha256": "{sum}"}}], "pixels_of_each_class": [3, 1],
+                "slices": 4, "slices_without_any_class": 0}}"#
+        );
+        std::fs::write(model.join("data.json"), text).unwrap();
+        let facts = Reader::new(&request).provenance(0);
+        let [(name, value)] = facts.as_slice() else { panic!("{facts:?}") };
+        assert_eq!(name, "Training data of model (SHA-256)");
+        let (sha, rest) = value.split_once(", ").unwrap();
+        assert_eq!((sha.len(), rest), (64, "cases: 1, slices: 4"));
+        sha.to_owned()
+    };
+    assert_ne!(data("aa"), data("bb"));
 }

@@ -75,10 +75,19 @@ fn train_resume_predict_and_evaluate() {
     )
     .json();
     let written = tree(&at("report"));
-    let expected = ["evaluation.json", "report.html", "report.pdf", "segments.csv", "slices.csv"];
+    let expected = ["evaluation.json", "quantities.csv", "report.html", "report.pdf", "segments.csv", "slices.csv"];
     assert_eq!(written.iter().map(|p| p.to_str().unwrap()).collect::<Vec<_>>(), expected);
     let on_disk: Value = serde_json::from_slice(&fs::read(at("report/evaluation.json")).unwrap()).unwrap();
     assert_eq!(on_disk, report);
+    // Volumes and densities of both masks over the image, which was given.
+    let quantities = report["quantities"].as_array().unwrap();
+    let masks: Vec<&str> = quantities.iter().map(|q| q["mask"].as_str().unwrap()).collect();
+    assert_eq!(masks, ["Reference", "p"]);
+    for of in quantities {
+        let values = of["values"].as_array().unwrap();
+        let has = |end: &str| values.iter().any(|v| v["name"].as_str().unwrap().ends_with(end));
+        assert!(has(", volume") && has(", mean density"), "{of}");
+    }
     let row = &report["cases"][0]["metrics"]["rows"][0];
     let dice = row["figures"]["dice"].as_f64().unwrap();
     let labels = mask(&truth, Some(&image)).to_dense();

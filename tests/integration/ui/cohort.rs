@@ -2,6 +2,7 @@
 
 use super::screen::{DIMS, Screen};
 use egui::{Color32, Modifiers, Vec2};
+use egui_kittest::kittest::NodeT;
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Segment};
 use maskwright::workspace::{CohortCommand, CohortRequest, Judged};
@@ -173,4 +174,69 @@ fn the_next_cohort_of_the_same_size_is_shown_afresh() {
     let after = screen.painted_dots(FIRST);
     assert_eq!(after.len(), before.len());
     assert_ne!(after, before, "a greater shift has a smaller Dice");
+}
+
+#[test]
+fn the_panel_keeps_its_height_and_paths_have_room() {
+    let mut screen = Screen::with_scan();
+    screen.workspace_mut().dispatch(CohortCommand::Show(true));
+    screen.steps(4);
+    // The panel ends at the status bar: where its row of views stands says how high it is.
+    let top = |screen: &Screen| screen.find("What to compare").rect().top();
+    let first = top(&screen);
+    let look = |screen: &mut Screen, when: &str| {
+        for view in ["Cases", "Summary", "Plots", "Paired", "Each with each", "Over time", "What to compare"] {
+            screen.click(view);
+            screen.steps(3);
+            let now = top(screen);
+            assert!((now - first).abs() < 1.0, "{view}, {when}: {now} where it was {first}");
+        }
+    };
+    look(&mut screen, "with nothing compared");
+    let is_field = |n: &egui_kittest::Node<'_>| n.accesskit_node().role() == egui::accesskit::Role::TextInput;
+    let field = screen.all("Images").into_iter().find(is_field).expect("the field of the images").rect();
+    let row = |n: &egui_kittest::Node<'_>| (n.rect().center().y - field.center().y).abs() < 4.0;
+    let button = screen.all("Choose…").into_iter().find(row).expect("its button").rect();
+    let right = screen.find("Layers of the open cases").rect().left();
+    assert!(field.width() > 300.0, "{field:?}");
+    assert!(button.left() >= field.right() && button.right() <= right, "{button:?} between {field:?} and {right}");
+    assert!(right - button.right() < 60.0, "{button:?} leaves room before {right}");
+    begin(&mut screen, 3);
+    screen.wait();
+    look(&mut screen, "with a cohort");
+}
+
+#[test]
+fn readers_are_compared_with_each_other_and_a_figure_leads_to_both() {
+    let mut screen = Screen::with_scan();
+    let [truth, model, reader] = ["truth", "model", "reader"].map(|n| screen.dir.path().join(n));
+    for (folder, shift) in [(&truth, 0), (&model, 2), (&reader, 3)] {
+        cohort(folder, 2, shift, 1);
+    }
+    let judged = vec![Judged::at(model), Judged::at(reader)];
+    let request = CohortRequest { sheets: false, each: true, ..CohortRequest::new(truth, judged) };
+    screen.workspace_mut().dispatch(CohortCommand::Files(Box::new(request)));
+    screen.wait();
+    screen.click("Each with each");
+    let sums = screen.workspace().cohort.sums.clone().unwrap();
+    let table = sums.each.iter().find(|t| t.segment == "Liver").unwrap();
+    let mean = table.cell(1, 2).unwrap();
+    assert!(mean.dice > table.cell(0, 1).unwrap().dice, "the readers are nearer to each other");
+    screen.click(&format!("Liver, model with reader: {:.4}", mean.dice.unwrap()));
+    screen.wait();
+    let document = screen.document();
+    assert_eq!((document.case.name.as_str(), document.case.layers.len()), (mean.worst.0.as_str(), 3));
+    let review = &screen.workspace().review;
+    let (_, a, b) = review.layers.unwrap();
+    let name = |id| document.case.layer(id).unwrap().name.as_str();
+    assert_eq!((name(a), name(b)), ("model", "reader"));
+    assert!((review.cause.expect("the pair of voxels").mm - 0.8).abs() < 1e-6);
+    // The truth with a reader, in the case that is open already.
+    let open = screen.workspace().documents().len();
+    screen.click("Liver, truth with reader: ");
+    screen.wait();
+    assert_eq!(screen.workspace().documents().len(), open);
+    let (_, a, b) = screen.workspace().review.layers.unwrap();
+    let name = |id| screen.document().case.layer(id).unwrap().name.as_str();
+    assert_eq!((name(a), name(b)), ("Truth", "reader"));
 }

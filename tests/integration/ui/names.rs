@@ -143,7 +143,7 @@ fn every_control_of_training_and_review_has_a_name() {
     screen.click("Swipe");
     tour.look(&mut screen, "the difference");
     screen.click("Cohort");
-    for tab in ["Cases", "Summary", "Plots", "Paired", "What to compare"] {
+    for tab in ["Cases", "Summary", "Plots", "Paired", "Each with each", "Over time", "What to compare"] {
         screen.click(tab);
         tour.look(&mut screen, tab);
     }

@@ -78,7 +78,12 @@ fn a_report_of_layers_has_facts_and_quantities_and_tables_come_together() {
     // The cohort of the open cases has the same head.
     let layers: Vec<String> = screen.document().case.layers.iter().map(|l| l.name.clone()).collect();
     let (truth, judged) = (layers[0].clone(), vec![layers[1].clone()]);
-    screen.workspace_mut().dispatch(CohortCommand::OpenCases { truth, judged, convention: Default::default() });
+    screen.workspace_mut().dispatch(CohortCommand::OpenCases {
+        truth,
+        judged,
+        convention: Default::default(),
+        each: false,
+    });
     screen.wait();
     let inputs = &screen.workspace().cohort.inputs;
     assert_eq!((inputs.cases.len(), inputs.failed.len()), (1, 0));

@@ -6,8 +6,10 @@ mod plots;
 mod quantities;
 mod room;
 mod room_boxes;
+mod room_each;
 mod room_plots;
 mod room_table;
+mod room_time;
 
 pub use room::CohortPanel;
 

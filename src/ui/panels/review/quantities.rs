@@ -7,6 +7,11 @@ use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{Command, Document, ReviewCommand, Workspace};
 use egui::{Grid, RichText, TextEdit, Ui};
 
+/// A typed height in cm, if it can be one.
+pub(super) fn height(text: &str) -> Option<f64> {
+    text.trim().replace(',', ".").parse::<f64>().ok().filter(|h| (30.0..=260.0).contains(h))
+}
+
 impl ReviewPanel {
     pub(super) fn quantities(
         &mut self,
@@ -21,7 +26,7 @@ impl ReviewPanel {
             return;
         };
         ui.label(format!("Layer: {}", layer.name));
-        let height = self.height_cm.trim().replace(',', ".").parse::<f64>().ok().filter(|h| (30.0..=260.0).contains(h));
+        let height = height(&self.height_cm);
         let slice = document.slice_index(plane_through_k(document));
         ui.horizontal_wrapped(|ui| {
             ui.label("Areas in");

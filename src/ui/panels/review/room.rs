@@ -1,12 +1,12 @@
 //! The wide view of a cohort under the slices: what to compare, tables, plots, pairs; everything leads to its voxels.
 
 use super::room_plots::{self, PlotChoice};
-use super::{convention_choice, room_table};
+use super::{convention_choice, room_each, room_table, room_time};
 use crate::metrics::Convention;
 use crate::ui::actions::suggestion;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{CohortCommand, CohortRequest, CohortRoom, Command, Judged, Workspace};
-use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui, Vec2};
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,17 +17,24 @@ enum Tab {
     Summary,
     Plots,
     Pairs,
+    Each,
+    Time,
 }
 
 /// Width in points below which the two parts of what to compare stand one below the other.
 const NARROW: f32 = 860.0;
 
-const TABS: [(Tab, &str); 5] = [
+/// What the name of a path and its button take beside its field, in points.
+const BESIDE_PATH: f32 = 170.0;
+
+const TABS: [(Tab, &str); 7] = [
     (Tab::Compare, "What to compare"),
     (Tab::Cases, "Cases"),
     (Tab::Summary, "Summary"),
     (Tab::Plots, "Plots"),
     (Tab::Pairs, "Paired"),
+    (Tab::Each, "Each with each"),
+    (Tab::Time, "Over time"),
 ];
 
 /// What is typed and chosen in the wide view.
@@ -40,8 +47,10 @@ pub struct CohortPanel {
     truth_layer: Option<String>,
     judged_layers: Vec<String>,
     convention: Convention,
+    each: bool,
     table: room_table::TableState,
     plots: PlotChoice,
+    time: room_time::TimeChoice,
     was_running: bool,
 }
 
@@ -75,12 +84,14 @@ impl CohortPanel {
         let most = (0.6 * ui.available_height()).max(80.0);
         let panel = Panel::bottom("cohort").resizable(true).default_size(most.min(300.0)).min_size(most.min(160.0));
         panel.show(ui, |ui| {
+            // Else the panel would shrink to what a view holds, and grow again by hand alone.
+            ui.take_available_height();
             ui.horizontal(|ui| {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if ui.button("Close").clicked() {
                         out.push(CohortCommand::Show(false).into());
                     }
-                    if !room.inputs.cases.is_empty() && ui.button("Export cohort report…").clicked() {
+                    if room.can_export() && ui.button("Export cohort report…").clicked() {
                         dialog.ask(Purpose::ExportCohort, suggestion("cohort", "html"));
                     }
                     ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -103,6 +114,8 @@ impl CohortPanel {
                 Tab::Summary => room_table::summary(ui, room),
                 Tab::Plots => room_plots::show(ui, room, &mut self.plots, out),
                 Tab::Pairs => room_table::pairs(ui, room, out),
+                Tab::Each => room_each::show(ui, room, out),
+                Tab::Time => room_time::show(ui, workspace, &mut self.time, out),
             }
         });
     }
@@ -125,12 +138,13 @@ impl CohortPanel {
 
     fn files(&mut self, ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
         ui.label(RichText::new("Files, folders and runs").strong());
+        let width = (ui.available_width() - BESIDE_PATH).max(190.0);
         Grid::new("cohort files").num_columns(3).show(ui, |ui| {
-            path_row(ui, "Truth", &mut self.truth, Purpose::CohortTruth, dialog);
+            path_row(ui, width, "Truth", &mut self.truth, Purpose::CohortTruth, dialog);
             for (n, text) in self.judged.iter_mut().enumerate() {
-                path_row(ui, &format!("Judged {}", n + 1), text, Purpose::CohortJudged(n), dialog);
+                path_row(ui, width, &format!("Judged {}", n + 1), text, Purpose::CohortJudged(n), dialog);
             }
-            path_row(ui, "Images", &mut self.images, Purpose::CohortImages, dialog);
+            path_row(ui, width, "Images", &mut self.images, Purpose::CohortImages, dialog);
             convention_choice(ui, self.convention, |c| self.convention = c);
         });
         ui.weak(
@@ -140,6 +154,8 @@ impl CohortPanel {
             )
             .small(),
         );
+        let hint = "Two or three readers or models: how far they agree among themselves";
+        ui.checkbox(&mut self.each, "Compare the judged masks with each other too").on_hover_text(hint);
         let judged: Vec<Judged> =
             self.judged.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).map(|t| Judged::at(t.into())).collect();
         let ready = !self.truth.trim().is_empty() && !judged.is_empty() && !workspace.cohort.running;
@@ -148,6 +164,7 @@ impl CohortPanel {
             let request = CohortRequest {
                 images,
                 convention: self.convention,
+                each: self.each,
                 ..CohortRequest::new(self.truth.trim().into(), judged)
             };
             out.push(CohortCommand::Files(Box::new(request)).into());
@@ -193,17 +210,20 @@ impl CohortPanel {
                 }
             }
         }
+        ui.checkbox(&mut self.each, "Compare the judged layers with each other too");
         let ready = !self.judged_layers.is_empty() && !workspace.cohort.running;
         if ui.add_enabled(ready, egui::Button::new(RichText::new("Compare layers").strong())).clicked() {
-            let (judged, convention) = (self.judged_layers.clone(), self.convention);
-            out.push(CohortCommand::OpenCases { truth, judged, convention }.into());
+            let (judged, convention, each) = (self.judged_layers.clone(), self.convention, self.each);
+            out.push(CohortCommand::OpenCases { truth, judged, convention, each }.into());
         }
     }
 }
 
-fn path_row(ui: &mut Ui, name: &str, text: &mut String, purpose: Purpose, dialog: &mut PathDialog) {
+fn path_row(ui: &mut Ui, width: f32, name: &str, text: &mut String, purpose: Purpose, dialog: &mut PathDialog) {
     let label = ui.label(name);
-    ui.add(TextEdit::singleline(text).desired_width(300.0)).labelled_by(label.id);
+    // The cell of a grid is as wide as the column was in the last frame: the width has to be asked for.
+    let size = Vec2::new(width, ui.spacing().interact_size.y);
+    ui.add_sized(size, TextEdit::singleline(text).desired_width(width)).labelled_by(label.id);
     if ui.button("Choose…").clicked() {
         dialog.ask(purpose, text.clone());
     }
