@@ -43,6 +43,11 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, shape: C
     if depthwise && cpu::serves(&x.device()) {
         return further::depthwise(x, weight, padding, dilation);
     }
+    let room = |n: usize| n + 2 * padding > dilation * (weight.dims()[2] - 1);
+    let square = weight.dims()[2] == weight.dims()[3] && room(x.dims()[2]) && room(x.dims()[3]);
+    if depthwise && square && gpu::serves(&x.device()) {
+        return gpu::depthwise(x, weight, padding, dilation);
+    }
     if gpu::serves(&x.device()) && gpu::convolves(x.dims(), weight.dims(), shape) {
         return gpu::conv2d(x, weight, bias, shape);
     }

@@ -1,10 +1,10 @@
 //! Optimizers with PyTorch's arithmetic and state by parameter name, so that a checkpoint restores it exactly and
 //! Python can read it.
 
-use super::cpu;
 use super::gradients::GradientSet;
 use super::state::Path;
 use super::weights::{HostTensor, StateDict};
+use super::{cpu, gpu};
 use crate::kernels::elementwise::AdamStep;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -240,6 +240,9 @@ impl ModuleMapper for Step<'_> {
     }
 }
 
+/// A whole step of Adam as one kernel: step, weight, gradient, moments to weight and moments.
+type AdamStepping = fn(AdamStep, Tensor<1>, Tensor<1>, [Option<Tensor<1>>; 2]) -> (Tensor<1>, [Tensor<1>; 2]);
+
 /// One parameter after one step.
 fn moved(
     config: &OptimizerConfig,
@@ -250,9 +253,14 @@ fn moved(
 ) -> Tensor<1> {
     let OptimizerConfig { kind, betas: (b1, b2), epsilon, weight_decay, momentum, alpha, .. } = *config;
     moments.steps += 1;
-    if let (OptimizerKind::Adam | OptimizerKind::AdamW, false) = (kind, config.amsgrad)
-        && cpu::operations::serves(&weight.device())
-    {
+    let own = if cpu::operations::serves(&weight.device()) {
+        Some(cpu::further::adam_step as AdamStepping)
+    } else if gpu::operations::serves(&weight.device()) {
+        Some(gpu::operations::adam_step as AdamStepping)
+    } else {
+        None
+    };
+    if let (OptimizerKind::Adam | OptimizerKind::AdamW, false, Some(own)) = (kind, config.amsgrad, own) {
         let correction = |beta: f64| 1.0 - beta.powf(moments.steps as f64);
         let (shrink, decay) = if kind == OptimizerKind::AdamW { (lr * weight_decay, 0.0) } else { (0.0, weight_decay) };
         let step = AdamStep {
@@ -265,7 +273,7 @@ fn moved(
             decay: decay as f32,
         };
         let before = [moments.first.take(), moments.second.take()];
-        let (weight, [first, second]) = cpu::further::adam_step(step, weight, gradient, before);
+        let (weight, [first, second]) = own(step, weight, gradient, before);
         (moments.first, moments.second) = (Some(first), Some(second));
         return weight;
     }

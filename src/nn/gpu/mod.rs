@@ -6,7 +6,9 @@
 //! `[batch, channels, height, width]`, contiguous, in 32-bit floats. No kernel needs more than 16 KiB of workgroup memory
 //! or 256 invocations, which is what WebGPU promises everywhere.
 
+mod adam;
 mod conv;
+mod depthwise;
 mod hook;
 mod kernel;
 mod norm;

@@ -1,12 +1,15 @@
 //! The networks' operations on a graphics device, each with its gradient, in PyTorch's arithmetic. Called by `nn::ops`
 //! alone.
 
+use super::adam;
 use super::conv::{self, Inputs, Shape, WeightOrder};
+use super::depthwise::{self, Window};
 use super::hook::{self, CubeTensor, Kept, Operation};
 use super::kernel::{contiguous, dims};
 use super::norm::Normalised;
 use super::pool::{self, Windows};
 use super::{reduce, weights};
+use crate::kernels::elementwise::AdamStep;
 use crate::nn::ops::ConvShape;
 use burn::tensor::Tensor;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,6 +135,49 @@ impl Operation<CubeTensor> for Conv {
         let bias = (wanted.get(2) == Some(&true)).then(|| reduce::channel_sums(&dy));
         vec![wanted[0].then(|| dx(0, own)), dw(wanted[1]), bias]
     }
+}
+
+/// Each channel with a kernel of its own, stride 1, without bias.
+pub fn depthwise(x: Tensor<4>, weight: Tensor<4>, padding: usize, dilation: usize) -> Tensor<4> {
+    let window = Window { kernel: weight.dims()[2], padding: padding as isize, dilation };
+    hook::two(x, weight, Arc::new(Depthwise(window)))
+}
+
+#[derive(Debug)]
+struct Depthwise(Window);
+
+impl Operation<CubeTensor> for Depthwise {
+    fn forward(&self, inputs: Vec<CubeTensor>, keep: bool) -> (CubeTensor, Kept<CubeTensor>) {
+        let [x, weight]: [CubeTensor; 2] = inputs.try_into().unwrap_or_else(|_| unreachable!("two inputs"));
+        let (x, weight) = (contiguous(x), contiguous(weight));
+        let y = depthwise::convolve(&x, &weight, self.0, false);
+        let mut kept = Kept::default();
+        if keep {
+            kept.tensors = vec![x, weight];
+        }
+        (y, kept)
+    }
+
+    fn backward(&self, kept: Kept<CubeTensor>, dy: CubeTensor, wanted: &[bool]) -> Vec<Option<CubeTensor>> {
+        let [x, weight]: [CubeTensor; 2] = kept.tensors.try_into().unwrap_or_else(|_| unreachable!("kept by forward"));
+        let dy = contiguous(dy);
+        let dx = wanted[0].then(|| depthwise::convolve(&dy, &weight, self.0.turned(), true));
+        vec![dx, wanted[1].then(|| depthwise::weight_gradient(&x, &dy, self.0))]
+    }
+}
+
+/// One step of Adam on flat tensors: the weight and both moments afterwards. Moments start at 0.
+pub fn adam_step(
+    step: AdamStep,
+    weight: Tensor<1>,
+    gradient: Tensor<1>,
+    [first, second]: [Option<Tensor<1>>; 2],
+) -> (Tensor<1>, [Tensor<1>; 2]) {
+    let plain = |t: Tensor<1>| contiguous(hook::plain(t));
+    let before = first.map(plain).zip(second.map(plain));
+    let before = before.as_ref().map(|(first, second)| [first, second]);
+    let [weight, first, second] = adam::step(step, &plain(weight), &plain(gradient), before).map(hook::tensor);
+    (weight, [first, second])
 }
 
 /// Whether [`conv_transpose2d`] can serve: windows that touch and do not overlap.

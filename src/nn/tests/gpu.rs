@@ -167,3 +167,22 @@ fn pooling_is_that_of_the_cpu_and_the_first_of_equals_counts() {
         });
     }
 }
+
+#[test]
+fn depthwise_convolutions_are_those_of_the_cpu() {
+    for [b, c, h, w, k, padding, dilation] in [[2, 5, 14, 17, 3, 1, 1], [1, 33, 20, 12, 3, 6, 6], [2, 3, 9, 8, 5, 0, 1]]
+    {
+        compare(&format!("{b}x{c}x{h}x{w}, kernel {k}, {padding}, dilation {dilation}"), |device| {
+            let x = leaf([b, c, h, w], 1, device);
+            let weight = leaf([c, 1, k, k], 2, device);
+            let shape = ConvShape { stride: 1, padding, dilation, groups: c };
+            let y = conv2d(x.clone(), weight.clone(), None, shape);
+            let gradients = weighed(&y);
+            vec![
+                ("output", read(y)),
+                ("input", read(x.grad(&gradients).unwrap())),
+                ("weight", read(weight.grad(&gradients).unwrap())),
+            ]
+        });
+    }
+}
