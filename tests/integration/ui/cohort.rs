@@ -197,7 +197,7 @@ fn the_panel_keeps_its_height_and_paths_have_room() {
     let field = screen.all("Images").into_iter().find(is_field).expect("the field of the images").rect();
     let row = |n: &egui_kittest::Node<'_>| (n.rect().center().y - field.center().y).abs() < 4.0;
     let button = screen.all("Choose…").into_iter().find(row).expect("its button").rect();
-    let right = screen.find("Layers of the open cases").rect().left();
+    let right = screen.text_node("Layers of the open cases").rect().left();
     assert!(field.width() > 300.0, "{field:?}");
     assert!(button.left() >= field.right() && button.right() <= right, "{button:?} between {field:?} and {right}");
     assert!(right - button.right() < 60.0, "{button:?} leaves room before {right}");

@@ -169,6 +169,12 @@ impl Screen {
         })
     }
 
+    /// The text on the window that reads `text`: what only reads has a value and no name.
+    pub fn text_node(&self, text: &str) -> Node<'_> {
+        let is_it = |n: &Node<'_>| n.accesskit_node().value().as_deref() == Some(text);
+        self.harness.root().children_recursive().find(is_it).unwrap_or_else(|| panic!("no text reads {text:?}"))
+    }
+
     /// The first text on the window that holds `part`.
     pub fn find_text(&self, part: &str) -> String {
         let texts = self.harness.root().children_recursive().flat_map(|n| {
