@@ -147,19 +147,17 @@ impl CohortPanel {
             path_row(ui, width, "Images", &mut self.images, Purpose::CohortImages, dialog);
             convention_choice(ui, self.convention, |c| self.convention = c);
         });
-        ui.weak(
-            RichText::new(
-                "Masks are matched by name, DICOM masks also by their series. A run folder predicts the cases it was \
-                 tested on; the truth is then a data set. Images are needed for pictures alone.",
-            )
-            .small(),
-        );
         let hint = "Two or three readers or models: how far they agree among themselves";
-        ui.checkbox(&mut self.each, "Compare the judged masks with each other too").on_hover_text(hint);
         let judged: Vec<Judged> =
             self.judged.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).map(|t| Judged::at(t.into())).collect();
         let ready = !self.truth.trim().is_empty() && !judged.is_empty() && !workspace.cohort.running;
-        if ui.add_enabled(ready, egui::Button::new(RichText::new("Compare files").strong())).clicked() {
+        // Above the explanation, so that the button is seen without scrolling.
+        let mut clicked = false;
+        ui.horizontal_wrapped(|ui| {
+            clicked = ui.add_enabled(ready, egui::Button::new(RichText::new("Compare files").strong())).clicked();
+            ui.checkbox(&mut self.each, "Compare the judged masks with each other too").on_hover_text(hint);
+        });
+        if clicked {
             let images = Some(self.images.trim()).filter(|t| !t.is_empty()).map(PathBuf::from);
             let request = CohortRequest {
                 images,
@@ -169,6 +167,13 @@ impl CohortPanel {
             };
             out.push(CohortCommand::Files(Box::new(request)).into());
         }
+        ui.weak(
+            RichText::new(
+                "Masks are matched by name, DICOM masks also by their series. A run folder predicts the cases it was \
+                 tested on; the truth is then a data set. Images are needed for pictures alone.",
+            )
+            .small(),
+        );
     }
 
     fn open_cases(&mut self, ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
