@@ -1,9 +1,8 @@
 //! A step of Adam (Kingma and Ba, 2015; with AdamW's decay) as one pass over a parameter, where burn would start a dozen
 //! kernels. Called by `operations` for `nn::optim`.
 
-use super::conv::spread_out;
 use super::hook::CubeTensor;
-use super::kernel::{Text, empty, entry, launch};
+use super::kernel::{Text, empty, entry, launch, spread_out};
 use crate::kernels::elementwise::AdamStep;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

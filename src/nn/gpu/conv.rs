@@ -5,11 +5,9 @@
 //! whose windows do not overlap. Called by `operations`.
 
 use super::hook::CubeTensor;
-use super::kernel::{Text, empty, entry, launch};
+use super::kernel::{SHARED, Text, empty, entry, launch, spread_out};
 use std::fmt::Write as _;
 
-/// Workgroup memory that every device has, in 32-bit numbers.
-const SHARED: usize = 16 * 1024 / 4;
 /// Output pixels of an invocation, side by side.
 const PIXELS: usize = 8;
 /// Output channels of an invocation.
@@ -367,12 +365,6 @@ impl Text for Pack {
             entry = entry(256)
         )
     }
-}
-
-/// Workgroups of 256 for `total` invocations, in as many dimensions as it takes.
-pub fn spread_out(total: usize) -> [usize; 3] {
-    let groups = total.div_ceil(256);
-    [groups.min(65535), groups.div_ceil(65535), 1]
 }
 
 /// The kernel's place in a convolution.

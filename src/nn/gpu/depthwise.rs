@@ -1,8 +1,7 @@
 //! Convolution of each channel with a kernel of its own, stride 1. Called by `operations`.
 
-use super::conv::spread_out;
 use super::hook::CubeTensor;
-use super::kernel::{Text, dims, empty, entry, launch};
+use super::kernel::{Text, dims, empty, entry, launch, spread_out};
 use super::reduce::{Slots, over_pixels, parts, together};
 
 /// A kernel's place on the picture; the same in both directions.

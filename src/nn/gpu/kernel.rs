@@ -13,6 +13,9 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use std::fmt::Debug;
 use std::hash::Hash;
 
+/// Workgroup memory that every device has, in 32-bit numbers.
+pub const SHARED: usize = 16 * 1024 / 4;
+
 /// What a kernel's text depends on.
 pub trait Text: Clone + Debug + Hash + Eq + Send + Sync + 'static {
     /// The module, whose entry point is `main`, without the bindings.
@@ -84,6 +87,12 @@ pub fn launch<T: Text>(text: T, count: [usize; 3], buffers: &[&CubeTensor], info
     arguments.info = MetadataBindingInfo::custom(words);
     let [x, y, z] = count.map(|n| n as u32);
     first.client.launch(Box::new(Kernel(text)), CubeCount::Static(x, y, z), arguments);
+}
+
+/// Workgroups of 256 for `total` invocations, in as many dimensions as it takes.
+pub fn spread_out(total: usize) -> [usize; 3] {
+    let groups = total.div_ceil(256);
+    [groups.min(65535), groups.div_ceil(65535), 1]
 }
 
 /// A new tensor beside `like`; its numbers are whatever the memory held.

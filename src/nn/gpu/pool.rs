@@ -1,8 +1,7 @@
 //! Largest values of windows. Where several are equal the first of them counts, as in PyTorch. Called by `operations`.
 
-use super::conv::spread_out;
 use super::hook::CubeTensor;
-use super::kernel::{Text, dims, empty, entry, launch};
+use super::kernel::{Text, dims, empty, entry, launch, spread_out};
 
 /// The windows of a pooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

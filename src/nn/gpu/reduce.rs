@@ -1,8 +1,7 @@
 //! Sums that other kernels need: over the slots of partial results, and over the pixels of each channel.
 
-use super::conv::spread_out;
 use super::hook::CubeTensor;
-use super::kernel::{Text, dims, empty, entry, launch};
+use super::kernel::{Text, dims, empty, entry, launch, spread_out};
 
 /// `sums[i]` is the sum of `partial[slot][i]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

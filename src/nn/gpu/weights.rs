@@ -3,9 +3,9 @@
 //!
 //! The order of the sums depends on the shape alone, so that a step repeats to the bit. Called by `operations`.
 
-use super::conv::{Shape, spread_out};
+use super::conv::Shape;
 use super::hook::CubeTensor;
-use super::kernel::{Text, empty, entry, launch};
+use super::kernel::{SHARED, Text, empty, entry, launch, spread_out};
 use super::reduce;
 use std::fmt::Write as _;
 
@@ -14,8 +14,6 @@ const ROW: usize = 16;
 /// Workgroups that keep any device busy, and the most 32-bit numbers they may leave to be added (128 MiB).
 const GROUPS: usize = 1024;
 const PARTIAL: usize = 32 << 20;
-/// Workgroup memory that every device has, in 32-bit numbers.
-const SHARED: usize = 16 * 1024 / 4;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Tiles {
