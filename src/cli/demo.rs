@@ -38,7 +38,7 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     if !args.headless {
-        return crate::app::run_demo().map_err(CliError::of);
+        return super::after_window(crate::app::run_demo());
     }
     let started = std::time::Instant::now();
     let failed = |e: &std::io::Error| {

@@ -5,6 +5,7 @@ use super::learning::LearnCommand;
 use super::masking::EditRules;
 use super::measuring::MeasureCommand;
 use super::picture::PictureCommand;
+use super::resuming::Resumption;
 use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
 use super::stack_export::StackExport;
@@ -58,6 +59,8 @@ pub enum OpenCommand {
     /// Unsaved work of an earlier session that ended without saving.
     Recover(PathBuf),
     DiscardRecovery(PathBuf),
+    /// What the program before this one had open when it lost its graphics device.
+    Resume(Resumption),
 }
 
 /// How a series whose slices form no regular grid is to be opened.

@@ -18,6 +18,7 @@ mod opening;
 mod picture;
 mod question;
 mod reporting;
+mod resuming;
 mod reviewing;
 mod reviving;
 mod runs;
@@ -52,6 +53,7 @@ pub use modelling::ModelRoom;
 pub use notice::{Level, Notice};
 pub use picture::{FusionChoice, PictureCommand, SlabChoice};
 pub use question::ResampleQuestion;
+pub use resuming::{Kept, KeptCase, Resumption};
 pub use reviewing::{Cause, Comparing, ReviewRoom};
 pub use reviving::Recoverable;
 pub use runs::RunInfo;
@@ -68,7 +70,7 @@ use crate::io::Scan;
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use settings::SettingsSave;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use task::Task;
 
@@ -143,6 +145,10 @@ pub struct Workspace {
     settings_save: SettingsSave,
     /// Case and layer that a prediction is to be held against.
     awaited: Option<(CaseId, LayerId)>,
+    /// Journals that are taken up without being offered first.
+    taken_up: Vec<PathBuf>,
+    /// The graphics device is left to the window alone.
+    cpu_only: bool,
 }
 
 impl Workspace {
@@ -180,6 +186,8 @@ impl Workspace {
             journals_starting: 0,
             settings_save: SettingsSave::default(),
             awaited: None,
+            taken_up: Vec::new(),
+            cpu_only: false,
             home,
         };
         workspace.look_for_unsaved_work();

@@ -18,7 +18,8 @@ impl Workspace {
             OpenCommand::DemoPatient => self.open_demo(),
             OpenCommand::Activate(id) => self.activate(id),
             OpenCommand::Close(id) => self.close(id),
-            OpenCommand::Recover(path) => self.recover(path),
+            OpenCommand::Recover(path) => self.recover_case(path, false),
+            OpenCommand::Resume(resumption) => self.resume(resumption),
             OpenCommand::DiscardRecovery(path) => self.discard_recovery(&path),
         }
     }

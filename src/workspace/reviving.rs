@@ -33,10 +33,21 @@ impl Workspace {
         let handle = jobs::spawn("Looking for unsaved work", self.waker.clone(), move |_: &JobContext<()>| {
             Ok::<_, std::convert::Infallible>(unsaved_work(&folder))
         });
-        self.start(JobTask::new(handle, |_, ()| {}, |w, found| w.recoverable = found.unwrap_or_default()));
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            |w, found| {
+                w.recoverable = found.unwrap_or_default();
+                // What is open again, or about to be, is not offered too.
+                let taken_up = std::mem::take(&mut w.taken_up);
+                w.recoverable.retain(|r| !taken_up.contains(&r.journal));
+                w.taken_up = taken_up;
+            },
+        ));
     }
 
-    pub(super) fn recover(&mut self, dir: PathBuf) {
+    /// Brings a case back from its journal, which goes on; that of an `untouched` case has nothing to keep and goes.
+    pub(super) fn recover_case(&mut self, dir: PathBuf, untouched: bool) {
         let id = self.next_case_id();
         let folder = dir.clone();
         let handle =
@@ -58,7 +69,14 @@ impl Workspace {
             handle,
             |_, _| {},
             move |w, opened| {
-                let Some((found, history, volume, same)) = opened else { return };
+                let Some((found, history, volume, same)) = opened else {
+                    // It is still there, to be offered.
+                    if let Some(n) = w.taken_up.iter().position(|taken| *taken == dir) {
+                        w.taken_up.remove(n);
+                        w.look_for_unsaved_work();
+                    }
+                    return;
+                };
                 w.recoverable.retain(|r| r.journal != dir);
                 if !same {
                     w.notify(Notice::warning(
@@ -66,7 +84,16 @@ impl Workspace {
                          masks before you save them.",
                     ));
                 }
-                w.take_recovered(id, dir, found, history, volume);
+                w.take_recovered(id, dir.clone(), found, history, volume);
+                match w.document_mut(id) {
+                    Some(document) if untouched => {
+                        document.journal_dir = None;
+                        w.discard_recovery(&dir);
+                    }
+                    // Not saved in any project yet: the journal goes on in the same folder.
+                    Some(document) => document.touch(),
+                    None => {}
+                }
             },
         ));
     }
@@ -104,10 +131,6 @@ impl Workspace {
         document.history = history;
         document.revive_measurements(found.measurements);
         self.add_document(document);
-        if let Some(document) = self.document_mut(id) {
-            // Not saved in any project yet: the journal goes on in the same folder.
-            document.touch();
-        }
     }
 
     pub(super) fn discard_recovery(&mut self, dir: &Path) {

@@ -7,6 +7,7 @@ use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
 use crate::core::{CaseId, LabelMap, Layer, LayerId, Origin, Volume};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError, SurfaceDistances};
+use crate::nn::DeviceChoice;
 use crate::report::{self, CaseReport, PairedFigure, ReportInputs, SideSummary};
 use crate::workspace::reviewing::Cause;
 use crate::workspace::task::JobTask;
@@ -88,9 +89,12 @@ impl Workspace {
         serial
     }
 
-    fn compare_files(&mut self, request: CohortRequest) {
+    fn compare_files(&mut self, mut request: CohortRequest) {
         if self.cohort.running {
             return;
+        }
+        if self.cpu_only {
+            request.device = DeviceChoice::Cpu;
         }
         let sides = request.judged.len();
         let serial = self.begin_cohort(Some(request.clone()));
