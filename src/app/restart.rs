@@ -186,8 +186,13 @@ fn replace(mut command: Command) -> io::Result<()> {
 
 /// Why the window ended, if it was the graphics device: the watch's word, or that of the panic that wgpu made of it.
 pub(super) fn cause(lost: Option<&str>, panic: Option<&str>) -> Option<String> {
-    const WORDS: [&str; 5] =
-        ["wgpu error", "Parent device is lost", "Failed to create staging buffer", "Error in Surface", "Error in Queue"];
+    const WORDS: [&str; 5] = [
+        "wgpu error",
+        "Parent device is lost",
+        "Failed to create staging buffer",
+        "Error in Surface",
+        "Error in Queue",
+    ];
     let panic = panic.filter(|text| WORDS.iter().any(|words| text.contains(words)));
     let of_panic = || panic.map(|text| text.lines().next().unwrap_or_default().trim().trim_end_matches('.').to_owned());
     lost.map(str::to_owned).or_else(of_panic)

@@ -29,7 +29,10 @@ fn frame(ctx: &egui::Context, app: &mut App) -> bool {
 /// Draws until nothing runs in the background.
 fn settle(ctx: &egui::Context, app: &mut App) {
     let begun = Instant::now();
-    while { frame(ctx, app); app.workspace.is_busy() } {
+    while {
+        frame(ctx, app);
+        app.workspace.is_busy()
+    } {
         assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", app.workspace.tasks());
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -129,7 +132,8 @@ fn only_a_loss_is_followed_by_a_start() {
     assert!(matches!(conclude(Ok(()), &watch, Vec::new(), &after), Ok(Ending::Closed)));
     let mut again = after;
     for _ in 0..3 {
-        let Ok(Ending::Lost(restart)) = conclude(Err(AppError::Window(String::new())), &watch, Vec::new(), &again) else {
+        let Ok(Ending::Lost(restart)) = conclude(Err(AppError::Window(String::new())), &watch, Vec::new(), &again)
+        else {
             panic!()
         };
         again = restart.following;

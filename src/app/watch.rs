@@ -33,12 +33,7 @@ impl DeviceWatch {
 
     /// Watches nothing and knows only what is reported.
     pub fn blind() -> Self {
-        Self {
-            asked: None,
-            lost: OnceLock::new(),
-            waker: Mutex::new(Waker::none()),
-            kept: Mutex::new(None),
-        }
+        Self { asked: None, lost: OnceLock::new(), waker: Mutex::new(Waker::none()), kept: Mutex::new(None) }
     }
 
     /// Who is to draw a frame when a loss is found.
@@ -98,7 +93,9 @@ mod tests {
         let watch = DeviceWatch::new(&device, &queue);
         let woken = Arc::new(AtomicUsize::new(0));
         let counter = woken.clone();
-        watch.wake_with(Waker::new(move || drop(counter.fetch_add(1, Ordering::SeqCst))));
+        watch.wake_with(Waker::new(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }));
         for _ in 0..3 {
             assert_eq!(watch.lost(), None);
         }

@@ -1,6 +1,7 @@
 //! An open case with everything that belongs to working on it: view, selection, history, unsaved changes.
 
 use super::editing::{OngoingStroke, Recoloured};
+use super::importing::MirrorOffer;
 use super::learning::LearnedLayer;
 use super::masking::Masking;
 use super::measuring::{Remeasured, Statistics};
@@ -91,6 +92,8 @@ pub struct Document {
     pub(super) save_failed: Option<String>,
     /// What the learning loop knows of this case.
     pub(super) learned: Option<LearnedLayer>,
+    /// Imported masks that would fit better mirrored.
+    pub(super) mirror_offers: Vec<MirrorOffer>,
 }
 
 impl Document {
@@ -136,6 +139,7 @@ impl Document {
             newer_project: None,
             save_failed: None,
             learned: None,
+            mirror_offers: Vec::new(),
         }
     }
 

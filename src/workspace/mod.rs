@@ -8,6 +8,7 @@ mod command;
 mod document;
 mod editing;
 mod exporting;
+mod importing;
 mod layers;
 mod learning;
 mod masking;
@@ -46,6 +47,7 @@ pub use command::{
     WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
+pub use importing::MirrorOffer;
 pub use learning::{LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
 pub use masking::{EditRules, HU_RANGES, Preview};
 pub use measuring::{MeasureCommand, SegmentStatistics};

@@ -52,7 +52,8 @@ impl Workspace {
             }
         }
         // Also those that could not be started before: it is the last chance.
-        let bare = |d: &Document| d.is_unsaved() && matches!(d.protection, Protection::Idle | Protection::Failed { .. });
+        let bare =
+            |d: &Document| d.is_unsaved() && matches!(d.protection, Protection::Idle | Protection::Failed { .. });
         let bare: Vec<CaseId> = self.documents.iter().filter(|d| bare(d)).map(|d| d.case.id).collect();
         bare.into_iter().for_each(|id| self.protect(id));
         self.wait_for_journals();

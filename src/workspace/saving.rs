@@ -42,7 +42,7 @@ impl Workspace {
         match command {
             FileCommand::SaveProject(path) => self.save_project(path),
             FileCommand::ImportMask(path) => self.import_mask(path),
-            FileCommand::ImportFound(index) => self.import_found(index),
+            FileCommand::ImportFound(chosen) => self.import_found(chosen),
             FileCommand::ExportMask(path) => self.export_mask(path),
             FileCommand::ExportLayers(path) => self.export_layers(path),
             FileCommand::ExportVolume(path) => self.export_volume(path),

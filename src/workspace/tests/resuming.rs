@@ -64,9 +64,7 @@ fn all_open_cases_come_back_unasked_and_a_stroke_under_way_with_them() {
     };
     let document = |next: &Desk, name: &str| next.w.document(of(next, name)).unwrap().is_unsaved();
     assert!(document(&next, "painted") && !document(&next, "saved") && !document(&next, "untouched"));
-    let labels = |next: &Desk, name: &str| {
-        next.w.document(of(next, name)).unwrap().case.layers[0].labels.to_dense()
-    };
+    let labels = |next: &Desk, name: &str| next.w.document(of(next, name)).unwrap().case.layers[0].labels.to_dense();
     assert_eq!(labels(&next, "painted"), painted.to_dense());
     assert_eq!(labels(&next, "saved"), saved.to_dense());
     assert!(next.w.document(of(&next, "untouched")).unwrap().case.volume.is_some());
