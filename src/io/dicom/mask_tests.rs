@@ -156,7 +156,9 @@ fn what_cannot_be_saved_is_said_and_nothing_is_left() {
     let error = save_seg(&path, &[(&labels, &segments(2)[..])], &stack, &ctx).unwrap_err().to_string();
     assert!(error.contains("label 9 is painted but has no segment"), "{error}");
     let other = LabelMap::empty(grid([5, 3, 4], [0.0, 0.1, 0.0], 0.0));
-    assert!(save_seg(&path, &[(&other, &segments(2)[..])], &stack, &ctx).unwrap_err().to_string().contains("another grid"));
+    assert!(
+        save_seg(&path, &[(&other, &segments(2)[..])], &stack, &ctx).unwrap_err().to_string().contains("another grid")
+    );
     let labels = LabelMap::empty(stack.geometry);
     ctx.cancel.cancel();
     assert_eq!(save_seg(&path, &[(&labels, &segments(2)[..])], &stack, &ctx), Err(DicomError::Cancelled));

@@ -27,7 +27,7 @@ struct Row {
 }
 
 fn flag() -> Id {
-    Id::new("choose among the masks beside the series")
+    Id::unique("choose among the masks beside the series")
 }
 
 /// Shows the chooser for the active case from the next frame on.
