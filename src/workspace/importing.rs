@@ -20,12 +20,14 @@ pub struct MirrorOffer {
     layers: Vec<LayerId>,
 }
 
+type Reading = Box<dyn FnOnce(&JobContext<()>) -> Result<LoadedMask, String> + Send>;
+
 /// A mask to be read, and the name that its layer gets.
 struct Wanted {
     name: String,
     /// Where it comes from, to be shown.
     file: String,
-    read: Box<dyn FnOnce(&JobContext<()>) -> Result<LoadedMask, String> + Send>,
+    read: Reading,
 }
 
 /// What came of it.

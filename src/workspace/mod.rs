@@ -72,7 +72,7 @@ use crate::io::Scan;
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use settings::SettingsSave;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use task::Task;
 
@@ -147,8 +147,12 @@ pub struct Workspace {
     settings_save: SettingsSave,
     /// Case and layer that a prediction is to be held against.
     awaited: Option<(CaseId, LayerId)>,
-    /// Journals that are taken up without being offered first.
-    taken_up: Vec<PathBuf>,
+    /// Work of earlier sessions is being looked for, which holds their journals for moments.
+    looking: bool,
+    /// Cases that are taken up once that is over.
+    resuming: Vec<KeptCase>,
+    /// Cases that are being taken up, with how they are offered should that fail.
+    taking_up: Vec<(KeptCase, Option<Recoverable>)>,
     /// The graphics device is left to the window alone.
     cpu_only: bool,
 }
@@ -188,7 +192,9 @@ impl Workspace {
             journals_starting: 0,
             settings_save: SettingsSave::default(),
             awaited: None,
-            taken_up: Vec::new(),
+            looking: false,
+            resuming: Vec::new(),
+            taking_up: Vec::new(),
             cpu_only: false,
             home,
         };

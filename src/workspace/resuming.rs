@@ -6,7 +6,7 @@
 use super::saving::{LAST_FLUSH, Protection};
 use super::{Document, Notice, OpenCommand, Workspace};
 use crate::core::CaseId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Where a case that was open can be taken up again.
@@ -57,10 +57,13 @@ impl Workspace {
         let bare: Vec<CaseId> = self.documents.iter().filter(|d| bare(d)).map(|d| d.case.id).collect();
         bare.into_iter().for_each(|id| self.protect(id));
         self.wait_for_journals();
+        // Lost again before they were open: they are where they were.
+        let coming = std::mem::take(&mut self.taking_up).into_iter().map(|(case, _)| case);
+        let coming = coming.chain(std::mem::take(&mut self.resuming)).collect();
         let active = self.active;
         let mut order: Vec<&Document> = self.documents.iter().collect();
         order.sort_by_key(|d| Some(d.case.id) == active);
-        let mut kept = Kept::default();
+        let mut kept = Kept { cases: coming, lost: Vec::new() };
         for document in order {
             match (&document.protection, &document.project) {
                 (Protection::Running { journal, .. }, _) if document.is_unsaved() => {
@@ -74,6 +77,10 @@ impl Workspace {
                 }
                 (_, Some(project)) if !document.is_unsaved() => kept.cases.push(KeptCase::Project(project.clone())),
                 _ if untouched.contains(&document.case.id) => {}
+                // Brought back in this very moment: its journal has everything.
+                (Protection::Idle, _) if document.journal_dir.is_some() => {
+                    kept.cases.extend(document.journal_dir.clone().map(KeptCase::Unsaved));
+                }
                 _ => kept.lost.push(document.case.name.clone()),
             }
         }
@@ -95,18 +102,35 @@ impl Workspace {
         if !resumption.told.is_empty() {
             self.notify(Notice::warning(resumption.told));
         }
-        for case in resumption.cases {
-            match case {
-                KeptCase::Unsaved(dir) => self.take_up(dir, false),
-                KeptCase::Untouched(dir) => self.take_up(dir, true),
-                KeptCase::Project(path) => self.dispatch(OpenCommand::Path(path)),
-            }
+        self.resuming.extend(resumption.cases);
+        if !self.looking {
+            self.take_up();
         }
     }
 
-    fn take_up(&mut self, dir: PathBuf, untouched: bool) {
-        self.recoverable.retain(|r| r.journal != dir);
-        self.taken_up.push(dir.clone());
-        self.recover_case(dir, untouched);
+    /// Takes up the cases that wait for it. Not while journals are looked at: one that is held seems to be in use.
+    pub(super) fn take_up(&mut self) {
+        for case in std::mem::take(&mut self.resuming) {
+            let (dir, untouched) = match &case {
+                KeptCase::Unsaved(dir) => (dir.clone(), false),
+                KeptCase::Untouched(dir) => (dir.clone(), true),
+                KeptCase::Project(path) => {
+                    self.dispatch(OpenCommand::Path(path.clone()));
+                    continue;
+                }
+            };
+            // Open again, or about to be: not offered as well.
+            let offered = self.recoverable.iter().position(|r| r.journal == dir).map(|n| self.recoverable.remove(n));
+            self.taking_up.push((case, offered));
+            self.recover_case(dir, untouched);
+        }
+    }
+
+    /// A case was taken up; where that failed, its work is offered again.
+    pub(super) fn taken_up(&mut self, dir: &Path, open: bool) {
+        let is_it = |case: &KeptCase| matches!(case, KeptCase::Unsaved(d) | KeptCase::Untouched(d) if d == dir);
+        let Some(n) = self.taking_up.iter().position(|(case, _)| is_it(case)) else { return };
+        let (_, offered) = self.taking_up.remove(n);
+        self.recoverable.extend(offered.filter(|_| !open));
     }
 }

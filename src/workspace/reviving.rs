@@ -30,6 +30,7 @@ impl Workspace {
     /// Lists work that earlier sessions left behind, in the background.
     pub(super) fn look_for_unsaved_work(&mut self) {
         let folder = self.home.journals();
+        self.looking = true;
         let handle = jobs::spawn("Looking for unsaved work", self.waker.clone(), move |_: &JobContext<()>| {
             Ok::<_, std::convert::Infallible>(unsaved_work(&folder))
         });
@@ -38,10 +39,8 @@ impl Workspace {
             |_, ()| {},
             |w, found| {
                 w.recoverable = found.unwrap_or_default();
-                // What is open again, or about to be, is not offered too.
-                let taken_up = std::mem::take(&mut w.taken_up);
-                w.recoverable.retain(|r| !taken_up.contains(&r.journal));
-                w.taken_up = taken_up;
+                w.looking = false;
+                w.take_up();
             },
         ));
     }
@@ -69,14 +68,8 @@ impl Workspace {
             handle,
             |_, _| {},
             move |w, opened| {
-                let Some((found, history, volume, same)) = opened else {
-                    // It is still there, to be offered.
-                    if let Some(n) = w.taken_up.iter().position(|taken| *taken == dir) {
-                        w.taken_up.remove(n);
-                        w.look_for_unsaved_work();
-                    }
-                    return;
-                };
+                w.taken_up(&dir, opened.is_some());
+                let Some((found, history, volume, same)) = opened else { return };
                 w.recoverable.retain(|r| r.journal != dir);
                 if !same {
                     w.notify(Notice::warning(

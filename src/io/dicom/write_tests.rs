@@ -153,7 +153,7 @@ fn a_structure_set_names_its_images_and_empty_regions() {
     let stack = written_series(dir.path(), grid([6, 5, 3], [0.0; 3], DVec3::new(0.7, 0.8, 2.5)));
     let mut labels = LabelMap::empty(stack.geometry);
     labels.set([2, 3, 1], 3);
-    let mut segments = vec![Segment::new(1, "empty"), Segment::new(3, "tumour")];
+    let mut segments = [Segment::new(1, "empty"), Segment::new(3, "tumour")];
     segments[1].file_value = 77;
     let path = dir.path().join("rs.dcm");
     save_rtstruct(&path, &[(&labels, &segments[..])], &stack, &ctx()).unwrap();

@@ -142,3 +142,24 @@ fn the_graphics_device_can_be_left_to_the_window() {
     // It is no setting: the next start by hand computes where it did.
     assert_eq!(desk.w.settings.device, DeviceChoice::Auto);
 }
+
+#[test]
+fn a_second_loss_before_anything_is_open_forgets_nothing() {
+    let mut desk = Desk::with_case();
+    desk.stroke(false, [5.0, 5.0, 3.0], [30.0, 20.0, 3.0]);
+    let drawn = desk.labels();
+    let first = desk.w.keep_all();
+    let Desk { w, dir } = desk;
+    let home = w.home.clone();
+    drop(w);
+    let mut next = Desk { w: Workspace::new(home, Waker::none(), None), dir };
+    next.w.dispatch(OpenCommand::Resume(resumption(first.clone())));
+    // Nothing was taken in yet: no frame was drawn.
+    let second = next.w.keep_all();
+    assert_eq!(second, first);
+    next.settle();
+    assert!(next.w.documents().is_empty());
+    let mut third = next.followed(resumption(second));
+    assert_eq!(third.labels().to_dense(), drawn.to_dense());
+    third.w.shut_down();
+}
