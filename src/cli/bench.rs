@@ -25,7 +25,7 @@ use crate::jobs::JobContext;
 use crate::nn::{DeviceChoice, SharedGpu};
 use clap::ValueEnum;
 use held::Held;
-use sampling::{Figure, Sampler, Skipped};
+use sampling::{Figure, Sampler, Skipped, Told};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -108,14 +108,22 @@ struct Document {
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
     let (groups, quick, device) = (chosen(&args.groups), args.quick, args.device);
     let (data, beside) = (args.data.clone(), args.beside.clone());
-    let work = move |ctx: &JobContext<()>| measure(&groups, quick, device, [data.as_deref(), beside.as_deref()], ctx);
-    let document = foreground("Timing", |(), _| {}, work)?;
-    if args.json {
-        print_json(&document)
-    } else {
-        print(table(&document).trim_end());
-        Ok(())
+    let work = move |ctx: &JobContext<Told>| measure(&groups, quick, device, [data.as_deref(), beside.as_deref()], ctx);
+    let json = args.json;
+    let tell = |told: Told, bar: &indicatif::ProgressBar| {
+        if !json {
+            bar.suspend(|| print(&line(&told)));
+        }
+    };
+    let document = foreground("Timing", tell, work)?;
+    if json {
+        return print_json(&document);
     }
+    let rest = rest(&document);
+    if !rest.is_empty() {
+        print(rest.trim_end());
+    }
+    Ok(())
 }
 
 /// Each named group once, in the order of the groups; all when none is named.
@@ -129,9 +137,19 @@ fn measure(
     quick: bool,
     device: DeviceChoice,
     [data, beside]: [Option<&Path>; 2],
-    ctx: &JobContext<()>,
+    ctx: &JobContext<Told>,
 ) -> Result<Document, CliError> {
     let gpu = SharedGpu::create();
+    let machine = Machine {
+        version: env!("CARGO_PKG_VERSION"),
+        build: if cfg!(debug_assertions) { "debug" } else { "release" },
+        os: std::env::consts::OS,
+        arch: std::env::consts::ARCH,
+        cpu: cpu_model(),
+        cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
+        adapter: gpu.as_ref().ok().map(|g| g.adapter.get_info().name),
+    };
+    ctx.send(Told::Machine(machine.clone()));
     let mut sampler = Sampler::new(quick, ctx);
     for (done, group) in groups.iter().enumerate() {
         ctx.progress.set(done as u64, groups.len() as u64);
@@ -159,17 +177,10 @@ fn measure(
                 Err(error) => sampler.skip("arbiter", error.to_string()),
             },
         }
+        sampler.tell();
     }
     Ok(Document {
-        machine: Machine {
-            version: env!("CARGO_PKG_VERSION"),
-            build: if cfg!(debug_assertions) { "debug" } else { "release" },
-            os: std::env::consts::OS,
-            arch: std::env::consts::ARCH,
-            cpu: cpu_model(),
-            cpus: std::thread::available_parallelism().map_or(1, |n| n.get()),
-            adapter: gpu.ok().map(|g| g.adapter.get_info().name),
-        },
+        machine,
         quick,
         figures: sampler.figures,
         memory: sampler.memory,
@@ -185,28 +196,48 @@ fn cpu_model() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-fn table(document: &Document) -> String {
-    let m = &document.machine;
-    let mut t = String::new();
-    let adapter = m.adapter.as_deref().unwrap_or("none");
-    let cpu = m.cpu.as_deref().unwrap_or(m.arch);
-    let _ = writeln!(t, "Maskwright {} ({} build), {cpu}, {} CPUs, adapter: {adapter}", m.version, m.build, m.cpus);
-    let width = document.figures.iter().map(|f| f.case.chars().count()).max().unwrap_or(0).max(4);
-    let _ = writeln!(
-        t,
-        "{:<8}  {:<width$}  {:>5}  {:>12}  {:>12}  {:>12}  {:>9}  {:>8}  {:>9}  note",
-        "name", "case", "n", "median s", "p99 s", "min s", "CPU s", "peak MiB", "grown MiB"
-    );
-    for f in &document.figures {
-        let cell = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
-        let (cpu, peak, grown) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0), cell(f.grown_mib, 0));
-        let note = f.note.as_deref().unwrap_or("");
-        let line = format!(
-            "{:<8}  {:<width$}  {:>5}  {:>12.9}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {grown:>9}  {note}",
-            f.name, f.case, f.n, f.median_s, f.p99_s, f.min_s
-        );
-        let _ = writeln!(t, "{}", line.trim_end());
+/// Width of the names of cases: the longest are not known when the first is told.
+const CASE: usize = 56;
+
+/// What is told, as a line of the table; the machine comes with the table's head.
+fn line(told: &Told) -> String {
+    match told {
+        Told::Machine(m) => {
+            let adapter = m.adapter.as_deref().unwrap_or("none");
+            let cpu = m.cpu.as_deref().unwrap_or(m.arch);
+            format!(
+                "Maskwright {} ({} build), {cpu}, {} CPUs, adapter: {adapter}\n\
+                 {:<8}  {:<CASE$}  {:>5}  {:>12}  {:>12}  {:>12}  {:>9}  {:>8}  {:>9}  note",
+                m.version,
+                m.build,
+                m.cpus,
+                "name",
+                "case",
+                "n",
+                "median s",
+                "p99 s",
+                "min s",
+                "CPU s",
+                "peak MiB",
+                "grown MiB"
+            )
+        }
+        Told::Figure(f) => {
+            let cell = |v: Option<f64>, digits: usize| v.map_or("-".to_owned(), |v| format!("{v:.digits$}"));
+            let (cpu, peak, grown) = (cell(f.cpu_s, 4), cell(f.peak_rss_mib, 0), cell(f.grown_mib, 0));
+            let note = f.note.as_deref().unwrap_or("");
+            let line = format!(
+                "{:<8}  {:<CASE$}  {:>5}  {:>12.9}  {:>12.9}  {:>12.9}  {cpu:>9}  {peak:>8}  {grown:>9}  {note}",
+                f.name, f.case, f.n, f.median_s, f.p99_s, f.min_s
+            );
+            line.trim_end().to_owned()
+        }
     }
+}
+
+/// What is said at the end.
+fn rest(document: &Document) -> String {
+    let mut t = String::new();
     for held in &document.memory {
         let _ = writeln!(t, "{}", held.line());
     }
@@ -235,9 +266,9 @@ mod tests {
 
     #[test]
     fn quick_figures_are_complete_and_read_back_as_json() {
-        let ctx = JobContext::<()>::detached();
-        let document =
-            measure(&[Group::Stroke, Group::Edit, Group::Metrics], true, DeviceChoice::Cpu, [None; 2], &ctx).unwrap();
+        let (ctx, told) = sampling::attached(&crate::jobs::CancelToken::default());
+        let groups = [Group::Stroke, Group::Edit, Group::Metrics];
+        let document = measure(&groups, true, DeviceChoice::Cpu, [None; 2], &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -248,12 +279,22 @@ mod tests {
         let names: BTreeSet<_> =
             read["figures"].as_array().unwrap().iter().filter_map(|f| f["name"].as_str()).collect();
         assert_eq!(names, BTreeSet::from(["edit", "metrics", "stroke"]));
-        assert!(table(&document).lines().count() > document.figures.len());
+        // Each was told by itself, in the document's order and as it stands there, behind the machine.
+        let told: Vec<Told> = told.try_iter().collect();
+        let expected: Vec<Told> = std::iter::once(Told::Machine(document.machine.clone()))
+            .chain(document.figures.iter().cloned().map(Told::Figure))
+            .collect();
+        assert_eq!(told, expected);
+        let lines: Vec<String> = told.iter().map(line).collect();
+        assert_eq!(lines[0].lines().count(), 2);
+        for (line, figure) in lines[1..].iter().zip(&document.figures) {
+            assert!(!line.contains('\n') && line.contains(&figure.case), "{line}");
+        }
     }
 
     #[test]
     fn a_cancelled_measurement_stops() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         ctx.cancel.cancel();
         assert!(measure(&[Group::Stroke], true, DeviceChoice::Cpu, [None; 2], &ctx).is_err());
     }

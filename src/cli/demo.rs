@@ -14,8 +14,9 @@ use crate::phantom::{self, Kind, Phantom, PhantomSpec};
 use crate::predict::{self, ModelSource, PredictDevice, PredictEvent};
 use crate::report::{CaseReport, Picture, ReportInputs};
 use crate::train::{Recipe, TrainCase, TrainData, TrainRequest};
+use crate::workspace::Home;
 use glam::DVec3;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Patients that the network sees; the next one is the one it has never seen.
@@ -28,9 +29,9 @@ pub(super) struct DemoArgs {
     /// No window: train, predict, correct and review, then write report and pictures.
     #[arg(long)]
     headless: bool,
-    /// Folder for run, masks, pictures and report.
-    #[arg(long, default_value = "maskwright-demo")]
-    out: PathBuf,
+    /// Folder for run, masks, pictures and report; by default `demo-report` in the program's own data folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// auto, gpu or cpu.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -38,20 +39,21 @@ pub(super) struct DemoArgs {
 
 pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     if !args.headless {
-        return crate::app::run_demo().map_err(CliError::of);
+        return super::after_window(crate::app::run_demo());
     }
     let started = std::time::Instant::now();
-    let failed = |e: &std::io::Error| {
-        CliError(format!("{} cannot be written: {}.", args.out.display(), io::atomic::plain_reason(e)))
-    };
-    let _folder = NewFolder::create(&args.out).map_err(|e| failed(&e))?;
+    let out = folder(args.out.as_deref(), &Home::of_user())?;
+    let failed =
+        |e: &std::io::Error| CliError(format!("{} cannot be written: {}.", out.display(), io::atomic::plain_reason(e)));
+    let _folder = NewFolder::create(&out).map_err(|e| failed(&e))?;
+    print(&format!("Everything is written into {}", out.display()));
     print("Generating 7 chest patients");
     let mut patients = generate_patients()?;
     let mut unseen = patients.pop().ok_or_else(|| CliError("No patient was generated.".into()))?;
     // The demo's network knows one class: both lungs together.
     replace_label(&mut unseen.labels, 2, 1);
     unseen.segments = vec![Segment::new(1, "Lung")];
-    let run = fresh_run(&args.out);
+    let run = fresh_run(&out);
     train_in_foreground(request(args, &run, patients)?, true)?;
     let volume = Arc::new(unseen.volume);
     let predicted = predict(&run, &volume, args.device)?;
@@ -62,13 +64,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let after = compare(&unseen.labels, &unseen.segments, &corrected, "corrected")?;
     print(&format!("After {strokes} strokes on the three worst slices: {}", in_words(&after)));
     for (name, labels) in [("truth", &unseen.labels), ("prediction", &predicted), ("corrected", &corrected)] {
-        io::save_mask(&args.out.join(format!("{name}.nii.gz")), labels, &unseen.segments, None)
-            .map_err(CliError::of)?;
+        io::save_mask(&out.join(format!("{name}.nii.gz")), labels, &unseen.segments, None).map_err(CliError::of)?;
     }
-    io::save_volume(&args.out.join("image.nii.gz"), &volume).map_err(CliError::of)?;
+    io::save_volume(&out.join("image.nii.gz"), &volume).map_err(CliError::of)?;
     let pictures = pictures(&volume, &unseen.labels, &predicted, &unseen.segments);
     for (n, picture) in pictures.iter().enumerate() {
-        save_picture(&args.out.join(format!("slice-{}.png", n + 1)), picture)?;
+        save_picture(&out.join(format!("slice-{}.png", n + 1)), picture)?;
     }
     let inputs = ReportInputs {
         title: "Demo on generated patients".into(),
@@ -81,7 +82,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         cases: vec![CaseReport { pictures, ..CaseReport::new("as predicted", before) }],
         ..ReportInputs::default()
     };
-    write_reports(&args.out, &inputs)?;
+    write_reports(&out, &inputs)?;
     // A report of its own: a mean over two states of one patient would say nothing.
     let inputs = ReportInputs {
         title: "Demo on generated patients, corrected".into(),
@@ -90,17 +91,24 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         cases: vec![CaseReport::new("after correction", after)],
         ..ReportInputs::default()
     };
-    write_reports(&args.out.join("corrected"), &inputs)?;
+    write_reports(&out.join("corrected"), &inputs)?;
     print(&format!(
         "Done in {:.0} s. Open {} in a browser; masks, pictures and the run lie beside it.",
         started.elapsed().as_secs_f64(),
-        args.out.join("report.html").display()
+        out.join("report.html").display()
     ));
     Ok(())
 }
 
+/// Where everything goes: never into the folder that the program happens to be started in.
+fn folder(out: Option<&Path>, home: &Home) -> Result<PathBuf, CliError> {
+    let wanted = out.map_or_else(|| home.data.join("demo-report"), Path::to_owned);
+    // Told in full, so that it is found again.
+    std::path::absolute(&wanted).map_err(|_| CliError(format!("{} names no folder.", wanted.display())))
+}
+
 /// A run folder of a name that is not taken, so that the demo can be repeated.
-fn fresh_run(out: &std::path::Path) -> PathBuf {
+fn fresh_run(out: &Path) -> PathBuf {
     (1..).map(|n| out.join(format!("run-{n}"))).find(|p| !p.exists()).unwrap_or_else(|| out.join("run"))
 }
 
@@ -122,7 +130,7 @@ fn generate_patients() -> Result<Vec<Phantom>, CliError> {
     )
 }
 
-fn request(args: &DemoArgs, run: &std::path::Path, patients: Vec<Phantom>) -> Result<TrainRequest, CliError> {
+fn request(args: &DemoArgs, run: &Path, patients: Vec<Phantom>) -> Result<TrainRequest, CliError> {
     let cases = patients
         .into_iter()
         .enumerate()
@@ -147,7 +155,7 @@ fn request(args: &DemoArgs, run: &std::path::Path, patients: Vec<Phantom>) -> Re
     })
 }
 
-fn predict(run: &std::path::Path, volume: &Arc<Volume>, device: DeviceChoice) -> Result<LabelMap, CliError> {
+fn predict(run: &Path, volume: &Arc<Volume>, device: DeviceChoice) -> Result<LabelMap, CliError> {
     let (source, volume) = (ModelSource::Run(run.to_owned()), volume.clone());
     let prediction = foreground(
         "Predicting",
@@ -286,11 +294,30 @@ fn slice_rgb(volume: &Volume, labels: &LabelMap, segments: &[Segment], k: usize)
     rgb
 }
 
-fn save_picture(path: &std::path::Path, picture: &Picture) -> Result<(), CliError> {
+fn save_picture(path: &Path, picture: &Picture) -> Result<(), CliError> {
     let image = image::RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone())
         .ok_or_else(|| CliError(format!("{} was not written: its size is wrong.", path.display())))?;
     let mut png = std::io::Cursor::new(Vec::new());
     image.write_to(&mut png, image::ImageFormat::Png).map_err(CliError::of)?;
     io::atomic::write_atomic_bytes(path, png.get_ref())
         .map_err(|e| CliError(format!("{} was not written: {}.", path.display(), io::atomic::plain_reason(&e))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_goes_where_the_user_said_or_into_the_data_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::under(dir.path());
+        let named = dir.path().join("mine");
+        assert_eq!(folder(Some(&named), &home).unwrap(), named);
+        let usual = folder(None, &home).unwrap();
+        assert!(usual.starts_with(&home.data), "{}", usual.display());
+        // A name alone is meant from here, as everywhere, and told in full.
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(folder(Some(Path::new("mine")), &home).unwrap(), here.join("mine"));
+        assert!(folder(Some(Path::new("")), &home).is_err());
+    }
 }

@@ -19,6 +19,7 @@ mod simulate;
 mod study;
 mod train;
 
+use crate::app::{AfterLoss, AppError, Ending};
 use crate::io::dicom;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,8 @@ struct Arguments {
     command: Option<Command>,
     /// Folder, image, mask or project to open in the window.
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    after: AfterLoss,
 }
 
 #[derive(Subcommand)]
@@ -113,6 +116,24 @@ fn decode_worker() -> Option<ExitCode> {
     None
 }
 
+/// A window that lost its device is followed by another one, in a process of its own.
+fn after_window(ended: Result<Ending, AppError>) -> Result<(), CliError> {
+    match ended.map_err(CliError::of)? {
+        Ending::Closed => Ok(()),
+        Ending::Lost(restart) => {
+            eprintln!("{}", restart.sentence());
+            // The process that follows unpacks again what it needs.
+            crate::io::archive::clean_up();
+            restart.start().map_err(|error| {
+                let reason = crate::io::atomic::plain_reason(&error);
+                CliError(format!(
+                    "Maskwright could not start itself again: {reason}. Your work is kept and is offered at the next start."
+                ))
+            })
+        }
+    }
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     if let Some(code) = decode_worker() {
@@ -126,7 +147,7 @@ pub fn main() -> ExitCode {
     crate::jobs::quiet_caught_panics();
     let arguments = Arguments::parse();
     let result = match arguments.command {
-        None => crate::app::run(arguments.paths).map_err(CliError::of),
+        None => after_window(crate::app::run(arguments.paths, &arguments.after)),
         Some(Command::Demo(a)) => demo::run(&a),
         Some(Command::Doctor(a)) => doctor::run(&a),
         Some(Command::Info(a)) => info::run(&a),

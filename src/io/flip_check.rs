@@ -51,26 +51,31 @@ pub fn better_flip(volume: &Volume, labels: &LabelMap) -> Option<(Flips, Fit, Fi
     (ratio(&best) >= BETTER * ratio(&now)).then_some((flips, now, best))
 }
 
-/// Adds a finding when the mask does not say where it lies and a mirrored one fits better.
-pub fn propose_flip(volume: &Volume, mask: &mut LoadedMask) {
-    if !mask.unplaced {
-        return;
-    }
-    if let Some((flips, now, best)) = better_flip(volume, &mask.labels) {
-        let what = [(flips.x, "sides"), (flips.y, "top and bottom"), (flips.z, "order of slices")];
-        let what: Vec<&str> = what.into_iter().filter(|w| w.0).map(|w| w.1).collect();
-        let text = format!(
-            "The mask fits the image better with {} exchanged: {:.0} HU of contrast at its border instead of {:.0}, \
-             {:.0} HU of spread inside instead of {:.0}. Nothing was changed; to do it, use Mirror in the layer's menu, \
-             or --flip {flips}.",
-            what.join(" and "),
-            best.border,
-            now.border,
-            best.spread,
-            now.spread,
-        );
-        mask.findings.push(Finding::new(Severity::Warning, CODE, text));
-    }
+/// A mirroring to be offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlipProposal {
+    pub flips: Flips,
+    /// What would be exchanged and why, in a sentence.
+    pub reason: String,
+}
+
+/// Looks whether a mask that does not say where it lies fits better mirrored; then a finding says so, too.
+pub fn propose_flip(volume: &Volume, mask: &mut LoadedMask) -> Option<FlipProposal> {
+    let (flips, now, best) = Some(&*mask).filter(|m| m.unplaced).and_then(|m| better_flip(volume, &m.labels))?;
+    let what = [(flips.x, "sides"), (flips.y, "top and bottom"), (flips.z, "order of slices")];
+    let what: Vec<&str> = what.into_iter().filter(|w| w.0).map(|w| w.1).collect();
+    let reason = format!(
+        "The mask fits the image better with {} exchanged: {:.0} HU of contrast at its border instead of {:.0}, \
+         {:.0} HU of spread inside instead of {:.0}.",
+        what.join(" and "),
+        best.border,
+        now.border,
+        best.spread,
+        now.spread,
+    );
+    let text = format!("{reason} Nothing was changed; to do it, use Mirror in the layer's menu, or --flip {flips}.");
+    mask.findings.push(Finding::new(Severity::Warning, CODE, text));
+    Some(FlipProposal { flips, reason })
 }
 
 /// Sums over a part of the mask, for the mask as it is and its seven mirrorings.
@@ -239,10 +244,12 @@ mod tests {
         let (volume, truth) = patient();
         let wrong = truth.flipped(Flips { y: true, ..Flips::default() });
         let mut mask = LoadedMask::new(wrong, vec![Segment::new(1, "a")], Vec::new());
-        propose_flip(&volume, &mut mask);
+        assert_eq!(propose_flip(&volume, &mut mask), None);
         assert!(mask.findings.is_empty());
         mask.unplaced = true;
-        propose_flip(&volume, &mut mask);
+        let proposal = propose_flip(&volume, &mut mask).unwrap();
+        assert_eq!(proposal.flips, Flips { y: true, ..Flips::default() });
+        assert!(mask.findings[0].text.starts_with(&proposal.reason));
         assert!(mask.findings[0].text.contains("top and bottom") && mask.findings[0].text.contains("--flip"));
     }
 }

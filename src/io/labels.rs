@@ -148,8 +148,8 @@ pub fn save_layers_as(
     let ctx = JobContext::<()>::detached();
     match kind {
         FileKind::Nrrd => Ok(save_nrrd_layers(path, layers)?),
-        FileKind::Dicom => Ok(dicom::save_seg_layers(path, layers, series()?, &ctx)?),
-        FileKind::RtStruct => Ok(dicom::save_rtstruct_layers(path, layers, series()?, &ctx)?),
+        FileKind::Dicom => Ok(dicom::save_seg(path, layers, series()?, &ctx)?),
+        FileKind::RtStruct => Ok(dicom::save_rtstruct(path, layers, series()?, &ctx)?),
         _ => Err(IoError::UnknownTarget { path: path.to_owned(), what: "several layers", kinds: LAYERED }),
     }
 }

@@ -39,7 +39,7 @@ mod volume_file;
 
 pub use atomic::can_write_into;
 pub use error::IoError;
-pub use flip_check::{better_flip, propose_flip};
+pub use flip_check::{FlipProposal, better_flip, propose_flip};
 pub use image_stack::{
     ImageStackError, MatchedBy, Pictures, is_picture, load_image_stack, pictures_in, save_image_stack,
 };

@@ -24,6 +24,7 @@ use panels::edit_mask::EditPanel;
 use panels::key_sheet::KeySheet;
 use panels::layers::LayersPanel;
 use panels::learn::LearnPanel;
+use panels::mask_chooser::MaskChooser;
 use panels::menu::MenuRequest;
 use panels::palette::Palette;
 use panels::path_dialog::{PathDialog, Purpose};
@@ -59,6 +60,7 @@ pub struct MainWindow {
     settings: bool,
     applied: Option<Settings>,
     message_list: bool,
+    chooser: MaskChooser,
     question: Option<Question>,
     quitting: bool,
     /// Commands that the user has confirmed and that are not asked about again.
@@ -88,6 +90,7 @@ impl MainWindow {
             settings: false,
             applied: None,
             message_list: false,
+            chooser: MaskChooser::default(),
             question: None,
             quitting: false,
             confirmed: Vec::new(),
@@ -269,6 +272,8 @@ impl MainWindow {
         });
         self.ask(ctx, workspace);
         panels::resample::show(ctx, workspace, out);
+        panels::mirror::show(ctx, workspace, out);
+        self.chooser.show(ctx, workspace, out);
     }
 
     /// The question before unsaved work would be lost.

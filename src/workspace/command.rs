@@ -5,6 +5,7 @@ use super::learning::LearnCommand;
 use super::masking::EditRules;
 use super::measuring::MeasureCommand;
 use super::picture::PictureCommand;
+use super::resuming::Resumption;
 use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
 use super::stack_export::StackExport;
@@ -58,6 +59,8 @@ pub enum OpenCommand {
     /// Unsaved work of an earlier session that ended without saving.
     Recover(PathBuf),
     DiscardRecovery(PathBuf),
+    /// What the program before this one had open when it lost its graphics device.
+    Resume(Resumption),
 }
 
 /// How a series whose slices form no regular grid is to be opened.
@@ -159,6 +162,8 @@ pub enum LayerCommand {
     Rename(LayerId, String),
     /// Mirrors its voxels within the grid.
     Mirror(LayerId, Flips),
+    /// Answers the offer to mirror a mask that would fit the image better so.
+    AnswerMirror(bool),
     Visible(LayerId, bool),
     /// Marks a layer as looked at and found right, or takes the mark back.
     Reviewed(LayerId, bool),
@@ -243,8 +248,8 @@ pub enum FileCommand {
     SaveProject(Option<PathBuf>),
     /// Reads a mask file or folder into a new layer.
     ImportMask(PathBuf),
-    /// Reads a mask that the scan found beside the open series.
-    ImportFound(usize),
+    /// Reads masks that the scan found beside the open series, by their numbers, into layers of these names.
+    ImportFound(Vec<(usize, String)>),
     /// Writes the active layer; the kind follows the extension.
     ExportMask(PathBuf),
     /// Writes all layers into one file of a kind that keeps segments whole which overlap.

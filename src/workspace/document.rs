@@ -2,6 +2,7 @@
 
 use super::cohort::StudyOf;
 use super::editing::{OngoingStroke, Recoloured};
+use super::importing::MirrorOffer;
 use super::learning::LearnedLayer;
 use super::masking::Masking;
 use super::measuring::{Remeasured, Statistics};
@@ -94,6 +95,8 @@ pub struct Document {
     pub(super) save_failed: Option<String>,
     /// What the learning loop knows of this case.
     pub(super) learned: Option<LearnedLayer>,
+    /// Imported masks that would fit better mirrored.
+    pub(super) mirror_offers: Vec<MirrorOffer>,
 }
 
 impl Document {
@@ -140,6 +143,7 @@ impl Document {
             newer_project: None,
             save_failed: None,
             learned: None,
+            mirror_offers: Vec::new(),
         }
     }
 

@@ -22,7 +22,12 @@ impl Workspace {
                     layer.name = name;
                 }
             }),
-            LayerCommand::Mirror(layer, flips) => self.mirror_layer(id, layer, flips),
+            LayerCommand::Mirror(layer, flips) => {
+                if self.mirror_layers(id, &[layer], flips) {
+                    self.forget_mirror_offers(id, &[layer]);
+                }
+            }
+            LayerCommand::AnswerMirror(mirror) => self.answer_mirror(mirror),
             LayerCommand::Reviewed(layer, reviewed) => {
                 let step = if reviewed { "Mark as reviewed" } else { "Take back the review mark" };
                 self.change_layers(id, step, |d| {
@@ -61,34 +66,37 @@ impl Workspace {
         self.insert_layer(id, "Duplicate layer", copy);
     }
 
-    /// Mirrors all of a layer, for masks whose files do not say where they lie. Locked segments forbid it.
-    fn mirror_layer(&mut self, id: CaseId, layer: LayerId, flips: Flips) {
-        let Some(found) = self.document(id).and_then(|d| d.case.layer(layer)) else { return };
-        if found.segments.iter().any(|s| s.locked) {
+    /// Mirrors all of some layers, for masks whose files do not say where they lie; one step. Locked segments forbid it.
+    pub(super) fn mirror_layers(&mut self, id: CaseId, layers: &[LayerId], flips: Flips) -> bool {
+        let Some(document) = self.document(id).filter(|d| d.stroke.is_none()) else { return false };
+        let mut found = layers.iter().filter_map(|layer| document.case.layer(*layer)).peekable();
+        if found.peek().is_none() {
+            return false;
+        }
+        if found.any(|layer| layer.segments.iter().any(|s| s.locked)) {
             self.notify(Notice::warning("A segment of this layer is locked: unlock it before mirroring the layer."));
-            return;
+            return false;
         }
         self.change_layers(id, "Mirror layer", |d| {
-            if let Some(layer) = d.case.layer_mut(layer) {
+            for layer in d.case.layers.iter_mut().filter(|l| layers.contains(&l.id)) {
                 layer.labels = layer.labels.flipped(flips);
                 let sources = layer.work.sources.map().map(|m| m.flipped(flips));
                 layer.work.sources.set_map(sources);
             }
         });
+        true
     }
 
     /// Adds a layer under a new number, selects it, and makes it undoable; `false` when the case was closed.
     ///
     /// A layer that arrives during a stroke waits for its end: the stroke's own step must come first.
-    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, layer: Layer) -> bool {
-        self.insert_layers(id, step, vec![layer])
+    pub(super) fn insert_layer(&mut self, id: CaseId, step: &str, mut layer: Layer) -> bool {
+        layer.id = self.next_layer_id();
+        self.insert_numbered(id, step, vec![layer])
     }
 
-    /// As [`Self::insert_layer`] for several at once, of which the first is selected.
-    pub(super) fn insert_layers(&mut self, id: CaseId, step: &str, mut layers: Vec<Layer>) -> bool {
-        for layer in &mut layers {
-            layer.id = self.next_layer_id();
-        }
+    /// As [`Self::insert_layer`] for several at once that have numbers, of which the first is selected.
+    pub(super) fn insert_numbered(&mut self, id: CaseId, step: &str, layers: Vec<Layer>) -> bool {
         let Some(document) = self.document_mut(id) else { return false };
         if document.stroke.is_some() {
             document.waiting.extend(layers.into_iter().map(|layer| (step.to_owned(), layer)));
@@ -105,7 +113,7 @@ impl Workspace {
     pub(super) fn add_waiting_layers(&mut self, id: CaseId) {
         let waiting = self.document_mut(id).map(|d| std::mem::take(&mut d.waiting)).unwrap_or_default();
         for (step, layer) in waiting {
-            self.insert_layer(id, &step, layer);
+            self.insert_numbered(id, &step, vec![layer]);
         }
     }
 

@@ -8,6 +8,7 @@ mod command;
 mod document;
 mod editing;
 mod exporting;
+mod importing;
 mod layers;
 mod learning;
 mod masking;
@@ -18,6 +19,7 @@ mod opening;
 mod picture;
 mod question;
 mod reporting;
+mod resuming;
 mod reviewing;
 mod reviving;
 mod runs;
@@ -45,6 +47,7 @@ pub use command::{
     WorkCommand,
 };
 pub use document::{Dirty, Document, ViewState};
+pub use importing::MirrorOffer;
 pub use learning::{LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
 pub use masking::{EditRules, HU_RANGES, Preview};
 pub use measuring::{MeasureCommand, SegmentStatistics};
@@ -52,6 +55,7 @@ pub use modelling::ModelRoom;
 pub use notice::{Level, Notice};
 pub use picture::{FusionChoice, PictureCommand, SlabChoice};
 pub use question::ResampleQuestion;
+pub use resuming::{Kept, KeptCase, Resumption};
 pub use reviewing::{Cause, Comparing, ReviewRoom};
 pub use reviving::Recoverable;
 pub use runs::RunInfo;
@@ -143,6 +147,14 @@ pub struct Workspace {
     settings_save: SettingsSave,
     /// Case and layer that a prediction is to be held against.
     awaited: Option<(CaseId, LayerId)>,
+    /// Work of earlier sessions is being looked for, which holds their journals for moments.
+    looking: bool,
+    /// Cases that are taken up once that is over.
+    resuming: Vec<KeptCase>,
+    /// Cases that are being taken up, with how they are offered should that fail.
+    taking_up: Vec<(KeptCase, Option<Recoverable>)>,
+    /// The graphics device is left to the window alone.
+    cpu_only: bool,
 }
 
 impl Workspace {
@@ -180,6 +192,10 @@ impl Workspace {
             journals_starting: 0,
             settings_save: SettingsSave::default(),
             awaited: None,
+            looking: false,
+            resuming: Vec::new(),
+            taking_up: Vec::new(),
+            cpu_only: false,
             home,
         };
         workspace.look_for_unsaved_work();

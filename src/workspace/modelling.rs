@@ -188,6 +188,7 @@ impl Workspace {
 
     /// The window's own device, or a device of its own where the user chose that and the first one is no CPU.
     fn compute_device(&self, choice: DeviceChoice) -> Result<ComputeDevice, DeviceError> {
+        let choice = if self.cpu_only { DeviceChoice::Cpu } else { choice };
         let device = compute_device(choice, self.gpu.as_deref())?;
         match (&self.gpu, self.settings.gpu_sharing) {
             (Some(gpu), GpuSharing::Dedicated) if device.mode == DeviceMode::Shared => {

@@ -3,8 +3,8 @@
 use super::cohort::StudyOf;
 use super::task::JobTask;
 use super::{Document, Notice, OpenCommand, Workspace};
-use crate::core::{CaseId, Layer, LayerId, Origin, Segment, Volume};
-use crate::io::{LoadEvent, LoadedMask, MaskLayer, MaskRequest, MaskSource, Scan, Series, Severity, VolumeSource};
+use crate::core::{CaseId, Layer, LayerId, Origin};
+use crate::io::{LoadEvent, Scan, Series, Severity, VolumeSource};
 use crate::jobs::{self, JobContext};
 use crate::phantom::{self, PhantomSpec};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ impl Workspace {
             OpenCommand::DemoPatient => self.open_demo(),
             OpenCommand::Activate(id) => self.activate(id),
             OpenCommand::Close(id) => self.close(id),
-            OpenCommand::Recover(path) => self.recover(path),
+            OpenCommand::Recover(path) => self.recover_case(path, false),
+            OpenCommand::Resume(resumption) => self.resume(resumption),
             OpenCommand::DiscardRecovery(path) => self.discard_recovery(&path),
         }
     }
@@ -182,90 +183,6 @@ impl Workspace {
                 w.add_layer(id, layer);
             },
         ));
-    }
-
-    /// Reads a mask beside the open series into a new layer.
-    pub(super) fn import_found(&mut self, index: usize) {
-        let Some(document) = self.active_document() else { return };
-        let Some(mask) = document.found_masks.get(index).cloned() else { return };
-        let geometry = document.case.geometry;
-        let stack = match &document.source {
-            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
-            _ => None,
-        };
-        let name = mask.name.clone();
-        let volume = document.case.volume.clone();
-        self.import(name, volume, move |ctx| crate::io::load_mask(&mask, stack.as_ref(), &geometry, ctx));
-    }
-
-    /// Reads a mask file or folder that the user chose.
-    pub(super) fn import_mask(&mut self, path: PathBuf) {
-        let Some(document) = self.active_document() else {
-            self.notify(Notice::warning("Open the image first, then import its mask."));
-            return;
-        };
-        let geometry = document.case.geometry;
-        let stack = match &document.source {
-            Some(VolumeSource::Dicom(stack)) => Some(stack.clone()),
-            _ => None,
-        };
-        let volume = document.case.volume.clone();
-        let name = file_label(&path);
-        self.import(name, volume, move |ctx| {
-            let request = MaskRequest { name: None, grid: Some(&geometry), series: stack.as_ref() };
-            crate::io::find_mask(&path, request, ctx)
-        });
-    }
-
-    fn import<Err: std::fmt::Display + Send + 'static>(
-        &mut self,
-        name: String,
-        volume: Option<Arc<Volume>>,
-        read: impl FnOnce(&JobContext<()>) -> Result<LoadedMask, Err> + Send + 'static,
-    ) {
-        let Some(id) = self.active else { return };
-        let handle = jobs::spawn("Reading the mask", self.waker.clone(), move |ctx: &JobContext<()>| {
-            let mut mask = read(ctx)?;
-            if let Some(volume) = volume {
-                crate::io::propose_flip(&volume, &mut mask);
-            }
-            Ok::<_, Err>(mask)
-        });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, mask| {
-                let Some(mask) = mask else { return };
-                for finding in &mask.findings {
-                    w.notify(Notice::warning(finding.text.clone()));
-                }
-                let first = MaskLayer { labels: mask.labels, segments: mask.segments };
-                let layers = std::iter::once(first).chain(mask.further).enumerate().map(|(n, layer)| {
-                    Layer::new(
-                        LayerId(0),
-                        layer_name(&name, n, &layer.segments),
-                        layer.labels,
-                        layer.segments,
-                        Origin::Imported { file: name.clone() },
-                    )
-                });
-                w.insert_layers(id, "Import mask", layers.collect());
-            },
-        ));
-    }
-
-    /// All masks that can be imported for the active case.
-    pub fn found_masks(&self) -> &[MaskSource] {
-        self.active_document().map_or(&[], |d| &d.found_masks)
-    }
-}
-
-/// A mask's name for its first layer; those of overlapping segments are called after what is on them.
-fn layer_name(mask: &str, n: usize, segments: &[Segment]) -> String {
-    match segments {
-        [only] if n > 0 => format!("{mask}: {}", only.name),
-        [first, others @ ..] if n > 0 => format!("{mask}: {} and {} more", first.name, others.len()),
-        _ => mask.to_owned(),
     }
 }
 

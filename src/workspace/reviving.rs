@@ -30,13 +30,23 @@ impl Workspace {
     /// Lists work that earlier sessions left behind, in the background.
     pub(super) fn look_for_unsaved_work(&mut self) {
         let folder = self.home.journals();
+        self.looking = true;
         let handle = jobs::spawn("Looking for unsaved work", self.waker.clone(), move |_: &JobContext<()>| {
             Ok::<_, std::convert::Infallible>(unsaved_work(&folder))
         });
-        self.start(JobTask::new(handle, |_, ()| {}, |w, found| w.recoverable = found.unwrap_or_default()));
+        self.start(JobTask::new(
+            handle,
+            |_, ()| {},
+            |w, found| {
+                w.recoverable = found.unwrap_or_default();
+                w.looking = false;
+                w.take_up();
+            },
+        ));
     }
 
-    pub(super) fn recover(&mut self, dir: PathBuf) {
+    /// Brings a case back from its journal, which goes on; that of an `untouched` case has nothing to keep and goes.
+    pub(super) fn recover_case(&mut self, dir: PathBuf, untouched: bool) {
         let id = self.next_case_id();
         let folder = dir.clone();
         let handle =
@@ -58,6 +68,7 @@ impl Workspace {
             handle,
             |_, _| {},
             move |w, opened| {
+                w.taken_up(&dir, opened.is_some());
                 let Some((found, history, volume, same)) = opened else { return };
                 w.recoverable.retain(|r| r.journal != dir);
                 if !same {
@@ -66,7 +77,16 @@ impl Workspace {
                          masks before you save them.",
                     ));
                 }
-                w.take_recovered(id, dir, found, history, volume);
+                w.take_recovered(id, dir.clone(), found, history, volume);
+                match w.document_mut(id) {
+                    Some(document) if untouched => {
+                        document.journal_dir = None;
+                        w.discard_recovery(&dir);
+                    }
+                    // Not saved in any project yet: the journal goes on in the same folder.
+                    Some(document) => document.touch(),
+                    None => {}
+                }
             },
         ));
     }
@@ -104,10 +124,6 @@ impl Workspace {
         document.history = history;
         document.revive_measurements(found.measurements);
         self.add_document(document);
-        if let Some(document) = self.document_mut(id) {
-            // Not saved in any project yet: the journal goes on in the same folder.
-            document.touch();
-        }
     }
 
     pub(super) fn discard_recovery(&mut self, dir: &Path) {

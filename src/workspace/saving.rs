@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long closing the window waits for the journals' last bytes.
-const LAST_FLUSH: Duration = Duration::from_secs(3);
+pub(super) const LAST_FLUSH: Duration = Duration::from_secs(3);
 
 /// The journal of a document.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Workspace {
         match command {
             FileCommand::SaveProject(path) => self.save_project(path),
             FileCommand::ImportMask(path) => self.import_mask(path),
-            FileCommand::ImportFound(index) => self.import_found(index),
+            FileCommand::ImportFound(chosen) => self.import_found(chosen),
             FileCommand::ExportMask(path) => self.export_mask(path),
             FileCommand::ExportLayers(path) => self.export_layers(path),
             FileCommand::ExportVolume(path) => self.export_volume(path),
@@ -232,7 +232,7 @@ impl Workspace {
         }
     }
 
-    fn protect(&mut self, id: CaseId) {
+    pub(super) fn protect(&mut self, id: CaseId) {
         let stamp = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis());
         let fresh = self.home.journals().join(format!("{stamp}-{}-{}", std::process::id(), id.0));
         let waker = self.waker.clone();

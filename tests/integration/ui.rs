@@ -8,6 +8,7 @@ mod history;
 mod keyboard;
 mod layers;
 mod learning;
+mod masks;
 mod models;
 mod names;
 mod opening;

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn folders_are_timed_by_name_and_must_hold_one_volume() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         let dir = tempfile::tempdir().unwrap();
         let reason = |data: &Path| measure_folders(&mut Sampler::new(true, &ctx), data).unwrap_err().0;
         assert!(reason(dir.path()).contains("raw, rle, jls, j2k"));

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn other_libraries_stand_behind_ours_with_ratios() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         let mut sampler = Sampler::new(true, &ctx);
         let own = [
             ("dice", "ours on 1 thread", 1.0),
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn live_figures_count_only_the_bricks_of_the_dab() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         let mut sampler = Sampler::new(true, &ctx);
         let [a, b] = mask_pair(149..152, 1).unwrap();
         let whole = a.brick_count();

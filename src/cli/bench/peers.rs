@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_answer_stands_behind_our_figure_with_its_ratio() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         let mut sampler = Sampler::new(true, &ctx);
         sampler.add("edit", "margin", vec![2.0], None);
         sampler.note("7 bricks change".into());

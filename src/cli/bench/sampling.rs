@@ -46,6 +46,15 @@ pub(super) struct Skipped {
     pub reason: String,
 }
 
+/// What is told while it is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Told {
+    /// Before the first figure.
+    Machine(super::Machine),
+    /// A figure that will not change any more.
+    Figure(Figure),
+}
+
 /// Times the parts of a repetition that count; what lies between them is preparation.
 #[derive(Default)]
 pub(super) struct Watch {
@@ -72,7 +81,9 @@ pub(super) struct Sampler<'a> {
     pub figures: Vec<Figure>,
     pub memory: Vec<Held>,
     pub skipped: Vec<Skipped>,
-    ctx: &'a JobContext<()>,
+    ctx: &'a JobContext<Told>,
+    /// Figures that were handed on.
+    told: usize,
     /// Memory is counted from the last reset; `None` where the system cannot.
     resets: bool,
     /// Resident memory when the case began.
@@ -80,9 +91,18 @@ pub(super) struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    pub fn new(quick: bool, ctx: &'a JobContext<()>) -> Self {
+    pub fn new(quick: bool, ctx: &'a JobContext<Told>) -> Self {
         let (figures, memory, skipped) = (Vec::new(), Vec::new(), Vec::new());
-        Self { quick, figures, memory, skipped, ctx, resets: false, before_mib: None }
+        Self { quick, figures, memory, skipped, ctx, told: 0, resets: false, before_mib: None }
+    }
+
+    /// Hands on the figures that are complete: notes and what other libraries took may follow on a figure, until the
+    /// next case begins or the group ends.
+    pub fn tell(&mut self) {
+        for figure in self.figures.get(self.told..).unwrap_or_default() {
+            self.ctx.send(Told::Figure(figure.clone()));
+        }
+        self.told = self.figures.len();
     }
 
     /// The token of the whole measurement.
@@ -90,11 +110,12 @@ impl<'a> Sampler<'a> {
         &self.ctx.cancel
     }
 
-    /// Says what comes next, resets the memory mark, and stops when the user asked to.
+    /// Hands on what was measured, says what comes next, resets the memory mark, and stops when the user asked to.
     ///
     /// # Errors
     /// When the measurement was cancelled.
     pub fn begin(&mut self, name: &str, case: &str) -> Result<(), CliError> {
+        self.tell();
         self.ctx.progress.say(format!("{name}: {case}"));
         self.resets = reset_peak();
         self.before_mib = resident_mib();
@@ -148,9 +169,6 @@ impl<'a> Sampler<'a> {
         let lower = walls.get((n - 1) / 2).copied().unwrap_or(upper);
         let peak = if self.resets { memory_mib("VmHWM:") } else { None };
         let median_s = (lower + upper) / 2.0;
-        // A long measurement that is cut off has told what it found.
-        self.ctx.progress.say(format!("{name}: {case}: {median_s:.6} s"));
-        tracing::info!("{name}: {case}: median {median_s:.6} s of {n}");
         self.figures.push(Figure {
             name,
             case: case.to_owned(),
@@ -263,7 +281,7 @@ mod tests {
 
     #[test]
     fn only_the_timed_part_counts_and_the_median_lies_in_the_middle() {
-        let ctx = JobContext::<()>::detached();
+        let ctx = JobContext::detached();
         let mut sampler = Sampler::new(true, &ctx);
         sampler
             .measure("t", "sleep", |watch| {
@@ -281,5 +299,26 @@ mod tests {
         sampler.add("t", "short", vec![1.0], Some(FEWEST_TICKS - 1));
         sampler.add("t", "many", vec![SHORTEST_FOR_CPU_S / 2.0; 1000], Some(400));
         assert_eq!((sampler.figures[2].cpu_s, sampler.figures[3].cpu_s), (None, None));
+    }
+
+    #[test]
+    fn figures_are_told_once_each_with_the_notes_that_followed() {
+        let (ctx, told) = attached(&CancelToken::default());
+        let mut sampler = Sampler::new(true, &ctx);
+        sampler.add("t", "first", vec![1.0], None);
+        sampler.note("a note".into());
+        assert!(told.is_empty(), "a note may still follow");
+        sampler.begin("t", "second").unwrap();
+        sampler.add("t", "second", vec![2.0], None);
+        sampler.tell();
+        sampler.tell();
+        let told: Vec<(String, Option<String>)> = told
+            .try_iter()
+            .map(|told| match told {
+                Told::Figure(figure) => (figure.case, figure.note),
+                Told::Machine(machine) => panic!("{machine:?}"),
+            })
+            .collect();
+        assert_eq!(told, [("first".into(), Some("a note".into())), ("second".into(), None)]);
     }
 }

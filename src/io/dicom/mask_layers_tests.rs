@@ -125,8 +125,8 @@ fn layers_that_use_one_label_are_told_apart() {
     // What is wrong with one layer is wrong with the mask.
     let path = dir.path().join("gone.dcm");
     let said = |layers: &[(&LabelMap, &[Segment])]| {
-        let seg = save_seg_layers(&path, layers, &stack, &ctx()).unwrap_err();
-        assert_eq!(save_rtstruct_layers(&path, layers, &stack, &ctx()), Err(seg.clone()));
+        let seg = save_seg(&path, layers, &stack, &ctx()).unwrap_err();
+        assert_eq!(save_rtstruct(&path, layers, &stack, &ctx()), Err(seg.clone()));
         assert!(!path.exists());
         seg.to_string()
     };

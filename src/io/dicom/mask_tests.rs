@@ -80,7 +80,7 @@ proptest! {
         let labels = random_labels(stack.geometry, u64::from(count), 11);
         let segments = segments(count);
         let path = dir.path().join("mask.dcm");
-        save_seg(&path, &labels, &segments, &stack, &JobContext::<()>::detached()).unwrap();
+        save_seg(&path, &[(&labels, &segments[..])], &stack, &JobContext::<()>::detached()).unwrap();
         let back = load_seg(&path, &stack.geometry, &JobContext::<()>::detached()).unwrap();
         prop_assert_eq!(back.labels.to_dense(), labels.to_dense());
         prop_assert_eq!(&back.segments, &segments);
@@ -115,7 +115,7 @@ fn a_segmentation_is_found_beside_its_series_and_keeps_codes_and_empty_segments(
     segments[1].code = Some(Code { scheme: "SCT".into(), value: "123456789012345678".into(), meaning: "Long".into() });
     segments[2].color = [1, 2, 250];
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels, &segments, &stack, &JobContext::<()>::detached()).unwrap();
+    save_seg(&path, &[(&labels, &segments[..])], &stack, &JobContext::<()>::detached()).unwrap();
     let back = load_seg(&path, &stack.geometry, &JobContext::<()>::detached()).unwrap();
     assert_eq!((back.labels.to_dense(), &back.segments), (labels.to_dense(), &segments));
 
@@ -132,7 +132,7 @@ fn a_part_of_the_series_gets_its_part_of_the_segmentation() {
     let (_, stack) = write_and_open(dir.path(), grid([6, 4, 5], [0.2, 0.1, 0.0], 0.0), 0);
     let labels = random_labels(stack.geometry, 1, 3);
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels, &segments(1), &stack, &JobContext::<()>::detached()).unwrap();
+    save_seg(&path, &[(&labels, &segments(1)[..])], &stack, &JobContext::<()>::detached()).unwrap();
     let affine = stack.geometry.world_from_voxel();
     // Slices 2 and 3, moved by half a slice: the frames on them do not fit, those beyond are not asked.
     let part = |shift: f64| {
@@ -153,16 +153,18 @@ fn what_cannot_be_saved_is_said_and_nothing_is_left() {
     let path = dir.path().join("seg.dcm");
     let mut labels = LabelMap::empty(stack.geometry);
     labels.set([0, 0, 0], 9);
-    let error = save_seg(&path, &labels, &segments(2), &stack, &ctx).unwrap_err().to_string();
+    let error = save_seg(&path, &[(&labels, &segments(2)[..])], &stack, &ctx).unwrap_err().to_string();
     assert!(error.contains("label 9 is painted but has no segment"), "{error}");
     let other = LabelMap::empty(grid([5, 3, 4], [0.0, 0.1, 0.0], 0.0));
-    assert!(save_seg(&path, &other, &segments(2), &stack, &ctx).unwrap_err().to_string().contains("another grid"));
+    assert!(
+        save_seg(&path, &[(&other, &segments(2)[..])], &stack, &ctx).unwrap_err().to_string().contains("another grid")
+    );
     let labels = LabelMap::empty(stack.geometry);
     ctx.cancel.cancel();
-    assert_eq!(save_seg(&path, &labels, &segments(2), &stack, &ctx), Err(DicomError::Cancelled));
+    assert_eq!(save_seg(&path, &[(&labels, &segments(2)[..])], &stack, &ctx), Err(DicomError::Cancelled));
     assert!(!path.exists());
     let far = Geometry::axis_aligned([5, 3, 4], DVec3::ONE, DVec3::splat(5e3)).unwrap();
-    save_seg(&path, &labels, &segments(2), &stack, &JobContext::<()>::detached()).unwrap();
+    save_seg(&path, &[(&labels, &segments(2)[..])], &stack, &JobContext::<()>::detached()).unwrap();
     let error = load_seg(&path, &far, &JobContext::<()>::detached()).unwrap_err();
     assert!(matches!(error, DicomError::Mismatch { .. }), "{error}");
 }

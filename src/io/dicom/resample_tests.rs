@@ -153,7 +153,7 @@ fn a_segmentation_of_a_resampled_stack_lies_on_the_source_slices() {
     }
     let segments = [Segment::new(1, "liver"), Segment::new(2, "spleen")];
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels, &segments, stack, &JobContext::<()>::detached()).unwrap();
+    save_seg(&path, &[(&labels, &segments[..])], stack, &JobContext::<()>::detached()).unwrap();
     let frames = SourceFrames::new(&labels, stack).unwrap();
     assert_eq!((frames.slices().count(), frames.slices().spacing()), (6, None));
     // Each frame of the file names the plane of a source slice and holds what lies nearest to its pixels.

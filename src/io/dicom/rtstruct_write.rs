@@ -20,20 +20,6 @@ use std::path::Path;
 /// Points are written to this part of a pixel. Contours run a twentieth of a pixel off the edges, so it loses nothing.
 const POINT_PRECISION: f64 = 1e-3;
 
-/// [`save_rtstruct_layers`] of one label map.
-///
-/// # Errors
-/// As [`save_rtstruct_layers`].
-pub fn save_rtstruct<E>(
-    path: &Path,
-    labels: &LabelMap,
-    segments: &[Segment],
-    stack: &DicomStack,
-    ctx: &JobContext<E>,
-) -> Result<(), DicomError> {
-    save_rtstruct_layers(path, &[(labels, segments)], stack, ctx)
-}
-
 /// Writes label maps as one structure set of `stack`, a region a segment; where the stack was resampled, on the slices
 /// that it was resampled from. Segments of several layers may overlap.
 ///
@@ -44,7 +30,7 @@ pub fn save_rtstruct<E>(
 /// # Errors
 /// [`DicomError::Write`] when the grids differ, a label has no segment, or the target cannot be written;
 /// [`DicomError::Cancelled`].
-pub fn save_rtstruct_layers<E>(
+pub fn save_rtstruct<E>(
     path: &Path,
     layers: &[(&LabelMap, &[Segment])],
     stack: &DicomStack,

@@ -28,20 +28,6 @@ struct FrameOf {
     rank: u32,
 }
 
-/// [`save_seg_layers`] of one label map.
-///
-/// # Errors
-/// As [`save_seg_layers`].
-pub fn save_seg<E>(
-    path: &Path,
-    labels: &LabelMap,
-    segments: &[Segment],
-    stack: &DicomStack,
-    ctx: &JobContext<E>,
-) -> Result<(), DicomError> {
-    save_seg_layers(path, &[(labels, segments)], stack, ctx)
-}
-
 /// Writes label maps as one segmentation of `stack`; where that was resampled, on the slices that it was resampled from.
 ///
 /// Segments are numbered from 1, as the standard asks: in the order of their labels, or layer by layer where two layers
@@ -52,7 +38,7 @@ pub fn save_seg<E>(
 /// # Errors
 /// [`DicomError::Write`] when the grids differ, a label has no segment, or the target cannot be written;
 /// [`DicomError::Cancelled`].
-pub fn save_seg_layers<E>(
+pub fn save_seg<E>(
     path: &Path,
     layers: &[(&LabelMap, &[Segment])],
     stack: &DicomStack,

@@ -114,7 +114,7 @@ proptest! {
         let names = ["liver", "left lung", "Größe µ 肺", "tumour"];
         let segments: Vec<Segment> = (1..=count).map(|id| Segment::new(id, names[usize::from(id - 1)])).collect();
         let path = dir.path().join("rs.dcm");
-        save_rtstruct(&path, &labels, &segments, &stack, &ctx()).unwrap();
+        save_rtstruct(&path, &[(&labels, &segments[..])], &stack, &ctx()).unwrap();
         if labels.counts()[0] as usize == geometry.voxel_count() {
             return Ok(());
         }
@@ -153,10 +153,10 @@ fn a_structure_set_names_its_images_and_empty_regions() {
     let stack = written_series(dir.path(), grid([6, 5, 3], [0.0; 3], DVec3::new(0.7, 0.8, 2.5)));
     let mut labels = LabelMap::empty(stack.geometry);
     labels.set([2, 3, 1], 3);
-    let mut segments = vec![Segment::new(1, "empty"), Segment::new(3, "tumour")];
+    let mut segments = [Segment::new(1, "empty"), Segment::new(3, "tumour")];
     segments[1].file_value = 77;
     let path = dir.path().join("rs.dcm");
-    save_rtstruct(&path, &labels, &segments, &stack, &ctx()).unwrap();
+    save_rtstruct(&path, &[(&labels, &segments[..])], &stack, &ctx()).unwrap();
     let seen = with_header(&path, |header| {
         let set = header.set;
         assert_eq!(header.syntax.uid, uids::IMPLICIT_VR_LITTLE_ENDIAN);
@@ -178,15 +178,15 @@ fn a_structure_set_names_its_images_and_empty_regions() {
 
     // Numbers that cannot be told apart give way.
     segments[0].file_value = 77;
-    save_rtstruct(&path, &labels, &segments, &stack, &ctx()).unwrap();
+    save_rtstruct(&path, &[(&labels, &segments[..])], &stack, &ctx()).unwrap();
     let back = load_rtstruct(&path, &stack.geometry, &ctx()).unwrap();
     assert_eq!(back.segments.iter().map(|s| s.file_value).collect::<Vec<_>>(), [1, 2]);
     let cancelled = ctx();
     cancelled.cancel.cancel();
     let gone = dir.path().join("gone.dcm");
-    assert_eq!(save_rtstruct(&gone, &labels, &segments, &stack, &cancelled), Err(DicomError::Cancelled));
+    assert_eq!(save_rtstruct(&gone, &[(&labels, &segments[..])], &stack, &cancelled), Err(DicomError::Cancelled));
     labels.set([0, 0, 0], 9);
-    let error = save_rtstruct(&gone, &labels, &segments, &stack, &ctx()).unwrap_err().to_string();
+    let error = save_rtstruct(&gone, &[(&labels, &segments[..])], &stack, &ctx()).unwrap_err().to_string();
     assert!(error.contains("label 9 is painted but has no segment") && !gone.exists(), "{error}");
 }
 
@@ -224,14 +224,14 @@ fn empty_segments_are_described_and_frames_lie_on_filled_slices() {
     labels.set([1, 0, 3], 3);
     let segments: Vec<Segment> = (1..4).map(|id| Segment::new(id, format!("s{id}"))).collect();
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels, &segments, &stack, &ctx()).unwrap();
+    save_seg(&path, &[(&labels, &segments[..])], &stack, &ctx()).unwrap();
     let (frames, thickness, spacing) = frames_of(&path);
     assert_eq!(frames, [(2, vec![2, 1], 814.625), (2, vec![2, 2], 819.625), (3, vec![3, 2], 819.625)]);
     assert_eq!((thickness, spacing), (Some(2.5), Some(2.5)));
     let back = load_seg(&path, &stack.geometry, &ctx()).unwrap();
     assert_eq!((back.labels.to_dense(), &back.segments), (labels.to_dense(), &segments));
     // Nothing at all is painted: one empty frame, because a file without frames is none.
-    save_seg(&path, &LabelMap::empty(stack.geometry), &segments, &stack, &ctx()).unwrap();
+    save_seg(&path, &[(&LabelMap::empty(stack.geometry), &segments[..])], &stack, &ctx()).unwrap();
     assert_eq!(frames_of(&path).0, [(1, vec![1, 1], 812.125)]);
     let back = load_seg(&path, &stack.geometry, &ctx()).unwrap();
     assert_eq!((back.labels.counts()[0], back.segments), (60, segments));
@@ -249,7 +249,7 @@ fn single_and_tilted_series_say_their_true_distances() {
     let dir = tempfile::tempdir().unwrap();
     let single = stack_of(&[TestSlice::at(7.0)], dir.path());
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels_of(&single), &segments, &single, &ctx()).unwrap();
+    save_seg(&path, &[(&labels_of(&single), &segments[..])], &single, &ctx()).unwrap();
     let (frames, thickness, spacing) = frames_of(&path);
     assert_eq!((frames.len(), thickness, spacing), (1, Some(2.5), None), "one slice has no neighbour");
     // Moved sideways from slice to slice, as a tilted gantry does: the distance counts along the normal.
@@ -262,12 +262,12 @@ fn single_and_tilted_series_say_their_true_distances() {
         .collect();
     let tilted = stack_of(&slices, dir.path());
     let path = dir.path().join("seg.dcm");
-    save_seg(&path, &labels_of(&tilted), &segments, &tilted, &ctx()).unwrap();
+    save_seg(&path, &[(&labels_of(&tilted), &segments[..])], &tilted, &ctx()).unwrap();
     assert_eq!(frames_of(&path).2, Some(2.0));
     let back = load_seg(&path, &tilted.geometry, &ctx()).unwrap();
     assert_eq!(back.labels.to_dense(), labels_of(&tilted).to_dense());
     let rs = dir.path().join("rs.dcm");
-    save_rtstruct(&rs, &labels_of(&tilted), &segments, &tilted, &ctx()).unwrap();
+    save_rtstruct(&rs, &[(&labels_of(&tilted), &segments[..])], &tilted, &ctx()).unwrap();
     let back = load_rtstruct(&rs, &tilted.geometry, &ctx()).unwrap();
     assert_eq!(back.labels.to_dense(), labels_of(&tilted).to_dense());
 }

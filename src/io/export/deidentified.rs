@@ -46,7 +46,7 @@ pub fn export_deidentified(
     let mut files = input.files.clone();
     for (n, (stack, layer)) in input.layers.iter().enumerate() {
         let draft = drafts.join(format!("{n}.dcm"));
-        dicom::save_seg(&draft, &layer.labels, &layer.segments, stack, ctx)?;
+        dicom::save_seg(&draft, &[(&layer.labels, &layer.segments[..])], stack, ctx)?;
         files.push(draft);
     }
     let report = dicom::deidentify_files(&files, folder.path(), key, ctx)?;

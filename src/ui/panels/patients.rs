@@ -82,10 +82,13 @@ fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     for (n, mask) in found.iter().enumerate() {
         ui.horizontal(|ui| {
             if ui.button("Load").on_hover_text(format!("Read {} into a new layer", mask.name)).clicked() {
-                out.push(FileCommand::ImportFound(n).into());
+                out.push(FileCommand::ImportFound(vec![(n, mask.name.clone())]).into());
             }
             ui.label(&mask.name);
         });
+    }
+    if found.len() > 1 && ui.button("Choose several…").clicked() {
+        super::mask_chooser::ask(ui.ctx());
     }
     ui.separator();
 }

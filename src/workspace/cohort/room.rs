@@ -10,6 +10,7 @@ use super::{common_facts, compare_cohort, failure, fingerprint, pairs_of};
 use crate::core::{CaseId, LabelMap, Layer, LayerId};
 use crate::jobs::{self, JobContext};
 use crate::metrics::{self, Agreement, CompareOptions, Convention, MetricError};
+use crate::nn::DeviceChoice;
 use crate::report::{self, CaseReport, PairTable, PairedFigure, ReportInputs, SideSummary};
 use crate::workspace::task::JobTask;
 use crate::workspace::{Notice, Workspace};
@@ -114,9 +115,12 @@ impl Workspace {
         serial
     }
 
-    fn compare_files(&mut self, request: CohortRequest) {
+    fn compare_files(&mut self, mut request: CohortRequest) {
         if self.cohort.running {
             return;
+        }
+        if self.cpu_only {
+            request.device = DeviceChoice::Cpu;
         }
         let sides = request.judged.len();
         let serial = self.begin_cohort(Some(request.clone()));

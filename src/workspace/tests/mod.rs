@@ -7,6 +7,7 @@ mod learning;
 mod masks;
 mod models;
 mod progress;
+mod resuming;
 mod reviewed;
 
 use super::*;

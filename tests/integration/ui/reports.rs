@@ -1,37 +1,14 @@
 //! What leaves the review room: reports with facts and quantities, the tables beside a table, nothing of the person; and
 //! the comparison in panes side by side.
 
-use super::screen::{Screen, write_mask};
+use super::screen::Screen;
 use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Segment};
-use maskwright::workspace::{
-    CohortCommand, Comparing, FileCommand, LayerCommand, OpenCommand, ReviewCommand, ViewCommand,
-};
+use maskwright::workspace::{CohortCommand, Comparing, FileCommand, OpenCommand, ReviewCommand, ViewCommand};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// The ball, and a corrected copy of it that is compared.
-fn compared(screen: &mut Screen) {
-    let mask = write_mask(screen.dir.path());
-    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
-    screen.wait();
-    copy_and_compare(screen);
-}
-
-/// Duplicates the active layer, erases a part of the copy, compares.
-fn copy_and_compare(screen: &mut Screen) {
-    let truth = screen.document().active_layer.unwrap();
-    screen.workspace_mut().dispatch(LayerCommand::Duplicate(truth));
-    screen.key(Modifiers::NONE, Key::B);
-    screen.paint(Plane::Axial, Modifiers::COMMAND);
-    screen.key(Modifiers::NONE, Key::V);
-    screen.click("Review");
-    screen.click("Compare");
-    screen.wait();
-    assert!(screen.workspace().review.report.is_some());
-}
 
 fn export(screen: &mut Screen, name: &str) -> PathBuf {
     let path = screen.dir.path().join(name);
@@ -52,8 +29,8 @@ fn fact(report: &Value, name: &str) -> Option<String> {
 
 #[test]
 fn a_report_of_layers_has_facts_and_quantities_and_tables_come_together() {
-    let mut screen = Screen::with_scan();
-    compared(&mut screen);
+    let mut screen = Screen::with_ball();
+    screen.compare_with_copy();
     let report = json(&export(&mut screen, "report.json"));
     assert_eq!(fact(&report, "Definition of distances").as_deref(), Some("Maskwright and MONAI"));
     let print = fact(&report, "Fingerprint").expect("the reference has a fingerprint");
@@ -136,8 +113,8 @@ fn muscle_is_measured_in_the_slice_that_is_shown() {
 
 #[test]
 fn the_swipe_line_is_dragged_in_the_pane() {
-    let mut screen = Screen::with_scan();
-    compared(&mut screen);
+    let mut screen = Screen::with_ball();
+    screen.compare_with_copy();
     screen.key(Modifiers::NONE, Key::G);
     screen.click("Swipe");
     screen.steps(2);
@@ -168,8 +145,8 @@ fn the_swipe_line_is_dragged_in_the_pane() {
 
 #[test]
 fn panes_side_by_side_show_the_comparison() {
-    let mut screen = Screen::with_scan();
-    compared(&mut screen);
+    let mut screen = Screen::with_ball();
+    screen.compare_with_copy();
     let report = screen.workspace().review.report.clone().unwrap();
     screen.click(&format!("{:.2} mm", report.rows[0].distances.as_ref().unwrap().hd));
     let cause = screen.workspace().review.cause.expect("a pair of voxels");
@@ -264,7 +241,7 @@ fn a_report_of_a_dicom_case_says_nothing_of_the_person() {
     maskwright::io::save_mask(&mask, &labels, &[Segment::new(1, "Liver")], None).unwrap();
     screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
     screen.wait();
-    copy_and_compare(&mut screen);
+    screen.compare_with_copy();
     for name in ["report.html", "report.json", "report.csv"] {
         let path = export(&mut screen, name);
         let text = std::fs::read_to_string(&path).unwrap().to_lowercase();

@@ -1,25 +1,15 @@
 //! Comparing two layers: table, jumps, difference overlay.
 
-use super::screen::{Screen, write_mask};
+use super::screen::Screen;
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, PlaneAxes, Segment};
-use maskwright::workspace::{CohortCommand, CohortRequest, Comparing, FileCommand, Judged, LayerCommand};
+use maskwright::workspace::{CohortCommand, CohortRequest, Comparing, Judged, LayerCommand};
 
 #[test]
 fn the_table_leads_to_slices_and_the_distance_to_its_voxel() {
-    let mut screen = Screen::with_scan();
-    let mask = write_mask(screen.dir.path());
-    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
-    screen.wait();
-    let truth = screen.document().active_layer.unwrap();
-    screen.workspace_mut().dispatch(LayerCommand::Duplicate(truth));
-    screen.key(Modifiers::NONE, Key::B);
-    screen.paint(Plane::Axial, Modifiers::COMMAND);
-    screen.key(Modifiers::NONE, Key::V);
-    screen.click("Review");
-    screen.click("Compare");
-    screen.wait();
+    let mut screen = Screen::with_ball();
+    screen.compare_with_copy();
     let report = screen.workspace().review.report.as_ref().expect("a report");
     let row = report.rows[0].clone();
     let dice = row.figures.dice.unwrap();
@@ -69,10 +59,7 @@ fn the_table_leads_to_slices_and_the_distance_to_its_voxel() {
 
 #[test]
 fn figures_follow_the_brush() {
-    let mut screen = Screen::with_scan();
-    let mask = write_mask(screen.dir.path());
-    screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
-    screen.wait();
+    let mut screen = Screen::with_ball();
     let truth = screen.document().active_layer.unwrap();
     screen.workspace_mut().dispatch(LayerCommand::Duplicate(truth));
     screen.click("Review");

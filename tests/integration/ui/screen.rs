@@ -7,7 +7,7 @@ use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Volume};
 use maskwright::jobs::Waker;
 use maskwright::ui::MainWindow;
-use maskwright::workspace::{Document, FileCommand, Home, OpenCommand, Workspace};
+use maskwright::workspace::{Document, FileCommand, Home, LayerCommand, OpenCommand, Workspace};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,19 @@ impl Screen {
         self.wait();
         self.steps(4);
         assert!(self.document().case.volume.is_some(), "{:?}", self.workspace_mut().take_notices());
+    }
+
+    /// Duplicates the active layer, erases a part of the copy, compares both in the Review tab.
+    pub fn compare_with_copy(&mut self) {
+        let truth = self.document().active_layer.unwrap();
+        self.workspace_mut().dispatch(LayerCommand::Duplicate(truth));
+        self.key(Modifiers::NONE, Key::B);
+        self.paint(Plane::Axial, Modifiers::COMMAND);
+        self.key(Modifiers::NONE, Key::V);
+        self.click("Review");
+        self.click("Compare");
+        self.wait();
+        assert!(self.workspace().review.report.is_some());
     }
 
     pub fn workspace(&self) -> &Workspace {

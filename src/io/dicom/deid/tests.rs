@@ -284,7 +284,7 @@ fn masks_follow_their_series() {
     let mut labels = LabelMap::empty(original.geometry);
     labels.set([20, 30, 10], 1);
     let seg = dir.path().join("seg.dcm");
-    save_seg(&seg, &labels, &[Segment::new(1, "liver")], &original, &JobContext::<()>::detached()).unwrap();
+    save_seg(&seg, &[(&labels, &[Segment::new(1, "liver")][..])], &original, &JobContext::<()>::detached()).unwrap();
     let key = DeidKey::random();
     let out = dir.path().join("out");
     std::fs::create_dir(&out).unwrap();
