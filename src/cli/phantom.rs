@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(super) struct PhantomArgs {
-    /// chest, abdomen or l3.
+    /// chest, diseased-chest, abdomen or l3.
     #[arg(long, value_parser = parse_kind)]
     pub(super) kind: Kind,
     /// ircadb, chaos, slices, nnunet or lungs.
@@ -28,14 +28,18 @@ pub(super) struct PhantomArgs {
     pub(super) slices: Option<usize>,
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
+    /// Of chests: so many of the last patients have diseased lungs.
+    #[arg(long, default_value_t = 0)]
+    pub(super) diseased: usize,
 }
 
 pub(super) fn parse_kind(text: &str) -> Result<Kind, String> {
     match text {
         "chest" => Ok(Kind::Chest),
+        "diseased-chest" => Ok(Kind::DiseasedChest),
         "abdomen" => Ok(Kind::Abdomen),
         "l3" => Ok(Kind::L3),
-        other => Err(format!("{other} is no kind: choose chest, abdomen or l3")),
+        other => Err(format!("{other} is no kind: choose chest, diseased-chest, abdomen or l3")),
     }
 }
 
@@ -46,7 +50,7 @@ fn parse_layout(text: &str) -> Result<Layout, String> {
 /// Slices that cover the anatomy at a usual spacing.
 fn usual_slices(kind: Kind) -> usize {
     match kind {
-        Kind::Chest => 120,
+        Kind::Chest | Kind::DiseasedChest => 120,
         Kind::Abdomen => 100,
         Kind::L3 => 5,
     }
@@ -55,7 +59,7 @@ fn usual_slices(kind: Kind) -> usize {
 /// Body part of the DICOM header, a defined term of PS3.16 Annex L.
 pub(super) fn body_part(kind: Kind) -> &'static str {
     match kind {
-        Kind::Chest => "CHEST",
+        Kind::Chest | Kind::DiseasedChest => "CHEST",
         Kind::Abdomen | Kind::L3 => "ABDOMEN",
     }
 }
@@ -70,9 +74,12 @@ pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
 pub(super) fn write_patients(args: &PhantomArgs) -> Result<(), CliError> {
     let (kind, layout, patients, size, seed) = (args.kind, args.layout, args.patients, args.size, args.seed);
     let slices = args.slices.unwrap_or_else(|| usual_slices(kind));
-    let out = args.out.clone();
+    let (out, diseased) = (args.out.clone(), args.diseased);
     if patients == 0 {
         return Err(CliError("Ask for at least one patient.".into()));
+    }
+    if diseased > patients || (diseased > 0 && kind != Kind::Chest) {
+        return Err(CliError("Diseased lungs are for chests, and for no more patients than there are.".into()));
     }
     foreground(
         "Generating patients",
@@ -82,6 +89,7 @@ pub(super) fn write_patients(args: &PhantomArgs) -> Result<(), CliError> {
                 .map_err(|e| format!("{} cannot be made: {}; choose another place", out.display(), plain_reason(&e)))?;
             for index in 1..=patients {
                 ctx.progress.say(format!("patient {index} of {patients}"));
+                let kind = if index + diseased > patients { Kind::DiseasedChest } else { kind };
                 let spec = PhantomSpec { kind, size, slices, seed: seed + index as u64 };
                 let done = (index - 1) as f32;
                 let progress = |fraction: f32| {

@@ -32,9 +32,12 @@ pub(super) struct SimulateArgs {
     /// Cases to annotate, with their truth: a data set folder in any known layout. Generated patients without it.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Generated patients: chest, abdomen or l3.
+    /// Generated patients: chest, diseased-chest, abdomen or l3.
     #[arg(long, value_parser = super::phantom::parse_kind, default_value = "chest")]
     kind: Kind,
+    /// What the first network learns from, where that is another kind than what is annotated.
+    #[arg(long, value_parser = super::phantom::parse_kind)]
+    first_kind: Option<Kind>,
     /// Generated patients to annotate; of a data set, at most so many cases.
     #[arg(long, default_value_t = 6)]
     cases: usize,
@@ -169,7 +172,7 @@ fn cases(args: &SimulateArgs, recipe: &Recipe) -> Result<Vec<SimCase>, CliError>
     let recipe = recipe.clone();
     match args.data.clone() {
         None => {
-            let generated = generate(args, FIRST_SEED + args.first as u64, args.cases)?;
+            let generated = generate(args, args.kind, FIRST_SEED + args.first as u64, args.cases)?;
             generated.into_iter().map(|case| truth(&recipe, case)).collect()
         }
         Some(root) => {
@@ -200,8 +203,8 @@ fn truth(recipe: &Recipe, case: TrainCase) -> Result<SimCase, CliError> {
     Ok(SimCase { volume: case.volume, classes })
 }
 
-fn generate(args: &SimulateArgs, seed: u64, count: usize) -> Result<Vec<TrainCase>, CliError> {
-    let (kind, size, slices) = (args.kind, args.size, args.slices);
+fn generate(args: &SimulateArgs, kind: Kind, seed: u64, count: usize) -> Result<Vec<TrainCase>, CliError> {
+    let (size, slices) = (args.size, args.slices);
     foreground(
         "Generating patients",
         |(), _| {},
@@ -228,7 +231,7 @@ type First = (StateDict, [Vec<crate::train::Slice>; 2]);
 /// A network from a few generated patients: what a group has before it begins to annotate.
 fn first_network(args: &SimulateArgs, recipe: &Recipe) -> Result<First, CliError> {
     // Masks in the recipe's classes: what its data set calls them is not what generated patients do.
-    let patients = generate(args, FIRST_SEED, args.first.max(1))?
+    let patients = generate(args, args.first_kind.unwrap_or(args.kind), FIRST_SEED, args.first.max(1))?
         .into_iter()
         .map(|case| {
             let SimCase { volume, classes } = truth(recipe, case.clone())?;

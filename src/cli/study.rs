@@ -9,10 +9,10 @@ use super::phantom::{PhantomArgs, write_patients};
 use super::run::print;
 use super::train::train_in_foreground;
 use crate::io::atomic::plain_reason;
-use crate::io::layouts::Layout;
+use crate::io::layouts::{Layout, PatientInfo};
 use crate::nn::DeviceChoice;
 use crate::phantom::Kind;
-use crate::train::{self, Recipe, TrainData, TrainRequest};
+use crate::train::{self, Recipe, SplitConfig, TrainData, TrainRequest};
 use crate::workspace::{CohortRequest, Judged};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,8 @@ struct Study {
     kind: Kind,
     layout: Layout,
     patients: usize,
+    /// So many of the last patients have diseased lungs; they are the test part.
+    diseased: usize,
     slices: usize,
     /// Columns and rows of the generated images.
     size: usize,
@@ -67,6 +69,7 @@ const STUDIES: [Study; 5] = [
         kind: Kind::L3,
         layout: Layout::Slices,
         patients: 20,
+        diseased: 0,
         slices: 4,
         size: 128,
         small: &["preprocessing.size=128", "optimizer.lr=0.002"],
@@ -81,6 +84,7 @@ const STUDIES: [Study; 5] = [
         kind: Kind::Abdomen,
         layout: Layout::Ircadb,
         patients: 6,
+        diseased: 0,
         slices: 32,
         size: 128,
         small: &["preprocessing.size=64", "network.UNet.base_width=8", "batch_size=8", "optimizer.lr=0.0005"],
@@ -88,17 +92,18 @@ const STUDIES: [Study; 5] = [
         epochs: 40,
     },
     Study {
-        title: "Study 3 on generated patients: lungs, with simulated pathology and without",
+        title: "Study 3 on generated patients: diseased lungs, learned from healthy ones with simulated pathology and without",
         kind: Kind::Chest,
         layout: Layout::Lungs,
-        patients: 12,
+        patients: 16,
+        diseased: 4,
         slices: 32,
         size: 128,
         small: &["preprocessing.size=96", "network.UNet.base_width=8", "accumulate=1", "optimizer.lr=0.003"],
         runs: &[
-            run_of("none", "lung-pathology", &["augmentation.pathology=null"]),
-            run_of("p 0.6", "lung-pathology", &["augmentation.pathology.probability=0.6"]),
-            run_of("p 0.8", "lung-pathology", &["augmentation.pathology.probability=0.8"]),
+            run_of("no simulation", "lung-pathology", &["augmentation.pathology=null"]),
+            run_of("simulated, p 0.6", "lung-pathology", &["augmentation.pathology.probability=0.6"]),
+            run_of("simulated, p 0.8", "lung-pathology", &["augmentation.pathology.probability=0.8"]),
         ],
         epochs: 20,
     },
@@ -107,13 +112,14 @@ const STUDIES: [Study; 5] = [
         kind: Kind::Abdomen,
         layout: Layout::Chaos,
         patients: 20,
+        diseased: 0,
         slices: 16,
         size: 128,
         small: &["preprocessing.size=96", "optimizer.lr=0.003", "split.Patients.test=0.2"],
         runs: &[
-            run_of("cross-entropy", "liver-chaos", &["loss=Bce"]),
-            run_of("Dice", "liver-chaos", &["loss=Dice"]),
-            run_of("IoU", "liver-chaos", &["loss=Iou"]),
+            run_of("cross-entropy loss", "liver-chaos", &["loss=Bce"]),
+            run_of("Dice loss", "liver-chaos", &["loss=Dice"]),
+            run_of("IoU loss", "liver-chaos", &["loss=Iou"]),
         ],
         epochs: 30,
     },
@@ -122,10 +128,14 @@ const STUDIES: [Study; 5] = [
         kind: Kind::Chest,
         layout: Layout::Lungs,
         patients: 12,
+        diseased: 0,
         slices: 32,
         size: 128,
         small: &["preprocessing.size=96", "network.UNet.base_width=8", "optimizer.lr=0.003", "split.Patients.test=0.2"],
-        runs: &[run_of("cross-entropy", "lung-three-class", &[]), run_of("Dice", "lung-three-class", &["loss=Dice"])],
+        runs: &[
+            run_of("cross-entropy loss", "lung-three-class", &[]),
+            run_of("Dice loss", "lung-three-class", &["loss=Dice"]),
+        ],
         epochs: 20,
     },
 ];
@@ -174,6 +184,7 @@ fn generate(study: &Study, data: &Path) -> Result<(), CliError> {
         size: study.size,
         slices: Some(study.slices),
         seed: 7,
+        diseased: study.diseased,
     })?;
     std::fs::rename(&half, data).map_err(failed)
 }
@@ -181,6 +192,11 @@ fn generate(study: &Study, data: &Path) -> Result<(), CliError> {
 fn recipe(args: &StudyArgs, study: &Study, run: &Run) -> Result<Recipe, CliError> {
     let mut recipe = Recipe::load(run.recipe).map_err(CliError::of)?;
     let given = args.set.iter().map(String::as_str);
+    if study.diseased > 0 {
+        let named = |from: usize, to: usize| (from..to).map(|n| PatientInfo::name_of(n + 1)).collect();
+        let healthy = study.patients - study.diseased;
+        recipe.split = SplitConfig::Fixed { validation: named(0, 2), test: named(healthy, study.patients) };
+    }
     for assignment in study.small.iter().chain(run.set).copied().chain(given) {
         train::apply_override(&mut recipe, assignment).map_err(CliError::of)?;
     }

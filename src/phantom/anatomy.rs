@@ -1,5 +1,6 @@
 //! The torso as a whole: habitus, all parts in the order of painting, and the surfaces between lungs and middle.
 
+use super::disease::{self, Opacity};
 use super::habitus::{Chance, Habitus};
 use super::shape::{Part, Solid, smooth_max, smooth_min};
 use super::{Kind, abdomen, muscles, skeleton, thorax};
@@ -80,6 +81,8 @@ pub(super) struct Torso {
     pub parts: Vec<(Part, (Vec3, Vec3))>,
     pub mediastinum: Vec<(Solid, f32)>,
     pub breasts: Vec<Solid>,
+    /// Empty in patients without disease of the lungs.
+    pub opacities: Vec<Opacity>,
     /// HU of the lung at mid height between front and back.
     pub lung_hu: f32,
     /// World y of the couch's surface, mm.
@@ -92,7 +95,7 @@ impl Torso {
         let habitus = Habitus::new(seed);
         let mut chance = Chance::new(seed, 3);
         let contrast = match kind {
-            Kind::Chest if chance.yes(0.5) => Contrast::none(&mut chance),
+            Kind::Chest | Kind::DiseasedChest if chance.yes(0.5) => Contrast::none(&mut chance),
             _ => Contrast::portal(&mut chance),
         };
         let mut stock = Stock::default();
@@ -112,12 +115,16 @@ impl Torso {
             parts: stock.parts,
             mediastinum: stock.mediastinum,
             breasts,
+            opacities: Vec::new(),
             lung_hu: chance.around(-852.0, 22.0),
             couch_y,
         };
         if kind == Kind::L3 {
             // Nothing of the chest is in view.
             return torso;
+        }
+        if kind == Kind::DiseasedChest {
+            torso.opacities = disease::opacities(&torso);
         }
         let branches = thorax::lung_vessels(&torso, &contrast);
         torso.parts.extend(branches.into_iter().map(|part| {

@@ -8,6 +8,7 @@
 mod abdomen;
 mod anatomy;
 mod bowel;
+mod disease;
 mod habitus;
 mod muscles;
 mod noise;
@@ -32,6 +33,9 @@ use rayon::prelude::*;
 pub enum Kind {
     /// Apex to the recesses below the lungs. Labels: 1 Left lung, 2 Right lung.
     Chest,
+    /// [`Self::Chest`] with consolidation, ground glass and masses: the same patient with the same labels, in which the
+    /// lungs' borders are hard to see.
+    DiseasedChest,
     /// Dome of the diaphragm to the pelvis, portal-venous. Labels: 1 Liver, 2 Liver tumour, 3 Kidney, 4 Spleen.
     Abdomen,
     /// A few slices at the third lumbar vertebra. Label: 1 Skeletal muscle.
@@ -91,7 +95,7 @@ impl Kind {
     /// The segments of this kind, labels from 1.
     pub fn segments(self) -> Vec<Segment> {
         let names: &[&str] = match self {
-            Self::Chest => &["Left lung", "Right lung"],
+            Self::Chest | Self::DiseasedChest => &["Left lung", "Right lung"],
             Self::Abdomen => &["Liver", "Liver tumour", "Kidney", "Spleen"],
             Self::L3 => &["Skeletal muscle"],
         };
@@ -100,8 +104,10 @@ impl Kind {
 
     fn label(self, tissue: Tissue) -> LabelId {
         match (self, tissue) {
-            (Self::Chest, Tissue::LungLeft) | (Self::Abdomen, Tissue::Liver) | (Self::L3, Tissue::Muscle) => 1,
-            (Self::Chest, Tissue::LungRight) | (Self::Abdomen, Tissue::Tumour) => 2,
+            (Self::Chest | Self::DiseasedChest, Tissue::LungLeft)
+            | (Self::Abdomen, Tissue::Liver)
+            | (Self::L3, Tissue::Muscle) => 1,
+            (Self::Chest | Self::DiseasedChest, Tissue::LungRight) | (Self::Abdomen, Tissue::Tumour) => 2,
             (Self::Abdomen, Tissue::Kidney) => 3,
             (Self::Abdomen, Tissue::Spleen) => 4,
             _ => 0,
@@ -111,7 +117,7 @@ impl Kind {
     /// The window a reader of this examination starts with.
     fn window(self) -> Window {
         match self {
-            Self::Chest => Window::new(1500.0, -600.0),
+            Self::Chest | Self::DiseasedChest => Window::new(1500.0, -600.0),
             Self::Abdomen | Self::L3 => Window::new(400.0, 40.0),
         }
     }
@@ -186,7 +192,7 @@ impl Scan {
         let along = f64::from(habitus.scale.z);
         let z_l3 = f64::from(skeleton::levels(habitus)[skeleton::L3].center.z) * along;
         let (low, high, look) = match spec.kind {
-            Kind::Chest => {
+            Kind::Chest | Kind::DiseasedChest => {
                 let low = f64::from(habitus.dome_left.min(habitus.dome_right)) - 88.0;
                 (low * along, (8.0 + f64::from(c.between(0.0, 8.0))) * along, -150.0)
             }

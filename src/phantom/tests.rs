@@ -61,6 +61,24 @@ fn chests_have_two_lungs_on_their_sides() {
 }
 
 #[test]
+fn disease_hides_parts_of_the_same_lungs() {
+    for seed in 0..=8 {
+        let [healthy, diseased] = [Kind::Chest, Kind::DiseasedChest].map(|kind| patient(kind, seed, 96, 24));
+        assert_eq!(healthy.labels, diseased.labels, "seed {seed}");
+        let of_lungs = |p: &Phantom| -> Vec<i16> {
+            let labels = p.labels.to_dense();
+            labels.iter().zip(p.volume.hu().iter()).filter(|(l, _)| **l > 0).map(|(_, hu)| *hu).collect()
+        };
+        let (before, after) = (of_lungs(&healthy), of_lungs(&diseased));
+        let share =
+            |of: &dyn Fn(usize) -> bool| (0..after.len()).filter(|n| of(*n)).count() as f64 / after.len().max(1) as f64;
+        let changed = share(&|n| after[n] > before[n] + 100);
+        assert!((0.01..0.55).contains(&changed), "seed {seed}: {changed} of the lungs is diseased");
+        assert!(share(&|n| after[n] > -100 && before[n] < -500) > 0.004, "seed {seed}: nothing is as dense as tissue");
+    }
+}
+
+#[test]
 fn abdomens_have_their_organs() {
     let mut with_tumour = 0;
     for seed in 0..=8 {

@@ -26,7 +26,12 @@ pub struct PatientInfo {
 impl PatientInfo {
     /// The patient's name in folders, files and identifiers.
     pub fn name(&self) -> String {
-        format!("phantom_{:03}", self.index)
+        Self::name_of(self.index)
+    }
+
+    /// The name of the patient `index`.
+    pub fn name_of(index: usize) -> String {
+        format!("phantom_{index:03}")
     }
 
     fn series(&self, number: u32, description: &str, volume: &Volume) -> CtSeriesInfo {

@@ -132,6 +132,8 @@ impl Slice<'_> {
             let cover = self.cover(d + 0.25 * self.coarse[n]);
             if cover > 0.0 {
                 let lung = self.torso.lung_hu + 0.42 * p.y + 14.0 * self.coarse[n] + 10.0 * self.fine[n];
+                let texture = 0.6 * self.broad[n] + 0.4 * self.coarse[n];
+                let lung = self.torso.opacities.iter().fold(lung, |hu, o| o.shade(p, texture, hu));
                 self.hu[n] += (lung - self.hu[n]) * cover;
                 if cover >= 0.5 {
                     self.tissue[n] = if p.x > 0.0 { Tissue::LungLeft } else { Tissue::LungRight };
