@@ -192,6 +192,10 @@ fn two_models_are_paired_tested_and_plotted() {
     {
         assert!(page.contains(needed), "{needed} is missing");
     }
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    let order =
+        ["All 4 cases", "Dice of each patient", "Paired by case", "Worst first", "Learning curves", "Every figure"];
+    assert!(order.windows(2).all(|w| place(w[0]) < place(w[1])), "what was asked first comes first");
     assert!(!page.contains("NaN") && !page.contains("http"));
     let slices = &summarize(&inputs)[0].by_slice[0];
     let px = slices.figures.iter().find(|f| f.figure == "HD" && f.unit == "px").unwrap();

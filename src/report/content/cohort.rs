@@ -1,22 +1,50 @@
-//! Many cases: summaries of every level, plots over all of them, the worst first.
+//! Many cases: the figures that matter on the whole, the worst first, and at the end every plot and every summary.
 
 use super::{distance, ink, notes};
 use crate::metrics::{Agreement, SegmentRow};
 use crate::report::block::{Block, Table};
 use crate::report::figures::{FigureKind, Observation, slice_kinds};
 use crate::report::plot::{self, BoxGroup, Comparison, Scene};
-use crate::report::summary::{case_observations, confusion_of, segment_names, slice_observations, summarize};
+use crate::report::summary::{case_observations, confusion_of, segment_names, slice_observations};
 use crate::report::text::figure;
-use crate::report::{CaseReport, FigureSummary, ReportInputs, SegmentSummary};
+use crate::report::{CaseReport, FigureSummary, ReportInputs, SegmentSummary, SideSummary};
 
-pub(super) fn cohort(inputs: &ReportInputs, out: &mut Vec<Block>) {
-    let cases = inputs.cases_of(0).count().max(inputs.cases.len() / inputs.sides());
-    out.push(Block::Heading(
-        2,
-        if inputs.sides() == 1 { format!("All {cases} cases") } else { format!("All cases: {cases}") },
-    ));
-    let summaries = summarize(inputs);
-    for side in &summaries {
+/// What most readers came for: each structure's Dice and distances under every side, and their box plots.
+pub(super) fn overview(inputs: &ReportInputs, summaries: &[SideSummary], out: &mut Vec<Block>) {
+    let cases = (0..inputs.sides()).map(|s| inputs.cases_of(s).count()).max().unwrap_or(0);
+    out.push(Block::Heading(2, if cases == 1 { "One case".into() } else { format!("All {cases} cases") }));
+    let figures = [("Dice", ""), ("HD", "mm"), ("HD95", "mm"), ("ASSD", "mm")];
+    let head = ["Judged", "Structure", "Cases", "Missed", "Dice", "95 % interval", "HD (mm)", "HD95 (mm)", "ASSD (mm)"];
+    let mut table = Table::new(head);
+    table.words = vec![1];
+    for side in summaries {
+        for segment in &side.by_case {
+            let of = |(name, unit): (&str, &str)| {
+                segment.figures.iter().find(|f| f.figure == name && f.unit == unit && f.cases > 0)
+            };
+            let mut cells =
+                vec![side.judged.clone(), segment.name.clone(), segment.cases.to_string(), segment.misses.to_string()];
+            cells.extend(figures.map(|f| of(f).map_or_else(|| "–".into(), mean)));
+            cells.insert(5, of(figures[0]).map_or_else(|| "–".into(), interval));
+            table.push(cells, false);
+        }
+    }
+    table.notes = notes(inputs, table.head.iter().map(String::as_str));
+    out.push(Block::Quiet(match cases {
+        1 => "Figures of the case.".into(),
+        _ => "Means over the cases; every figure, also of patients and slices, stands behind.".into(),
+    }));
+    out.push(Block::Table(table));
+    let boxes = boxes(inputs);
+    if !boxes.is_empty() {
+        out.push(Block::Plots(boxes));
+    }
+}
+
+/// Every figure of every level.
+pub(super) fn tables(inputs: &ReportInputs, summaries: &[SideSummary], out: &mut Vec<Block>) {
+    out.push(Block::Heading(2, "Every figure".into()));
+    for side in summaries {
         if inputs.sides() > 1 {
             out.push(Block::Heading(3, side.judged.clone()));
         }
@@ -25,16 +53,12 @@ pub(super) fn cohort(inputs: &ReportInputs, out: &mut Vec<Block>) {
             ("patients (mean over each one's cases)", &side.by_patient),
             ("slices", &side.by_slice),
         ] {
-            for segment in level {
+            // A mean of one is no mean: its figures stand with the case.
+            for segment in level.iter().filter(|s| s.cases > 1) {
                 out.extend(summary_table(inputs, segment, what));
             }
         }
     }
-    let plots = cohort_plots(inputs);
-    if !plots.is_empty() {
-        out.push(Block::Plots(plots));
-    }
-    worst_first(inputs, out);
 }
 
 /// The figures of one structure; overlap of slices in short.
@@ -59,23 +83,30 @@ fn summary_table(inputs: &ReportInputs, segment: &SegmentSummary, what: &str) ->
 }
 
 fn summary_row(f: &FigureSummary) -> Vec<String> {
-    let digits = f.kind.digits();
-    let value = |v: Option<f64>| figure(v, digits);
-    let mean = match f.infinite {
-        0 => value(f.mean),
-        n => format!("∞ ({} over the {} finite)", value(f.mean_of_finite), f.cases - n),
-    };
-    let range = |low: Option<f64>, high: Option<f64>| format!("{} – {}", value(low), value(high));
+    let value = |v: Option<f64>| figure(v, f.kind.digits());
     vec![
         f.kind.label(),
-        mean,
-        f.interval.map_or_else(|| "–".into(), |[low, high]| range(Some(low), Some(high))),
+        mean(f),
+        interval(f),
         value(f.median),
-        range(f.q1, f.q3),
+        format!("{} – {}", value(f.q1), value(f.q3)),
         value(f.worst),
         f.worst_case.clone().unwrap_or_default(),
         f.cases.to_string(),
     ]
+}
+
+fn mean(f: &FigureSummary) -> String {
+    let value = |v: Option<f64>| figure(v, f.kind.digits());
+    match f.infinite {
+        0 => value(f.mean),
+        n => format!("∞ ({} over the {} finite)", value(f.mean_of_finite), f.cases - n),
+    }
+}
+
+fn interval(f: &FigureSummary) -> String {
+    let value = |v: f64| figure(Some(v), f.kind.digits());
+    f.interval.map_or_else(|| "–".into(), |[low, high]| format!("{} – {}", value(low), value(high)))
 }
 
 /// Values of a figure of every structure and side, as groups for a box plot.
@@ -109,19 +140,32 @@ fn groups(inputs: &ReportInputs, name: &str, unit: &str, slices: bool) -> Vec<Bo
     groups
 }
 
-fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
-    let unit_range = Some([0.0, 1.0]);
-    let mut plots: Vec<Option<Scene>> = vec![
-        plot::box_plot("Dice of each case", "Dice", &groups(inputs, "Dice", "", false), unit_range),
-        plot::box_plot("Hausdorff distance of each case", "mm", &groups(inputs, "HD", "mm", false), None),
-        plot::box_plot("HD95 of each case", "mm", &groups(inputs, "HD95", "mm", false), None),
-    ];
-    let slices = inputs.cases.iter().flat_map(|c| &c.metrics.rows).map(|r| r.slices.len()).sum::<usize>();
-    if slices > 0 && slices <= 20_000 {
-        plots.push(plot::box_plot("Dice of each slice", "Dice", &groups(inputs, "Dice", "", true), unit_range));
-        let title = "Hausdorff distance of each slice, in pixels";
-        plots.push(plot::box_plot(title, "px", &groups(inputs, "HD", "px", true), None));
+/// Box plots of Dice and distances: of the cases where there are several, and of their slices.
+fn boxes(inputs: &ReportInputs) -> Vec<Scene> {
+    let dice = |title: &str, groups: &[BoxGroup]| {
+        let range = plot::overlap_range(groups.iter().flat_map(|g| &g.values).map(|v| v.0));
+        plot::box_plot(title, &plot::named_range("Dice", range), groups, Some(range))
+    };
+    let (cases, slices) =
+        (|name, unit| groups(inputs, name, unit, false), |name, unit| groups(inputs, name, unit, true));
+    let mut plots = Vec::new();
+    if inputs.cases_of(0).count() > 1 {
+        plots.push(dice("Dice of each case", &cases("Dice", "")));
+        plots.push(plot::box_plot("Hausdorff distance of each case", "mm", &cases("HD", "mm"), None));
+        plots.push(plot::box_plot("HD95 of each case", "mm", &cases("HD95", "mm"), None));
     }
+    let count = inputs.cases.iter().flat_map(|c| &c.metrics.rows).map(|r| r.slices.len()).sum::<usize>();
+    if count > 0 && count <= 20_000 {
+        plots.push(dice("Dice of each slice", &slices("Dice", "")));
+        let title = "Hausdorff distance of each slice, in pixels";
+        plots.push(plot::box_plot(title, "px", &slices("HD", "px"), None));
+    }
+    plots.into_iter().flatten().collect()
+}
+
+/// What else can be seen over all cases: agreement of volumes, size, confusion.
+pub(super) fn plots(inputs: &ReportInputs, out: &mut Vec<Block>) {
+    let mut plots: Vec<Option<Scene>> = Vec::new();
     let rows = || inputs.cases.iter().flat_map(|c| c.metrics.rows.iter().map(move |r| (c, r)));
     let named = |case: &CaseReport, row: &SegmentRow| match inputs.sides() {
         1 => format!("{} {}", case.name, row.name),
@@ -148,7 +192,9 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
                 1 => format!("{structure}: volumes (Bland-Altman)"),
                 _ => format!("{structure}: volumes of {} (Bland-Altman)", inputs.side_name(side)),
             };
-            plots.push(plot::bland_altman(&title, "ml", &volumes));
+            if volumes.len() > 1 {
+                plots.push(plot::bland_altman(&title, "ml", &volumes));
+            }
         }
     }
     let sizes: Vec<Comparison> = there()
@@ -157,7 +203,11 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
             Some(Comparison { first: r.volume_a_ml, second, name: named(c, r), ink: ink(c.judged) })
         })
         .collect();
-    plots.push(plot::scatter("Dice against object size", ["volume of A (ml)", "Dice"], &sizes, unit_range));
+    if sizes.len() > 1 {
+        let range = plot::overlap_range(sizes.iter().map(|p| p.second));
+        let names = ["volume of A (ml)", &plot::named_range("Dice", range)];
+        plots.push(plot::scatter("Dice against object size", names, &sizes, Some(range)));
+    }
     for side in 0..inputs.sides() {
         if let Some(all) = confusion_of(inputs, side) {
             let title = match inputs.sides() {
@@ -167,11 +217,15 @@ fn cohort_plots(inputs: &ReportInputs) -> Vec<Scene> {
             plots.push(Some(plot::confusion(&title, &all)));
         }
     }
-    plots.into_iter().flatten().collect()
+    let plots: Vec<Scene> = plots.into_iter().flatten().collect();
+    if !plots.is_empty() {
+        out.push(Block::Heading(2, "Volumes, size and classes".into()));
+        out.push(Block::Plots(plots));
+    }
 }
 
 /// The ten worst cases of each side by Dice, then distance.
-fn worst_first(inputs: &ReportInputs, out: &mut Vec<Block>) {
+pub(super) fn worst_first(inputs: &ReportInputs, out: &mut Vec<Block>) {
     let mut rows: Vec<(&CaseReport, &SegmentRow)> =
         inputs.cases.iter().flat_map(|c| c.metrics.rows.iter().map(move |r| (c, r))).collect();
     rows.retain(|(_, r)| r.agreement != Agreement::Neither);
@@ -195,6 +249,6 @@ fn worst_first(inputs: &ReportInputs, out: &mut Vec<Block>) {
             row.agreement.is_miss(),
         );
     }
-    out.push(Block::Heading(3, "Worst first".into()));
+    out.push(Block::Heading(2, "Worst first".into()));
     out.push(Block::Table(table));
 }

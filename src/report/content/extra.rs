@@ -29,8 +29,11 @@ pub(super) fn curves(inputs: &ReportInputs, out: &mut Vec<Block>) {
         dice.push(line(curve.run.clone(), false, curve.epochs.iter().filter_map(|e| Some([e.0, e.3?])).collect()));
     }
     out.push(Block::Heading(2, "Learning curves".into()));
+    // The loss before anything is learned would press all the rest flat.
+    let top = plot::settled_top(&losses);
+    let title = if top.is_some() { "Loss (what the first epochs lie above is cut off)" } else { "Loss" };
     let plots = [
-        plot::curves("Loss", ["epoch", "loss"], &losses, None),
+        plot::curves(title, ["epoch", "loss"], &losses, top.map(|top| [0.0, top])),
         plot::curves("Validation Dice", ["epoch", "Dice"], &dice, Some([0.0, 1.0])),
     ];
     out.push(Block::Plots(plots.into_iter().flatten().collect()));

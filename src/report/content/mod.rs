@@ -1,5 +1,5 @@
 //! From the inputs to the parts of a report, in the order in which a reader asks: what was compared, what went wrong, how
-//! good it is on the whole, where models differ, each case, the definitions.
+//! good it is on the whole, where models differ, where to look, every figure, each case, the definitions.
 
 mod case;
 mod cohort;
@@ -8,6 +8,7 @@ mod models;
 
 use super::block::Block;
 use super::plot::{Ink, SERIES};
+use super::summary::summarize;
 use super::text::{agreement, figure};
 use super::{CaseReport, ReportInputs};
 use crate::metrics::{Agreement, Convention, Definition, SegmentRow, SurfaceDistances};
@@ -39,21 +40,31 @@ pub(super) fn blocks(inputs: &ReportInputs) -> Vec<Block> {
         out.push(Block::Alarm("Could not be compared, and so in no figure".into(), items));
     }
     let several = inputs.cases.len() > 1;
+    let summaries = if several { summarize(inputs) } else { Vec::new() };
     if several {
-        cohort::cohort(inputs, &mut out);
+        cohort::overview(inputs, &summaries, &mut out);
     }
     if inputs.sides() > 1 {
-        models::models(inputs, &mut out);
         models::per_patient(inputs, &mut out);
-        models::each(inputs, &mut out);
     }
     if several {
         models::per_class(inputs, &mut out);
+    }
+    if inputs.sides() > 1 {
+        models::models(inputs, &mut out);
+        models::each(inputs, &mut out);
+    }
+    if several {
+        cohort::worst_first(inputs, &mut out);
     }
     extra::sheets(inputs, &mut out);
     extra::curves(inputs, &mut out);
     extra::calibration(inputs, &mut out);
     extra::quantities(inputs, &mut out);
+    if several {
+        cohort::plots(inputs, &mut out);
+        cohort::tables(inputs, &summaries, &mut out);
+    }
     for case in inputs.cases.iter().take(MOST_SECTIONS) {
         case::section(inputs, case, &mut out);
     }

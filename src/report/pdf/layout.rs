@@ -15,6 +15,8 @@ const RULE: Ink = [200, 207, 213];
 /// Plots are drawn somewhat smaller than in the page, so that two stand side by side.
 const PLOT_SCALE: f64 = 0.82;
 const BODY: f64 = 9.0;
+/// Definitions below a table.
+const NOTE: f64 = 6.8;
 
 pub(super) struct Layout<'a> {
     font: &'a mut Font,
@@ -97,8 +99,7 @@ impl<'a> Layout<'a> {
             Block::Table(table) => {
                 let size = table_size(table);
                 let widths = self.column_widths(table, size);
-                let rows = std::iter::once(&table.head).chain(table.rows.first().map(|r| &r.cells));
-                rows.map(|cells| self.row_height(cells, &widths, size)).sum::<f64>().max(size * 5.0)
+                self.table_start(table, &widths, size)
             }
             Block::Plots(scenes) => match plot_line(scenes) {
                 0 => self.lead(after),
@@ -150,7 +151,10 @@ impl<'a> Layout<'a> {
         let left = (widest + 12.0).min(ROOM * 0.4);
         for (name, value) in facts {
             let names = self.font.wrap(name, BODY, left - 8.0);
-            let values = self.font.wrap(value, BODY, ROOM - left);
+            // A checksum stays on one line, so that it can be copied whole.
+            let longest = value.split_whitespace().map(|w| self.font.width(w, BODY)).fold(0.0, f64::max);
+            let size = (BODY * (ROOM - left - 1.0) / longest.max(1.0)).clamp(6.0, BODY);
+            let values = self.font.wrap(value, size, ROOM - left);
             for n in 0..names.len().max(values.len()) {
                 self.need(BODY * 1.35);
                 self.y += BODY * 1.15;
@@ -158,7 +162,7 @@ impl<'a> Layout<'a> {
                     self.page.text(self.font, [MARGIN, self.y], text, BODY, BLACK, true);
                 }
                 if let Some(text) = values.get(n) {
-                    self.page.text(self.font, [MARGIN + left, self.y], text, BODY, BLACK, false);
+                    self.page.text(self.font, [MARGIN + left, self.y], text, size, BLACK, false);
                 }
                 self.y += BODY * 0.2;
             }
@@ -170,12 +174,13 @@ impl<'a> Layout<'a> {
     fn table(&mut self, table: &Table) {
         let size = table_size(table);
         let widths = self.column_widths(table, size);
-        self.need(size * 5.0);
+        self.need(self.table_start(table, &widths, size));
         self.row(table, &table.head, &widths, size, BLACK, true);
-        for row in &table.rows {
+        for (n, row) in table.rows.iter().enumerate() {
             let pages = self.done.len();
             let ink = if row.miss { MISS } else { BLACK };
-            let height = self.row_height(&row.cells, &widths, size);
+            let below = if n + 1 == table.rows.len() { self.notes_height(table) } else { 0.0 };
+            let height = self.row_height(&row.cells, &widths, size) + below;
             self.need(height);
             if self.done.len() > pages {
                 self.row(table, &table.head, &widths, size, BLACK, true);
@@ -184,10 +189,23 @@ impl<'a> Layout<'a> {
         }
         self.y += 2.0;
         if !table.notes.is_empty() {
-            let notes: Vec<String> = table.notes.iter().map(|(name, text)| format!("{name}: {text}")).collect();
-            self.paragraph(&notes.join(" "), 6.8, GREY, false, 0.0);
+            self.paragraph(&joined(&table.notes), NOTE, GREY, false, 0.0);
         }
         self.y += 4.0;
+    }
+
+    /// Head and first row, with the definitions when it is the only one: they do not stand on a page of their own.
+    fn table_start(&self, table: &Table, widths: &[f64], size: f64) -> f64 {
+        let rows = std::iter::once(&table.head).chain(table.rows.first().map(|r| &r.cells));
+        let height = rows.map(|cells| self.row_height(cells, widths, size)).sum::<f64>().max(size * 5.0);
+        if table.rows.len() > 1 { height } else { height + self.notes_height(table) }
+    }
+
+    fn notes_height(&self, table: &Table) -> f64 {
+        match table.notes.is_empty() {
+            true => 0.0,
+            false => self.font.wrap(&joined(&table.notes), NOTE, ROOM).len() as f64 * NOTE * 1.35 + 5.0,
+        }
     }
 
     /// Each as wide as its widest cell; where that is too much, the widest give way.
@@ -308,6 +326,11 @@ impl<'a> Layout<'a> {
     }
 }
 
+fn joined(notes: &[(String, String)]) -> String {
+    let notes: Vec<String> = notes.iter().map(|(name, text)| format!("{name}: {text}")).collect();
+    notes.join(" ")
+}
+
 /// Size of a heading's letters, and the room above it.
 fn heading(level: u8) -> (f64, f64) {
     [(18.0, 0.0), (13.0, 14.0), (10.5, 8.0)][usize::from(level.saturating_sub(1)).min(2)]
@@ -352,6 +375,34 @@ fn picture_size(picture: &Picture) -> [f64; 2] {
 mod tests {
     use super::*;
 
+    /// Text of the pages, one string each.
+    fn written(layout: Layout) -> Vec<String> {
+        layout.finish().into_iter().map(|page| page.words).collect()
+    }
+
+    #[test]
+    fn definitions_stand_below_a_row_of_their_table_and_a_checksum_on_one_line() {
+        for above in 0..60 {
+            let mut font = Font::new().unwrap();
+            let mut layout = Layout::new(&mut font);
+            (0..above).for_each(|_| layout.add(&Block::Text("A line.".into()), &[]).unwrap());
+            let mut table = Table::new(["Case", "Dice"]);
+            (0..4).for_each(|_| table.push(vec!["Row".into(), "0.5".into()], false));
+            table.notes.push(("Definition".into(), "what both have, by what each has. ".repeat(12)));
+            layout.add(&Block::Table(table), &[]).unwrap();
+            let pages = written(layout);
+            let page = pages.iter().find(|p| p.contains("Definition")).unwrap();
+            assert!(page.contains("Row"), "below {above} lines the definition is alone: {page}");
+        }
+        let mut font = Font::new().unwrap();
+        let mut layout = Layout::new(&mut font);
+        let sum = "0123456789abcdef".repeat(4);
+        layout
+            .add(&Block::Facts(vec![("Weights of a run with a long name, SHA-256".into(), sum.clone())]), &[])
+            .unwrap();
+        assert!(written(layout)[0].contains(&sum));
+    }
+
     #[test]
     fn a_heading_stands_on_the_page_of_what_it_leads_to() {
         let heading = |level| Block::Heading(level, "Learning curves".into());
@@ -359,7 +410,11 @@ mod tests {
         let picture = Picture { caption: "Worst".into(), width: 4, height: 6, rgb: vec![0; 72] };
         let mut table = Table::new(["Case", "Dice"]);
         table.push(vec!["a name that is long enough for two lines ".repeat(12), "0.5".into()], false);
+        let mut noted = Table::new(["Case", "Dice"]);
+        noted.push(vec!["a".into(), "0.5".into()], false);
+        noted.notes.push(("Dice".into(), "twice what both have, by what each has. ".repeat(20)));
         let endings = [
+            vec![heading(3), Block::Table(noted)],
             vec![heading(2), plots()],
             vec![heading(2), Block::Plots(Vec::new()), plots()],
             vec![heading(2), heading(3), Block::Quiet("5 cases, none missed".into()), Block::Table(table)],

@@ -21,11 +21,19 @@ const FONT_NAME: Name = Name(b"MWKWGT+Ubuntu-Light");
 pub(super) struct Page {
     content: Content,
     pictures: Vec<Picture>,
+    /// What [`Page::text`] wrote, a line each: the content holds glyphs alone.
+    #[cfg(test)]
+    pub words: String,
 }
 
 impl Default for Page {
     fn default() -> Self {
-        Self { content: Content::new(), pictures: Vec::new() }
+        Self {
+            content: Content::new(),
+            pictures: Vec::new(),
+            #[cfg(test)]
+            words: String::new(),
+        }
     }
 }
 
@@ -47,6 +55,11 @@ impl Page {
     pub fn text(&mut self, font: &mut Font, place: [f64; 2], text: &str, size: f64, ink: Ink, bold: bool) {
         if text.is_empty() {
             return;
+        }
+        #[cfg(test)]
+        {
+            self.words += text;
+            self.words.push('\n');
         }
         let (x, y) = at(place);
         color(&mut self.content, ink, false);

@@ -12,7 +12,19 @@ pub struct BoxGroup {
     pub values: Vec<(f64, String)>,
 }
 
-/// `range` fixes the vertical axis (Dice: 0 to 1).
+/// Range of an axis for ratios: up to 1, from a round number under the lowest where all are high.
+pub fn overlap_range(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let lowest = values.filter(|v| v.is_finite()).fold(1.0, f64::min);
+    let low = ((lowest - 0.02) * 20.0).floor() / 20.0;
+    [if low < 0.5 { 0.0 } else { low }, 1.0]
+}
+
+/// The axis says where it does not begin at 0.
+pub fn named_range(name: &str, range: [f64; 2]) -> String {
+    if range[0] == 0.0 { name.to_owned() } else { format!("{name}, from {}", axis::short(range[0])) }
+}
+
+/// `range` fixes the vertical axis.
 pub fn box_plot(title: &str, axis_name: &str, groups: &[BoxGroup], range: Option<[f64; 2]>) -> Option<Scene> {
     if groups.iter().all(|g| g.values.is_empty()) {
         return None;

@@ -11,7 +11,17 @@ pub struct Line {
     pub points: Vec<[f64; 2]>,
 }
 
-/// `range` fixes the vertical axis.
+/// Top of an axis on which the lines can be read when their first tenth lies far above all the rest; else `None`.
+pub fn settled_top(lines: &[Line]) -> Option<f64> {
+    let largest = |skipped: fn(usize) -> usize| {
+        let kept = lines.iter().flat_map(|l| l.points.iter().skip(skipped(l.points.len())));
+        kept.map(|p| p[1]).filter(|v| v.is_finite()).fold(0.0, f64::max)
+    };
+    let (all, settled) = (largest(|_| 0), largest(|count| count.div_ceil(10)));
+    (settled > 0.0 && all > 1.5 * settled).then(|| Axis::spanning(0.0, settled, 5.0).max)
+}
+
+/// `range` fixes the vertical axis; what lies beyond is drawn at its end.
 pub fn curves(title: &str, names: [&str; 2], lines: &[Line], range: Option<[f64; 2]>) -> Option<Scene> {
     let finite = || lines.iter().flat_map(|l| &l.points).filter(|p| p[0].is_finite() && p[1].is_finite());
     let fold = |axis: usize, of: fn(f64, f64) -> f64, start: f64| finite().map(|p| p[axis]).fold(start, of);

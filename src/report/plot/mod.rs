@@ -10,8 +10,8 @@ mod scene;
 mod svg;
 
 pub(super) use agreement::{Comparison, bland_altman, paired_lines, scatter};
-pub(super) use boxes::{BoxGroup, box_plot};
-pub(super) use curves::{Line, curves};
+pub(super) use boxes::{BoxGroup, box_plot, named_range, overlap_range};
+pub(super) use curves::{Line, curves, settled_top};
 pub(super) use heat::confusion;
 pub(super) use profile::{Profile, profile};
 pub(super) use scene::{Anchor, Ink, Item, MISS, SERIES, Scene};

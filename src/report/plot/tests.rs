@@ -45,3 +45,37 @@ fn pairs_survive_single_equal_and_infinite_values() {
     let picture = svg(&bland_altman("v", "ml", &[pair(1.0, 3.0), pair(2.0, 2.0)]).unwrap());
     assert!(picture.contains("mean +1.0") && picture.contains("+1.96 SD"));
 }
+
+#[test]
+fn axes_of_ratios_begin_where_the_values_are_and_say_so() {
+    assert_eq!(overlap_range([0.97, 0.91, f64::INFINITY].into_iter()), [0.85, 1.0]);
+    assert_eq!(overlap_range([0.97, 0.0].into_iter()), [0.0, 1.0]);
+    assert_eq!(overlap_range(std::iter::empty()), [0.95, 1.0]);
+    assert_eq!(overlap_range([1.0].into_iter()), [0.95, 1.0]);
+    assert_eq!([[0.0, 1.0], [0.85, 1.0]].map(|r| named_range("Dice", r)), ["Dice", "Dice, from 0.85"]);
+}
+
+#[test]
+fn the_loss_before_anything_is_learned_does_not_flatten_the_rest() {
+    let line = |values: &[f64]| Line {
+        name: "run".into(),
+        ink: SERIES[0],
+        dashed: false,
+        points: values.iter().enumerate().map(|(n, v)| [n as f64, *v]).collect(),
+    };
+    let falling: Vec<f64> = (0..20)
+        .map(|n| {
+            if n == 0 {
+                9.0
+            } else if n == 1 {
+                4.0
+            } else {
+                0.38
+            }
+        })
+        .collect();
+    assert_eq!(settled_top(&[line(&falling), line(&[0.2; 20])]), Some(0.4));
+    assert_eq!(settled_top(&[line(&[0.5, 0.45, 0.4])]), None);
+    assert_eq!(settled_top(&[line(&[7.0])]), None);
+    assert_eq!(settled_top(&[]), None);
+}

@@ -5,7 +5,7 @@ use super::read::{CaseMask, Reader};
 use super::{CohortCase, CohortError, CohortEvent};
 use crate::core::{Volume, VoxelBox};
 use crate::jobs::JobContext;
-use crate::metrics::{Agreement, BOTH, ONLY_A, ONLY_B, Select, SliceRow, difference_map};
+use crate::metrics::{Agreement, BOTH, ONLY_A, ONLY_B, SegmentRow, Select, SliceRow, difference_map};
 use crate::report::{CaseReport, Picture, ReportInputs, paired};
 
 /// Cases of each kind.
@@ -89,8 +89,28 @@ fn picture(
     let slice = row.slices.iter().max_by_key(wrong)?;
     let rgb = slice_picture(truth, row.a, judged, row.b, volume, slice.k)?;
     let dice = slice.figures.dice.map_or_else(|| "undefined".into(), |d| format!("{d:.3}"));
-    let caption = format!("{}. {}, {}, slice {} (Dice {dice})", want.why, want.case, want.segment, slice.k);
+    let place = format!("{}. {}, {}, slice {}", want.why, want.case, want.segment, slice.k);
+    let caption = format!("{place}, where most pixels are wrong (Dice {dice}){}", lower(row, slice));
     Some(Picture { caption, ..rgb })
+}
+
+/// Where Dice is lower than in the slice that is shown: the picture is not to be taken for the worst figure.
+fn lower(row: &SegmentRow, shown: &SliceRow) -> String {
+    let dice = |s: &SliceRow| s.figures.dice.unwrap_or(1.0);
+    let least = row.slices.iter().map(dice).fold(1.0, f64::min);
+    if least >= dice(shown) {
+        return String::new();
+    }
+    let slices: Vec<usize> = row.slices.iter().filter(|s| dice(s) == least).map(|s| s.k).collect();
+    let runs: Vec<String> = slices
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| match run {
+            [one] => one.to_string(),
+            [first, .., last] => format!("{first} to {last}"),
+            [] => String::new(),
+        })
+        .collect();
+    format!("; Dice is lowest ({least:.3}) in slice {}", runs.join(", "))
 }
 
 /// One slice with the difference over the image; without an image over black.
