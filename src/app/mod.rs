@@ -2,6 +2,7 @@
 //!
 //! Floor 6. Everything a frame shows is drawn by [`crate::ui::MainWindow`]; this module only brings it up.
 
+mod controls;
 mod frames;
 mod probe;
 mod restart;
@@ -180,6 +181,9 @@ impl App {
         });
         for command in commands {
             workspace.dispatch(command);
+        }
+        if let Some(log) = controls::ControlLog::from_environment() {
+            cc.egui_ctx.add_plugin(log);
         }
         let window = MainWindow::new(format, device);
         let frames = FrameLog::from_environment();

@@ -1,19 +1,13 @@
 //! Notices that the device which draws the window is lost: a driver that was reset, a graphics card that is gone.
-//!
-//! wgpu tells of a loss once, to a callback, and cubecl has that callback: without it a lost device would compute zeros
-//! for results. So the device is asked instead. On a lost one every request for memory is refused without a word.
 
 use crate::jobs::Waker;
+use crate::nn::Pulse;
 use crate::workspace::Kept;
-use std::num::NonZeroU64;
 use std::sync::{Mutex, OnceLock, PoisonError};
-
-/// Bytes of the request that the device is asked by.
-const BYTES: u64 = 4;
 
 /// What is known about the window's device, and what was kept when it went. Shared by the window and who runs it.
 pub struct DeviceWatch {
-    asked: Option<(wgpu::Queue, wgpu::Buffer)>,
+    asked: Option<Pulse>,
     lost: OnceLock<String>,
     waker: Mutex<Waker>,
     kept: Mutex<Option<Kept>>,
@@ -22,13 +16,7 @@ pub struct DeviceWatch {
 impl DeviceWatch {
     /// Watches a device.
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Self {
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("watch"),
-            size: BYTES,
-            usage: wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        Self { asked: Some((queue.clone(), buffer)), ..Self::blind() }
+        Self { asked: Some(Pulse::new(device, queue)), ..Self::blind() }
     }
 
     /// Watches nothing and knows only what is reported.
@@ -43,10 +31,7 @@ impl DeviceWatch {
 
     /// Asks the device, and gives why it is lost; a loss is for ever. Cheap enough for every frame.
     pub fn lost(&self) -> Option<&str> {
-        if self.lost.get().is_none()
-            && let (Some((queue, buffer)), Some(bytes)) = (&self.asked, NonZeroU64::new(BYTES))
-            && queue.write_buffer_with(buffer, 0, bytes).is_none()
-        {
+        if self.lost.get().is_none() && self.asked.as_ref().is_some_and(Pulse::is_lost) {
             self.report("it does not answer any more");
         }
         self.lost.get().map(String::as_str)

@@ -93,8 +93,12 @@ impl Arbiter {
     /// Called by training in front of a step; `last` is how long the step before took. Waits while somebody paints or
     /// predicts; while a hand moves, as long as the last step took, so that half of the time is left to drawing. Ends
     /// at once when `cancel` is set.
-    pub fn before_step(&self, last: Duration, cancel: &CancelToken) {
+    ///
+    /// `serve` does what others ask of the calling thread. It is called at once and again and again while this waits:
+    /// where training and predictions share a thread, the prediction that is waited for can only be made here.
+    pub fn before_step(&self, last: Duration, cancel: &CancelToken, serve: impl Fn()) {
         let begun = Instant::now();
+        serve();
         if self.0.enabled.load(Ordering::Relaxed) {
             let longest = last.min(Duration::from_millis(400));
             while !cancel.is_cancelled() && begun.elapsed() < LONGEST_WAIT {
@@ -104,6 +108,7 @@ impl Arbiter {
                     break;
                 }
                 std::thread::sleep(NAP);
+                serve();
             }
         }
         self.0.waited.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -134,7 +139,7 @@ mod tests {
     fn training_waits_for_the_hand_and_for_predictions_and_never_for_ever() {
         let (arbiter, cancel) = (Arbiter::default(), CancelToken::default());
         let step = Duration::from_millis(20);
-        arbiter.before_step(step, &cancel);
+        arbiter.before_step(step, &cancel, || {});
         assert!(arbiter.training_share().unwrap() > 0.5);
         arbiter.frame(Hand::Paints);
         let other = arbiter.clone();
@@ -143,19 +148,36 @@ mod tests {
             other.frame(Hand::Still);
         });
         let begun = Instant::now();
-        arbiter.before_step(Duration::ZERO, &cancel);
+        arbiter.before_step(Duration::ZERO, &cancel, || {});
         assert!(begun.elapsed() >= Duration::from_millis(100), "it waited for the stroke's end");
         ends.join().unwrap();
         let guard = arbiter.predicting();
         cancel.cancel();
-        arbiter.before_step(step, &cancel);
+        arbiter.before_step(step, &cancel, || {});
         drop(guard);
         assert!(arbiter.training_share().unwrap() < 0.5);
         // Off means off.
         let (off, cancel) = (Arbiter::default(), CancelToken::default());
         off.enable(false);
         off.frame(Hand::Paints);
-        off.before_step(step, &cancel);
+        off.before_step(step, &cancel, || {});
         assert!(off.training_share().unwrap() > 0.9);
+    }
+
+    #[test]
+    fn a_prediction_on_the_thread_of_the_training_is_made_while_it_is_waited_for() {
+        let arbiter = Arbiter::default();
+        let waiting = std::cell::RefCell::new(Some(arbiter.predicting()));
+        let calls = std::cell::Cell::new(0);
+        let begun = Instant::now();
+        // Asked for after the training looked for the last time.
+        arbiter.before_step(Duration::ZERO, &CancelToken::default(), || {
+            calls.set(calls.get() + 1);
+            if calls.get() == 2 {
+                waiting.take();
+            }
+        });
+        assert_eq!(calls.get(), 2);
+        assert!(begun.elapsed() < LONGEST_WAIT);
     }
 }

@@ -121,8 +121,7 @@ impl Gate {
         let mut failed = None;
         let outcome = fine_tune(input, device, &mut |step| {
             let took = since.elapsed();
-            pending();
-            self.arbiter.before_step(took, &self.cancel);
+            self.arbiter.before_step(took, &self.cancel, &pending);
             let _ = self.steps.send((step, took));
             since = Instant::now();
             failed = (self.fault)();

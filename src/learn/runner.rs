@@ -12,7 +12,8 @@ use super::{
 use crate::core::{LabelId, LabelMap, Plane, PlaneAxes, Volume};
 use crate::jobs::{Arbiter, JobContext};
 use crate::nn::{
-    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Segmenter, compute_device, resample_hu,
+    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Segmenter, Settled, compute_device,
+    resample_hu, settle,
 };
 use crate::train::slice_of;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -35,6 +36,8 @@ pub enum Begin {
 pub struct RunnerRequest {
     pub folder: PathBuf,
     pub begin: Begin,
+    /// `Auto` puts the graphics device to a trial first.
+    pub device: DeviceChoice,
     /// The thread that owns a graphics device; `None` computes on the processor.
     pub thread: Option<ComputeThread>,
     pub arbiter: Arbiter,
@@ -152,9 +155,17 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
             session
         }
     };
-    let place = match request.thread {
+    let (choice, offered) = match request.thread {
+        Some(thread) => (request.device, Some(thread)),
+        None => (DeviceChoice::Cpu, None),
+    };
+    let Settled { thread, device, warning } = settle(choice, offered.as_ref())?;
+    if let Some(warning) = warning {
+        ctx.send(Tell::Warning(warning));
+    }
+    let place = match thread {
         Some(thread) => Place::Thread(thread),
-        None => Place::cpu(compute_device(DeviceChoice::Cpu, None)?),
+        None => Place::cpu(device),
     };
     let fault = request.fault.unwrap_or_else(|| Arc::new(|| None));
     let runner = Runner {
@@ -167,6 +178,7 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
         features: None,
         running: None,
         asked: false,
+        stuck: false,
         ctx,
     };
     runner.serve(asks);
@@ -197,6 +209,8 @@ struct Runner<'a> {
     running: Option<Running>,
     /// A round was asked for by hand.
     asked: bool,
+    /// The last round failed by itself and would fail again: another slice or the key starts the next.
+    stuck: bool,
     ctx: &'a JobContext<Tell>,
 }
 
@@ -219,7 +233,7 @@ impl Runner<'_> {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.watch_round();
-            if self.running.is_none() && (self.asked || self.session.is_due()) {
+            if self.running.is_none() && (self.asked || (self.session.is_due() && !self.stuck)) {
                 self.start_round();
             }
             self.predict_some();
@@ -239,6 +253,7 @@ impl Runner<'_> {
                 let Some(served) = self.cases.get(&case) else { return };
                 let sample = slice_of(self.session.recipe(), &served.volume, &labels, &classes, slice);
                 let key = served.key.clone();
+                self.stuck = false;
                 if let Err(error) = self.session.add(&key, slice, sample, origin, effort) {
                     self.warn(&format!("The slice was not taken into the loop: {error}."));
                 }
@@ -380,7 +395,10 @@ impl Runner<'_> {
                 self.running = Some(self.place.start(input, self.arbiter.clone(), self.fault.clone()));
                 self.tell_state();
             }
-            Err(error) => self.warn(&format!("{error}.")),
+            Err(error) => {
+                self.stuck = true;
+                self.warn(&format!("{error}."));
+            }
         }
     }
 
@@ -407,10 +425,16 @@ impl Runner<'_> {
                 }
                 self.ctx.send(Tell::Round(Box::new(report)));
             }
-            Err(error) => {
-                // Nothing is lost: the slices wait for the next round.
+            // Nothing is lost: the slices wait for the next round.
+            Err(error) if error.is_of_device() => {
                 self.device_failed(&error);
-                self.asked = error.is_of_device();
+                self.asked = true;
+            }
+            Err(error) => {
+                self.stuck = true;
+                self.warn(&format!(
+                    "No new version: {error}. The corrected slices are kept; the next one, or Fine-tune now, tries again."
+                ));
             }
         }
         self.tell_state();

@@ -276,8 +276,10 @@ impl Session {
             report.version = Some(number);
             state.in_use = number;
         }
-        self.rounds.push(report.clone());
-        files::write_json(&self.root.join(ROUNDS), &self.rounds)?;
+        let mut rounds = self.rounds.clone();
+        rounds.push(report.clone());
+        files::write_json(&self.root.join(ROUNDS), &rounds)?;
+        self.rounds = rounds;
         let accepted = report.decision.accepted;
         files::write_json(&self.root.join(STATE), &state)?;
         self.state = state;

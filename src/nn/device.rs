@@ -4,13 +4,17 @@
 //! stock device lacks, while the window is content with any. Kernels are WGSL without fusion and without autotune:
 //! with SPIR-V Mesa's software Vulkan crashes while it trains, and fusion has given a wrong loss.
 
+mod pulse;
+
+pub use pulse::Pulse;
+
 use super::guard::{catch, first_line};
 use burn::tensor::Device;
 use burn::tensor::wgpu::{WgpuBackend, WgpuSetup};
 use std::future::Future;
 use std::pin::pin;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// What the user asked for.
@@ -90,18 +94,25 @@ pub struct ComputeDevice {
     pub description: String,
     /// A CPU that plays a GPU (llvmpipe, SwiftShader, WARP).
     pub software: bool,
+    /// Of a device of its own: the window's is watched by the window.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl ComputeDevice {
     fn cpu(why: &str) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
         let description = format!("CPU, {threads} threads ({why})");
-        Self { mode: DeviceMode::Cpu, device: Device::flex(), description, software: false }
+        Self { mode: DeviceMode::Cpu, device: Device::flex(), description, software: false, pulse: None }
     }
 
     /// The device with gradients.
     pub fn training(&self) -> Device {
         self.device.clone().autodiff()
+    }
+
+    /// Whether a device of its own is gone, so that another has to be opened.
+    pub fn is_lost(&self) -> bool {
+        self.pulse.as_ref().is_some_and(|p| p.is_lost())
     }
 
     /// Work has to go through a [`super::ComputeThread`].
@@ -152,7 +163,7 @@ impl SharedGpu {
     /// [`DeviceError`] when the driver refuses.
     pub fn dedicated(&self) -> Result<ComputeDevice, DeviceError> {
         let info = self.adapter.get_info();
-        let burn = catch("opening the graphics device", || -> Result<Device, DeviceError> {
+        let (burn, pulse) = catch("opening the graphics device", || -> Result<_, DeviceError> {
             let (device, queue) = block_on(self.adapter.request_device(&wgpu::DeviceDescriptor {
                 label: Some("maskwright compute"),
                 required_features: self.device.features() - wgpu::Features::all_experimental_mask(),
@@ -161,6 +172,7 @@ impl SharedGpu {
                 ..Default::default()
             }))
             .map_err(|e| DeviceError::Open(first_line(&e.to_string())))?;
+            let pulse = Pulse::new(&device, &queue);
             let setup = WgpuSetup {
                 instance: self.instance.clone(),
                 adapter: self.adapter.clone(),
@@ -168,10 +180,12 @@ impl SharedGpu {
                 queue,
                 backend: info.backend,
             };
-            Device::wgpu_options().setup(setup).init().map_err(|e| init_error(&e.to_string()))
+            let burn = Device::wgpu_options().setup(setup).init().map_err(|e| init_error(&e.to_string()))?;
+            Ok((burn, pulse))
         })??;
         Ok(ComputeDevice {
             mode: DeviceMode::Dedicated,
+            pulse: Some(Arc::new(pulse)),
             device: burn,
             description: format!("{} ({:?}), a device of its own", info.name, info.backend),
             software: info.device_type == wgpu::DeviceType::Cpu,
@@ -186,6 +200,7 @@ impl SharedGpu {
             device: self.burn.clone(),
             description: format!("{} ({:?}), shared with the window", info.name, info.backend),
             software: self.is_software(),
+            pulse: None,
         }
     }
 

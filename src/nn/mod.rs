@@ -39,7 +39,9 @@ mod tests;
 
 pub use average::WeightAverage;
 pub use deeplab::{DeepLabConfig, ResNetUNetConfig};
-pub use device::{AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, SharedGpu, compute_device};
+pub use device::{
+    AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, Pulse, SharedGpu, compute_device,
+};
 pub use doctor::{DeviceReport, Proof, report};
 pub use gradients::GradientSet;
 pub use guard::catch;

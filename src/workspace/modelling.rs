@@ -177,7 +177,8 @@ impl Workspace {
         if !device.needs_thread() {
             return Ok(None);
         }
-        let kept = self.models.thread.as_ref().filter(|t| t.device().mode == device.mode).cloned();
+        let usable = |d: &ComputeDevice| d.mode == device.mode && !d.is_lost();
+        let kept = self.models.thread.as_ref().filter(|t| usable(t.device())).cloned();
         let thread = match kept {
             Some(thread) => thread,
             None => ComputeThread::start(device)?,
@@ -186,19 +187,21 @@ impl Workspace {
         Ok(Some(thread))
     }
 
-    /// The window's own device, or a device of its own where the user chose that and the first one is no CPU.
+    /// The window's own device, or a device of its own where [`GpuSharing`] asks for one and the first one is no CPU.
     fn compute_device(&self, choice: DeviceChoice) -> Result<ComputeDevice, DeviceError> {
         let choice = if self.cpu_only { DeviceChoice::Cpu } else { choice };
         let device = compute_device(choice, self.gpu.as_deref())?;
-        match (&self.gpu, self.settings.gpu_sharing) {
-            (Some(gpu), GpuSharing::Dedicated) if device.mode == DeviceMode::Shared => {
-                let kept = self.models.thread.as_ref().map(ComputeThread::device);
-                match kept.filter(|d| d.mode == DeviceMode::Dedicated) {
-                    Some(kept) => Ok(kept.clone()),
-                    None => gpu.dedicated(),
-                }
-            }
-            _ => Ok(device),
+        let sharing = self.settings.gpu_sharing;
+        let own = sharing.own_device(device.software);
+        let Some(gpu) = self.gpu.as_ref().filter(|_| own && device.mode == DeviceMode::Shared) else {
+            return Ok(device);
+        };
+        let kept = self.models.thread.as_ref().map(ComputeThread::device);
+        match kept.filter(|d| d.mode == DeviceMode::Dedicated && !d.is_lost()) {
+            Some(kept) => Ok(kept.clone()),
+            // Nobody asked for it by name: sharing does, too.
+            None if sharing == GpuSharing::Auto => Ok(gpu.dedicated().unwrap_or(device)),
+            None => gpu.dedicated(),
         }
     }
 

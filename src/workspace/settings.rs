@@ -57,11 +57,25 @@ pub enum ThemeChoice {
 /// Whether training shares the window's device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum GpuSharing {
-    /// Burn computes on the device that draws the window.
+    /// What leaves the window fluid: a device of its own on a real GPU, whose single step can take longer than a frame;
+    /// the window's device elsewhere.
     #[default]
+    Auto,
+    /// Burn computes on the device that draws the window.
     Shared,
     /// Burn opens a device of its own.
     Dedicated,
+}
+
+impl GpuSharing {
+    /// Whether burn gets a device of its own beside the window's; `software` is a CPU that plays a GPU.
+    pub(super) fn own_device(self, software: bool) -> bool {
+        match self {
+            Self::Auto => !software,
+            Self::Shared => false,
+            Self::Dedicated => true,
+        }
+    }
 }
 
 /// Kept in `settings.ron`. Unknown fields of a newer version are ignored, missing ones take their default.

@@ -117,8 +117,7 @@ fn start(
         // The round ends when it is told to; whatever else it met shows as steps that are missing.
         let _ = fine_tune(input, device, &mut |_| {
             let took = since.elapsed();
-            pending();
-            arbiter.before_step(took, &cancel);
+            arbiter.before_step(took, &cancel, pending);
             steps.fetch_add(1, Ordering::Relaxed);
             since = Instant::now();
             !cancel.is_cancelled()

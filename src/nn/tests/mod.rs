@@ -179,6 +179,7 @@ fn a_dedicated_device_computes_beside_the_shared_one() {
     let dedicated = gpu.dedicated().unwrap();
     assert_eq!((dedicated.mode, gpu.compute().mode), (DeviceMode::Dedicated, DeviceMode::Shared));
     assert_ne!(dedicated.device, gpu.compute().device);
+    assert!(!dedicated.is_lost());
     let thread = ComputeThread::start(dedicated).unwrap();
     let sum = thread.submit("adding", |c| Tensor::<2>::ones([64, 64], &c.device().device).sum().into_scalar::<f32>());
     assert_eq!(wait("adding", &sum), Ok(4096.0));

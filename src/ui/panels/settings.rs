@@ -65,9 +65,10 @@ fn device(ui: &mut Ui, now: &Settings) -> Option<SettingsCommand> {
 
 fn sharing(ui: &mut Ui, now: &Settings) -> Option<SettingsCommand> {
     let name = |s| match s {
+        GpuSharing::Auto => "Automatic: of its own on a real GPU".to_owned(),
         GpuSharing::Shared => "Shared with the window".to_owned(),
         GpuSharing::Dedicated => "A device of its own".to_owned(),
     };
-    let options = [GpuSharing::Shared, GpuSharing::Dedicated].map(|s| (s, name(s)));
+    let options = [GpuSharing::Auto, GpuSharing::Shared, GpuSharing::Dedicated].map(|s| (s, name(s)));
     choice(ui, "GPU for training", now.gpu_sharing, name(now.gpu_sharing), &options).map(SettingsCommand::GpuSharing)
 }

@@ -176,6 +176,7 @@ impl Workspace {
         let request = RunnerRequest {
             folder: folder.clone(),
             begin,
+            device: form.device,
             thread,
             arbiter: self.learning.arbiter.clone(),
             fault: self.learning.fault.clone(),

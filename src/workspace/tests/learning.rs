@@ -229,6 +229,53 @@ fn masks_and_window_survive_a_hundred_losses_of_the_device() {
 }
 
 #[test]
+fn a_round_that_cannot_be_written_is_told_once_and_tried_again_with_the_next_slice() {
+    let mut desk = Desk::with_case();
+    let run = desk.little_run();
+    let mut form = desk.learn_form(run);
+    form.config.steps = 2;
+    form.config.judge_every = 2;
+    desk.start_loop(form);
+    // Nothing can take the place of a folder.
+    let rounds = desk.w.home.runs().join("loop/rounds.json");
+    std::fs::create_dir(&rounds).unwrap();
+    desk.w.take_notices();
+    for slice in [2, 5, 8, 11] {
+        desk.show(slice);
+        desk.correct(slice);
+        desk.w.dispatch(LearnCommand::Done);
+    }
+    let mut told = 0;
+    let mut count = |w: &mut Workspace| {
+        told += w.take_notices().iter().filter(|n| n.text.starts_with("No new version")).count();
+        told
+    };
+    let start = Instant::now();
+    while count(&mut desk.w) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(120), "nothing was told");
+        desk.w.poll();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // Everything that is asked meanwhile is answered, and the round does not start over and over.
+    for _ in 0..100 {
+        desk.w.poll();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(count(&mut desk.w), 1);
+    assert_eq!(desk.rounds(), 0);
+    std::fs::remove_dir(&rounds).unwrap();
+    desk.show(14);
+    desk.correct(14);
+    desk.w.dispatch(LearnCommand::Done);
+    desk.until("the round that failed before", |w| {
+        w.learning.view.as_ref().and_then(|v| v.state.as_ref()).is_some_and(|s| !s.rounds.is_empty() && s.pending == 0)
+    });
+    assert_eq!(desk.rounds(), 1);
+    desk.w.dispatch(LearnCommand::Stop);
+    desk.settle();
+}
+
+#[test]
 fn what_cannot_be_learned_from_is_said() {
     let mut desk = Desk::empty();
     let form = desk.learn_form(PathBuf::from("nowhere"));

@@ -154,6 +154,9 @@ fn settings_are_applied_kept_and_the_last_one_wins() {
     assert_eq!(kept, desk.w.settings);
     assert_eq!((kept.zoom, kept.theme, kept.device), (2.0, ThemeChoice::Light, DeviceChoice::Cpu));
     assert_eq!(kept.gpu_sharing, GpuSharing::Dedicated);
+    let all = [GpuSharing::Auto, GpuSharing::Shared, GpuSharing::Dedicated];
+    assert_eq!(all.map(|s| s.own_device(false)), [true, false, true], "on a real GPU");
+    assert_eq!(all.map(|s| s.own_device(true)), [false, false, true], "on software Vulkan");
     desk.w.dispatch(SettingsCommand::Scale(f32::NAN));
     assert_eq!(desk.w.settings.zoom, 1.0);
 }
