@@ -4,6 +4,25 @@
 // what the display is given, and overlays are mixed in that space. `fs_linear` undoes the encoding for targets
 // that apply it themselves.
 
+//
+// What a view does not use is left out of its pipeline by the constants below: software Vulkan runs both sides of every
+// branch, for each pixel.
+
+// How samples between voxel centres are found.
+override SAMPLING: u32 = 1u;
+// Several samples are joined along the line of sight.
+override SLAB: bool = false;
+// A second volume is laid over.
+override FUSED: bool = false;
+override OVERLAY: u32 = 1u;
+
+const NEAREST: u32 = 0u;
+const BILINEAR: u32 = 1u;
+const BICUBIC: u32 = 2u;
+// For planes that are none of the grid's.
+const TRILINEAR: u32 = 3u;
+const TRICUBIC: u32 = 4u;
+
 struct View {
     // Voxel position of the pane's left top corner, and the steps of one screen pixel to the right and down.
     origin: vec3<f32>,
@@ -46,12 +65,6 @@ const VOI_LINEAR_EXACT: u32 = 1u;
 const VOI_TABLE: u32 = 3u;
 
 const FLAG_INVERT: u32 = 1u;
-const FLAG_INTERPOLATE: u32 = 2u;
-const FLAG_CUBIC: u32 = 4u;
-const FLAG_FUSED: u32 = 8u;
-
-// The axis through the screen of a plane that is none of the grid's.
-const OBLIQUE: u32 = 3u;
 
 const SLAB_MEAN: u32 = 0u;
 const SLAB_MAXIMUM: u32 = 1u;
@@ -197,20 +210,16 @@ fn hu_tricubic(position: vec3<f32>) -> f32 {
 }
 
 fn hu_sample(position: vec3<f32>) -> f32 {
-    if (view.flags & (FLAG_INTERPOLATE | FLAG_CUBIC)) == 0u {
+    if SAMPLING == NEAREST {
         return hu_at(nearest(position));
-    }
-    let cubic = (view.flags & FLAG_CUBIC) != 0u;
-    if view.through == OBLIQUE {
-        if cubic {
-            return hu_tricubic(position);
-        }
+    } else if SAMPLING == BILINEAR {
+        return hu_bilinear(position);
+    } else if SAMPLING == BICUBIC {
+        return hu_bicubic(position);
+    } else if SAMPLING == TRILINEAR {
         return hu_trilinear(position);
     }
-    if cubic {
-        return hu_bicubic(position);
-    }
-    return hu_bilinear(position);
+    return hu_tricubic(position);
 }
 
 // The slab about a position: mean, largest or smallest of its samples inside the volume.
@@ -328,7 +337,7 @@ fn chosen(label: u32, wanted: u32) -> bool {
 fn overlay_kind(pixel: vec2<f32>) -> u32 {
     let voxel = nearest(voxel_at(pixel));
     let a = label_a(voxel);
-    if view.overlay == OVERLAY_LABELS {
+    if OVERLAY == OVERLAY_LABELS {
         return a;
     }
     let in_a = inside(voxel, textureDimensions(labels_a)) && chosen(a, view.pair & 0xffu);
@@ -337,7 +346,7 @@ fn overlay_kind(pixel: vec2<f32>) -> u32 {
 }
 
 fn kind_color(kind: u32) -> vec4<f32> {
-    if view.overlay == OVERLAY_LABELS {
+    if OVERLAY == OVERLAY_LABELS {
         return unpack4x8unorm(view.colors[kind >> 2u][kind & 3u]);
     }
     switch kind {
@@ -365,7 +374,7 @@ fn shade(interpolated_pixel: vec2<f32>) -> vec3<f32> {
         return view.background.rgb;
     }
     var hu: f32;
-    if view.slab_half > 0u {
+    if SLAB {
         hu = hu_slab(position);
     } else {
         hu = hu_sample(position);
@@ -378,11 +387,11 @@ fn shade(interpolated_pixel: vec2<f32>) -> vec3<f32> {
     if view.maps.x > 0u {
         color = mapped(grey, view.maps.x);
     }
-    if (view.flags & FLAG_FUSED) != 0u {
+    if FUSED {
         let over = fused_at(position);
         color = mix(color, over.rgb, over.a);
     }
-    if view.overlay == OVERLAY_NONE {
+    if OVERLAY == OVERLAY_NONE {
         return color;
     }
     let kind = overlay_kind(pixel);

@@ -1,7 +1,7 @@
 //! The slice pass: pipeline, and per pane a uniform buffer and a bind group.
 
 use super::lut_texture::LutTexture;
-use super::slice_view::{FLAG_FUSED, SliceView, ViewUniform};
+use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewUniform};
 use super::upload::{create_3d, create_flat, write_box};
 use super::{LabelTexture, RenderError, VolumeTexture};
 use crate::core::{COLOR_MAP_ENTRIES, ColorMap};
@@ -24,7 +24,11 @@ pub struct SliceTextures<'a> {
 /// Draws slices in two phases: [`Self::prepare`] before the render pass, [`Self::paint`] inside it.
 pub struct SliceRenderer {
     device: wgpu::Device,
-    pipeline: wgpu::RenderPipeline,
+    shader: wgpu::ShaderModule,
+    target_format: wgpu::TextureFormat,
+    pipeline_layout: wgpu::PipelineLayout,
+    /// Built when a view first needs them.
+    pipelines: HashMap<Variant, wgpu::RenderPipeline>,
     layout: wgpu::BindGroupLayout,
     /// Bound where a layer is absent: one background voxel.
     no_labels: wgpu::TextureView,
@@ -45,10 +49,11 @@ struct Pane {
     /// What `bind_group` was made for.
     textures: [wgpu::TextureView; 5],
     bind_group: wgpu::BindGroup,
+    variant: Variant,
 }
 
 impl SliceRenderer {
-    /// Builds the pipeline for passes with one colour target of `target_format`, one sample and no depth.
+    /// Makes ready for passes with one colour target of `target_format`, one sample and no depth.
     ///
     /// Colours are written as sRGB values, as egui's own are, also when the format encodes on writing.
     ///
@@ -76,27 +81,6 @@ impl SliceRenderer {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("slice"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &shader,
-                entry_point: Some("vs_main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &shader,
-                entry_point: Some(if target_format.is_srgb() { "fs_linear" } else { "fs_gamma" }),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                targets: &[Some(target_format.into())],
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
         let no_volume = create_3d(device, "no volume", [1; 3], wgpu::TextureFormat::R16Sint)?
@@ -109,7 +93,10 @@ impl SliceRenderer {
         )?;
         Ok(Self {
             device: device.clone(),
-            pipeline,
+            shader,
+            target_format,
+            pipeline_layout,
+            pipelines: HashMap::new(),
             layout,
             no_labels,
             no_volume,
@@ -133,6 +120,14 @@ impl SliceRenderer {
         SliceTextures { volume, layers: [a, b], fused }: SliceTextures<'_>,
         view: &SliceView,
     ) -> Result<(), RenderError> {
+        let mut uniform = view.uniform();
+        if fused.is_none() {
+            uniform.flags &= !FLAG_FUSED;
+        }
+        if a.is_none() && uniform.overlay == OVERLAY_LABELS {
+            uniform.overlay = OVERLAY_NONE;
+        }
+        let variant = Variant::of(&uniform);
         for layer in [a, b].into_iter().flatten() {
             if layer.dims() != volume.dims() {
                 return Err(RenderError::Grid { expected: volume.dims(), found: layer.dims() });
@@ -163,17 +158,14 @@ impl SliceRenderer {
         let textures = [volume.view().clone(), labels_a, labels_b, lut, fused_view];
         let kept = self.panes.remove(&pane);
         let entry = match kept {
-            Some(kept) if kept.textures == textures => kept,
+            Some(kept) if kept.textures == textures => Pane { variant, ..kept },
             kept => {
                 let uniform = kept.map_or_else(|| self.uniform_buffer(), |k| k.uniform);
                 let bind_group = self.bind_group(&uniform, &textures);
-                Pane { uniform, textures, bind_group }
+                Pane { uniform, textures, bind_group, variant }
             }
         };
-        let mut uniform = view.uniform();
-        if fused.is_none() {
-            uniform.flags &= !FLAG_FUSED;
-        }
+        self.build(variant);
         queue.write_buffer(&entry.uniform, 0, bytemuck::bytes_of(&uniform));
         self.panes.insert(pane, entry);
         Ok(())
@@ -181,8 +173,9 @@ impl SliceRenderer {
 
     /// Draws `pane` over the whole viewport; nothing when it was never prepared.
     pub fn paint(&self, pass: &mut wgpu::RenderPass<'_>, pane: PaneId) {
-        if let Some(pane) = self.panes.get(&pane) {
-            pass.set_pipeline(&self.pipeline);
+        let pane = self.panes.get(&pane);
+        if let Some((pane, pipeline)) = pane.and_then(|p| Some((p, self.pipelines.get(&p.variant)?))) {
+            pass.set_pipeline(pipeline);
             pass.set_bind_group(0, &pane.bind_group, &[]);
             pass.draw(0..3, 0..1);
         }
@@ -192,6 +185,36 @@ impl SliceRenderer {
     pub fn forget_panes(&mut self) {
         self.panes.clear();
         self.lut = None;
+    }
+
+    fn build(&mut self, variant: Variant) {
+        if self.pipelines.contains_key(&variant) {
+            return;
+        }
+        let constants = variant.constants();
+        let options = || wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() };
+        let pipeline = self.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+            label: Some("slice"),
+            layout: Some(&self.pipeline_layout),
+            vertex: wgpu::VertexState {
+                module: &self.shader,
+                entry_point: Some("vs_main"),
+                compilation_options: options(),
+                buffers: &[],
+            },
+            primitive: wgpu::PrimitiveState::default(),
+            depth_stencil: None,
+            multisample: wgpu::MultisampleState::default(),
+            fragment: Some(wgpu::FragmentState {
+                module: &self.shader,
+                entry_point: Some(if self.target_format.is_srgb() { "fs_linear" } else { "fs_gamma" }),
+                compilation_options: options(),
+                targets: &[Some(self.target_format.into())],
+            }),
+            multiview_mask: None,
+            cache: None,
+        });
+        self.pipelines.insert(variant, pipeline);
     }
 
     fn uniform_buffer(&self) -> wgpu::Buffer {

@@ -155,6 +155,40 @@ pub(super) struct ViewUniform {
     pub colors: [[u32; 4]; 64],
 }
 
+/// What of the shader a view needs: the values of its constants of the same names. Each combination is a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Variant {
+    sampling: u32,
+    slab: bool,
+    fused: bool,
+    overlay: u32,
+}
+
+impl Variant {
+    /// Of a view as the shader reads it.
+    pub fn of(view: &ViewUniform) -> Self {
+        let oblique = view.through == OBLIQUE;
+        let sampling = match (view.flags & FLAG_INTERPOLATE != 0, view.flags & FLAG_CUBIC != 0, oblique) {
+            (false, false, _) => 0,
+            (_, false, false) => 1,
+            (_, true, false) => 2,
+            (_, false, true) => 3,
+            (_, true, true) => 4,
+        };
+        Self { sampling, slab: view.slab_half > 0, fused: view.flags & FLAG_FUSED != 0, overlay: view.overlay }
+    }
+
+    /// Names and values.
+    pub fn constants(self) -> [(&'static str, f64); 4] {
+        [
+            ("SAMPLING", f64::from(self.sampling)),
+            ("SLAB", f64::from(u8::from(self.slab))),
+            ("FUSED", f64::from(u8::from(self.fused))),
+            ("OVERLAY", f64::from(self.overlay)),
+        ]
+    }
+}
+
 impl SliceView {
     pub(super) fn uniform(&self) -> ViewUniform {
         let [r, g, b] = self.background;
