@@ -39,20 +39,22 @@ pub struct Segment {
 pub const PALETTE: [[u8; 3]; 7] =
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 
+/// What lightens (towards 255) or darkens (towards 0) the palette for the labels after its end, in percent.
+const RINGS: [(u32, u32); 5] = [(0, 0), (255, 40), (0, 40), (255, 70), (0, 65)];
+
+/// Colour of a new segment: the palette, then its lighter and darker variants, so that the first 35 all differ.
+fn color_for(id: LabelId) -> [u8; 3] {
+    let n = usize::from(id.max(1) - 1);
+    let (towards, percent) = RINGS[n / PALETTE.len() % RINGS.len()];
+    PALETTE[n % PALETTE.len()].map(|c| ((u32::from(c) * (100 - percent) + towards * percent + 50) / 100) as u8)
+}
+
 impl Segment {
     /// A visible, unlocked segment in the palette's colour for `id`; well-known organ names get their SNOMED CT code.
     pub fn new(id: LabelId, name: impl Into<String>) -> Self {
         let name = name.into();
         let code = code_for(&name);
-        Self {
-            id,
-            name,
-            color: PALETTE[usize::from(id.max(1) - 1) % PALETTE.len()],
-            code,
-            locked: false,
-            visible: true,
-            file_value: u32::from(id),
-        }
+        Self { id, name, color: color_for(id), code, locked: false, visible: true, file_value: u32::from(id) }
     }
 }
 
@@ -108,6 +110,17 @@ mod tests {
         let s = segments_for_values(&[4618, 0, 2]).unwrap();
         assert_eq!(s.iter().map(|(v, s)| (*v, s.id, s.file_value)).collect::<Vec<_>>(), [(2, 1, 2), (4618, 2, 4618)]);
         assert!(segments_for_values(&(0..300).collect::<Vec<_>>()).is_none());
+    }
+
+    #[test]
+    fn the_first_35_colours_differ_and_the_first_7_are_the_palette() {
+        let colors: Vec<[u8; 3]> = (1..=35).map(|id| Segment::new(id, "A").color).collect();
+        assert_eq!(colors[..7], PALETTE);
+        let distinct: std::collections::BTreeSet<_> = colors.iter().collect();
+        assert_eq!(distinct.len(), 35, "{colors:?}");
+        // Every label has a colour.
+        assert_eq!((Segment::new(0, "A").color, Segment::new(36, "A").color), (PALETTE[0], PALETTE[0]));
+        assert_eq!(Segment::new(255, "A").color, colors[254 % 35]);
     }
 
     #[test]

@@ -14,11 +14,14 @@ pub const PLANE_COLORS: [Color32; 3] =
     [Color32::from_rgb(236, 96, 92), Color32::from_rgb(110, 190, 110), Color32::from_rgb(232, 200, 84)];
 /// Difference overlay: only A, only B, both; apart for the common forms of colour blindness.
 pub const DIFFERENCE_COLORS: [[u8; 3]; 3] = [[230, 159, 0], [0, 114, 178], [0, 158, 115]];
-/// What a preview would add and take away: brighter than every segment.
-pub const PREVIEW_COLORS: [[u8; 3]; 2] = [[190, 255, 60], [255, 70, 70]];
+/// What a preview would add and take away: apart from each other and from the segments' palette for the common forms of
+/// colour blindness. (Orange and blue are segments already.)
+pub const PREVIEW_COLORS: [[u8; 3]; 2] = [[187, 255, 153], [160, 70, 255]];
+/// Prompts that lie inside and outside of what is wanted, and words about a preview.
+pub const PROMPT_COLORS: [Color32; 2] = [Color32::from_rgb(187, 255, 153), Color32::from_rgb(176, 96, 255)];
 /// Slices that are to do, corrected, approved.
 pub const STATUS_COLORS: [Color32; 3] =
-    [Color32::from_rgb(150, 156, 162), Color32::from_rgb(86, 180, 233), Color32::from_rgb(90, 200, 120)];
+    [Color32::from_rgb(150, 156, 162), Color32::from_rgb(70, 150, 235), Color32::from_rgb(120, 220, 110)];
 /// Voxels from a person, erased by one, from a model, from a file.
 pub const SOURCE_COLORS: [[u8; 3]; 4] = [[230, 159, 0], [213, 94, 0], [86, 180, 233], [170, 170, 170]];
 /// Accent of active controls.
@@ -64,4 +67,111 @@ pub fn apply(ctx: &Context, theme: ThemeChoice) {
         }
         style.text_styles.insert(TextStyle::Monospace, FontId::monospace(12.5));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::{PALETTE, Segment};
+
+    type Matrix = [[f64; 3]; 3];
+
+    /// Linear RGB as it is seen, from Machado, Oliveira and Fernandes (2009), "A Physiologically-based Model for
+    /// Simulation of Color Vision Deficiency", severity 1.0.
+    const VISION: [(&str, Matrix); 4] = [
+        ("common vision", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        (
+            "protanopia",
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        ),
+        (
+            "deuteranopia",
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        ),
+        (
+            "tritanopia",
+            [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+        ),
+    ];
+
+    /// CIE Lab (D65) of an sRGB colour as it is seen.
+    fn lab(color: [u8; 3], vision: &Matrix) -> [f64; 3] {
+        let linear = color.map(|c| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        });
+        let times = |m: &Matrix, v: [f64; 3]| m.map(|row| row.iter().zip(v).map(|(a, b)| a * b).sum::<f64>());
+        let seen = times(vision, linear).map(|c| c.clamp(0.0, 1.0));
+        let xyz_from_rgb =
+            [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]];
+        let [x, y, z] = times(&xyz_from_rgb, seen);
+        let f = |t: f64| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 };
+        let [x, y, z] = [f(x / 0.95047), f(y), f(z / 1.08883)];
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    fn distance(a: [u8; 3], b: [u8; 3], vision: &Matrix) -> f64 {
+        let (a, b) = (lab(a, vision), lab(b, vision));
+        a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+    }
+
+    /// Fails when two colours of a set are nearer than `least` for someone.
+    fn apart(set: &str, colors: &[[u8; 3]], least: f64) {
+        for (name, vision) in &VISION {
+            for (n, a) in colors.iter().enumerate() {
+                for b in &colors[..n] {
+                    let found = distance(*a, *b, vision);
+                    assert!(found >= least, "{set}, {name}: {a:?} and {b:?} are {found:.1} apart");
+                }
+            }
+        }
+    }
+
+    fn rgb(color: Color32) -> [u8; 3] {
+        [color.r(), color.g(), color.b()]
+    }
+
+    #[test]
+    fn distances_are_those_of_lab() {
+        let common = &VISION[0].1;
+        let white = lab([255; 3], common);
+        assert!((white[0] - 100.0).abs() < 0.01 && white[1].abs() < 0.02 && white[2].abs() < 0.02, "{white:?}");
+        // Pure red is L 53.24, a 80.09, b 67.20.
+        let red = lab([255, 0, 0], common);
+        assert!(red.iter().zip([53.24, 80.09, 67.20]).all(|(a, b)| (a - b).abs() < 0.05), "{red:?}");
+        // Greys stay grey for everyone, and a red and a green of one lightness come together for deuteranopes.
+        for (name, vision) in &VISION {
+            assert!(distance([128; 3], [128; 3], vision) == 0.0 && lab([128; 3], vision)[1].abs() < 1.0, "{name}");
+        }
+        let pair = [[255, 110, 100], [90, 230, 120]];
+        assert!(distance(pair[0], pair[1], &VISION[2].1) < 15.0 && distance(pair[0], pair[1], common) > 100.0);
+    }
+
+    #[test]
+    fn colours_stay_apart_for_the_common_forms_of_colour_blindness() {
+        apart("palette", &PALETTE, 15.0);
+        apart("preview", &PREVIEW_COLORS, 60.0);
+        apart("prompts", &PROMPT_COLORS.map(rgb), 50.0);
+        apart("difference", &DIFFERENCE_COLORS, 15.0);
+        apart("status", &STATUS_COLORS.map(rgb), 20.0);
+        apart("sources", &SOURCE_COLORS, 15.0);
+        // A preview lies among the segments.
+        for mark in PREVIEW_COLORS {
+            for segment in PALETTE {
+                apart("preview among segments", &[mark, segment], 25.0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_35_segments_can_be_told_apart() {
+        let colors: Vec<[u8; 3]> = (1..=35).map(|id| Segment::new(id, "A").color).collect();
+        // Names and outlines help where so many colours come near each other; 2.3 is a just noticeable difference.
+        apart("35 segments", &colors, 3.5);
+        for (n, a) in colors.iter().enumerate() {
+            for b in &colors[..n] {
+                assert!(distance(*a, *b, &VISION[0].1) >= 7.0, "{a:?} and {b:?}");
+            }
+        }
+    }
 }

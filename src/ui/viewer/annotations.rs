@@ -3,7 +3,7 @@
 use crate::core::{Geometry, Plane, PlaneAxes, PlaneDirections};
 use crate::render::PaneView;
 use crate::tools::Contour;
-use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
+use crate::ui::theme::{PANE_TEXT, PLANE_COLORS, PROMPT_COLORS};
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Vec2};
 use glam::{DVec2, DVec3};
 
@@ -149,7 +149,7 @@ pub fn crosshair(painter: &Painter, rect: Rect, view: &PaneView, geometry: &Geom
     }
 }
 
-/// A prompt under way: green inside, red outside.
+/// A prompt under way: light green inside, violet outside.
 pub fn scribble(
     painter: &Painter,
     rect: Rect,
@@ -159,7 +159,7 @@ pub fn scribble(
     inside: bool,
     scale: f32,
 ) {
-    let color = if inside { Color32::from_rgb(90, 230, 120) } else { Color32::from_rgb(255, 110, 100) };
+    let color = PROMPT_COLORS[usize::from(!inside)];
     let at = |voxel: &DVec3| {
         let at = view.screen_from_voxel(geometry, *voxel);
         rect.min + Vec2::new(at.x as f32, at.y as f32) / scale

@@ -10,7 +10,7 @@ use crate::render::PaneView;
 use crate::tools::ToolKind;
 use crate::ui::keys::{keys_of, with_keys};
 use crate::ui::shortcuts::Action;
-use crate::ui::theme::{PANE_TEXT, PLANE_COLORS};
+use crate::ui::theme::{PANE_TEXT, PLANE_COLORS, PROMPT_COLORS};
 use crate::workspace::{Document, Workspace};
 use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2};
 
@@ -165,7 +165,7 @@ impl Marks<'_> {
         };
         if let Some(hint) = hint {
             let place = rect.center_bottom() - Vec2::new(0.0, 30.0);
-            annotations::text(painter, place, Align2::CENTER_BOTTOM, &hint, 12.5, Color32::from_rgb(190, 255, 60));
+            annotations::text(painter, place, Align2::CENTER_BOTTOM, &hint, 12.5, PROMPT_COLORS[0]);
         }
     }
 
