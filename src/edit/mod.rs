@@ -54,6 +54,8 @@ pub use tidy::tidy;
 pub use wire::Wire;
 
 #[cfg(test)]
+mod cancel_tests;
+#[cfg(test)]
 mod test_maps;
 #[cfg(test)]
 mod tests;

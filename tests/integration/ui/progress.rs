@@ -1,5 +1,6 @@
 //! Slices that are done, notes, second readers, sources of voxels, filling from a prediction, and changed keys.
 
+use super::learning::with_run;
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use maskwright::core::{Origin, Plane, SliceStatus};
@@ -146,6 +147,64 @@ fn a_prediction_fills_what_nobody_touched_and_sources_are_shown() {
     screen.wait();
     screen.key(NONE, Key::Enter);
     assert_eq!(screen.labels(), grown);
+}
+
+#[test]
+fn a_prediction_into_the_mask_is_shown_first_and_spares_what_a_person_touched() {
+    let mut screen = with_run();
+    screen.click("Train");
+    screen.click("Runs");
+    screen.click("Device");
+    screen.click("CPU");
+    // The mask stands for an older prediction that a person corrects on one slice.
+    let target = screen.document().active_layer.unwrap();
+    let model = Origin::Model { run: "older".into(), checkpoint: "best".into() };
+    screen.workspace_mut().active_document_mut().unwrap().case.layer_mut(target).unwrap().origin = model;
+    let old = screen.labels().to_dense();
+    screen.key(NONE, Key::B);
+    let middle = screen.pane(Plane::Axial).center();
+    screen.drag(middle, middle + Vec2::new(10.0, 0.0), PointerButton::Primary, CTRL);
+    let beside = middle + Vec2::new(112.0, 0.0);
+    screen.drag(beside, beside + Vec2::new(8.0, 0.0), PointerButton::Primary, NONE);
+    let corrected = screen.labels();
+    let by_hand = corrected.to_dense();
+    for (from, to) in [(1, 0), (0, 1)] {
+        assert!(old.iter().zip(&by_hand).any(|(a, b)| (*a, *b) == (from, to)), "{from} became {to} somewhere");
+    }
+
+    let layers = screen.document().case.layers.len();
+    screen.key(CTRL | SHIFT, Key::P);
+    screen.until("the preview", |w| w.active_document().is_some_and(|d| d.preview().is_some()));
+    screen.wait();
+    let document = screen.document();
+    assert_eq!(document.case.layers.len(), layers + 1, "the prediction is a layer of its own");
+    assert_eq!((document.active_layer, document.preview().unwrap().layer), (Some(target), target));
+    let is_new = |l: &&maskwright::core::Layer| l.name.starts_with("Prediction of ");
+    let predicted = document.case.layers.iter().find(is_new).expect("the prediction").labels.to_dense();
+    assert_eq!(screen.labels(), corrected, "shown before it is done");
+    assert!(screen.paints_in(screen.pane(Plane::Axial), "Preview: "));
+
+    screen.key(NONE, Key::Enter);
+    let filled = screen.labels();
+    let now = filled.to_dense();
+    for (n, label) in now.iter().enumerate() {
+        let want = if by_hand[n] == old[n] { predicted[n] } else { by_hand[n] };
+        assert_eq!(*label, want, "voxel {n}");
+    }
+    assert_ne!(filled, corrected, "the tiny network does not find the ball to the voxel");
+    assert_eq!(screen.document().undo_name(), Some("Fill what nobody touched: Ball"));
+    screen.key(CTRL, Key::Z);
+    assert_eq!(screen.labels(), corrected);
+    screen.key(CTRL, Key::Y);
+    assert_eq!(screen.labels(), filled);
+    screen.key(CTRL, Key::Z);
+    // What is not wanted goes without a trace in the mask.
+    screen.key(CTRL | SHIFT, Key::P);
+    screen.until("the preview", |w| w.active_document().is_some_and(|d| d.preview().is_some()));
+    screen.wait();
+    screen.key(NONE, Key::Escape);
+    assert!(screen.document().preview().is_none());
+    assert_eq!(screen.labels(), corrected);
 }
 
 #[test]
