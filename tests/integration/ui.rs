@@ -1,6 +1,7 @@
 //! The window under real pointer and key events, found by the names that screen readers get.
 
 mod alarms;
+mod cancelling;
 mod cohort;
 mod editing;
 mod findings;
