@@ -1,7 +1,7 @@
 //! The list of steps: any of them by a click, and only those in sight are drawn.
 
 use super::screen::Screen;
-use maskwright::workspace::{EditCommand, SegmentCommand};
+use maskwright::workspace::{EditCommand, LayerCommand, SegmentCommand};
 
 const STEPS: usize = 400;
 
@@ -44,4 +44,30 @@ fn a_long_history_is_listed_around_the_step_of_now() {
     assert!(drawn(&screen).starts_with(&[0, 1]), "{:?}", drawn(&screen));
     screen.click("Step 0: Start");
     assert!(screen.document().case.layers.is_empty());
+}
+
+#[test]
+fn a_step_in_the_list_of_another_case_goes_there_and_leaves_this_one_alone() {
+    let mut screen = Screen::with_scan();
+    let first = screen.document().case.id;
+    screen.workspace_mut().dispatch(LayerCommand::New);
+    screen.workspace_mut().dispatch(SegmentCommand::Add);
+    let second = screen.open_copy("other.nrrd");
+    screen.workspace_mut().dispatch(LayerCommand::New);
+    let steps = |screen: &Screen, case| screen.workspace().document(case).unwrap().steps().1;
+    assert_eq!((steps(&screen, first), steps(&screen, second)), (2, 1));
+    screen.click("Edit mask");
+    screen.click("History");
+    screen.steps(10);
+    screen.click("Step 1 of scan.nrrd: ");
+    assert_eq!(screen.document().case.id, first, "its case is the one that is worked on now");
+    assert_eq!((steps(&screen, first), steps(&screen, second)), (1, 1));
+    assert_eq!(screen.document().layer().unwrap().segments.len(), 1, "the second segment was step 2");
+    // Now the lists have changed places.
+    screen.steps(10);
+    screen.click("Step 0 of other.nrrd: ");
+    assert_eq!(screen.document().case.id, second);
+    assert_eq!((steps(&screen, first), steps(&screen, second)), (1, 0));
+    assert!(screen.document().case.layers.is_empty());
+    assert_eq!(screen.workspace().document(first).unwrap().case.layers.len(), 1);
 }

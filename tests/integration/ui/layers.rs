@@ -1,7 +1,9 @@
 //! Layers and segments by name, masks in and out, projects.
 
 use super::screen::{Screen, write_mask};
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
+use egui_kittest::kittest::NodeT;
 use maskwright::core::Plane;
 
 #[test]
@@ -141,4 +143,40 @@ fn every_button_of_the_layers_panel_has_a_name_of_its_own() {
         assert_eq!(screen.all(name).len(), 1, "{name}");
     }
     assert!(screen.all("…").is_empty(), "dots alone say nothing to those who hear the window");
+}
+
+#[test]
+fn a_segment_gets_a_colour_by_its_control_as_one_step() {
+    let mut screen = Screen::with_scan();
+    screen.click("New layer");
+    let color = |screen: &Screen| screen.document().layer().unwrap().segment(1).unwrap().color;
+    let before = color(&screen);
+    screen.click("Colour of Segment 1");
+    screen.steps(3);
+    let red = |screen: &Screen| {
+        let is_it = |n: &egui_kittest::Node<'_>| {
+            n.accesskit_node().role() == Role::SpinButton && n.value().is_some_and(|v| v.starts_with("R "))
+        };
+        let field = screen.harness.root().children_recursive().find(is_it);
+        field.expect("the chooser shows the part of red").rect().center()
+    };
+    let at = red(&screen);
+    screen.click_at(at);
+    screen.key(Modifiers::COMMAND, Key::A);
+    screen.type_text("10");
+    screen.key(Modifiers::NONE, Key::Enter);
+    let chosen = color(&screen);
+    // The chooser goes by hue, saturation and value, which may move the others by rounding.
+    let near = |a: u8, b: u8| a.abs_diff(b) <= 2;
+    assert!(
+        near(chosen[0], 10) && near(chosen[1], before[1]) && near(chosen[2], before[2]),
+        "{before:?} to {chosen:?}"
+    );
+    assert_eq!(screen.document().undo_name(), Some("Recolour segment"));
+    // A click beside the chooser closes it.
+    let beside = screen.pane(Plane::Axial).center();
+    screen.click_at(beside);
+    screen.key(Modifiers::COMMAND, Key::Z);
+    assert_eq!(color(&screen), before);
+    assert_eq!(screen.document().undo_name(), Some("New layer"));
 }

@@ -2,6 +2,8 @@
 
 use super::screen::{DIMS, Screen, write_mask};
 use egui::{Key, Modifiers, PointerButton, Pos2, Rect, Vec2};
+use egui_kittest::Node;
+use egui_kittest::kittest::NodeT;
 use maskwright::core::{ColorMap, Interpolation, Plane, Shape, SlabMode};
 use maskwright::workspace::{FileCommand, OpenCommand};
 
@@ -249,6 +251,172 @@ fn slices_are_exported_as_gif_and_pictures() {
     }
     assert!(std::fs::read(&gif).unwrap().starts_with(b"GIF89a"));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), DIMS[2]);
+}
+
+/// Hundredths of a second that the first picture of a GIF is shown: of its graphic control extension (GIF89a, section 23).
+fn gif_delay(path: &std::path::Path) -> u16 {
+    let bytes = std::fs::read(path).unwrap();
+    let at = bytes.windows(3).position(|b| b == [0x21, 0xF9, 0x04]).expect("the GIF says how long it shows a picture");
+    u16::from_le_bytes([bytes[at + 4], bytes[at + 5]])
+}
+
+#[test]
+fn an_exported_gif_has_the_speed_that_was_typed_for_cine() {
+    let mut screen = Screen::with_scan();
+    screen.tab("View");
+    for (speed, delay) in [("25", 4), ("5", 20)] {
+        screen.fill("Speed", speed);
+        let gif = screen.dir.path().join(format!("at-{speed}.gif"));
+        screen.menu("File", "Export slices");
+        screen.answer_path(&gif);
+        screen.wait();
+        assert_eq!(gif_delay(&gif), delay, "{speed} slices a second");
+    }
+}
+
+#[test]
+fn the_thickness_of_slabs_is_typed_and_the_lower_end_of_the_window_dragged() {
+    let mut screen = Screen::with_scan();
+    screen.tab("View");
+    screen.wait();
+    let before = screen.document().view.slab;
+    screen.fill_number("Slab thickness", "12.5");
+    let slab = screen.document().view.slab;
+    assert_eq!((slab.mm, slab.mode), (12.5, before.mode));
+    assert_ne!(before.mm, 12.5);
+    screen.fill_number("Slab thickness", "0");
+    assert_eq!(screen.document().view.slab.mm, 0.0);
+
+    let ends = |screen: &Screen| {
+        let window = screen.document().view.window;
+        [-0.5, 0.5].map(|half| window.window_center + half * window.window_width)
+    };
+    let [low, high] = ends(&screen);
+    for by in [8.0, -20.0] {
+        let [from, _] = ends(&screen);
+        screen.find("Lower end of the window").scroll_to_me();
+        screen.steps(10);
+        let handle = screen.find("Lower end of the window").rect().center();
+        screen.drag(handle, handle + Vec2::new(by, 0.0), PointerButton::Primary, Modifiers::NONE);
+        let [now, upper] = ends(&screen);
+        assert!((now - from) * f64::from(by) > 0.0, "{from} to {now} by {by} points");
+        assert!((upper - high).abs() < 1e-6, "the upper end stays: {high} to {upper}");
+    }
+    assert!(ends(&screen)[0] < low, "dragged farther back than forth");
+}
+
+#[test]
+fn each_case_keeps_its_own_window() {
+    let mut screen = Screen::with_scan();
+    let first = screen.document().case.id;
+    let second = screen.open_copy("other.nrrd");
+    screen.tab("Patients");
+    let choose = |screen: &mut Screen, name: &str| {
+        let is_case = |n: &Node<'_>| n.accesskit_node().toggled().is_some() && n.rect().left() < 420.0;
+        let at = screen.all(name).into_iter().find(is_case).expect("the case is listed").rect().center();
+        screen.click_at(at);
+    };
+    let set = |screen: &mut Screen, width: &str, level: &str| {
+        screen.fill("W", width);
+        screen.fill("L", level);
+    };
+    let shown = |screen: &Screen| {
+        let window = screen.document().view.window;
+        for (name, value) in [("W", window.window_width), ("L", window.window_center)] {
+            let text = screen.number(name).value().unwrap().replace('\u{2212}', "-");
+            assert!((text.parse::<f64>().unwrap() - value).abs() <= 0.5, "{name} says {text}, not {value}");
+        }
+        (screen.document().case.id, window.window_width, window.window_center)
+    };
+    set(&mut screen, "321", "45");
+    choose(&mut screen, "scan.nrrd");
+    let untouched = shown(&screen);
+    assert_eq!(untouched.0, first);
+    assert_ne!((untouched.1, untouched.2), (321.0, 45.0), "the window of one case is not that of the other");
+    set(&mut screen, "200", "60");
+    choose(&mut screen, "other.nrrd");
+    assert_eq!(shown(&screen), (second, 321.0, 45.0));
+    choose(&mut screen, "scan.nrrd");
+    assert_eq!(shown(&screen), (first, 200.0, 60.0));
+}
+
+/// Chooses an entry of a list above a pane; names elsewhere on the window may be the same.
+fn choose_above_pane(screen: &mut Screen, list: &str, entry: &str) {
+    screen.click(list);
+    let place = screen.find(list).rect();
+    let below = |r: &Rect| r.top() >= place.bottom() - 4.0 && place.expand(12.0).x_range().contains(r.left());
+    let found = screen.all(entry).iter().map(Node::rect).find(below);
+    let at = found.unwrap_or_else(|| panic!("{list} does not offer {entry}")).center();
+    screen.click_at(at);
+}
+
+#[test]
+fn panes_side_by_side_show_the_layers_that_are_chosen_for_them() {
+    let mut screen = Screen::with_ball();
+    let ball = screen.document().active_layer.unwrap();
+    screen.click("New layer");
+    let manual = screen.document().active_layer.unwrap();
+    screen.key(Modifiers::COMMAND, Key::Num4);
+    screen.steps(2);
+    let chosen = |screen: &Screen, pane: usize| screen.find(&format!("Layer of pane {pane}")).value().unwrap();
+    assert_eq!([1, 2].map(|pane| chosen(&screen, pane)), ["Manual", "ball.nrrd"]);
+    choose_above_pane(&mut screen, "Layer of pane 2", "No mask");
+    screen.steps(5);
+    assert_eq!([1, 2].map(|pane| chosen(&screen, pane)), ["Manual", "No mask"], "and it stays so");
+    choose_above_pane(&mut screen, "Layer of pane 1", "ball.nrrd");
+    assert_eq!([1, 2].map(|pane| chosen(&screen, pane)), ["ball.nrrd", "No mask"]);
+    assert_eq!(screen.document().active_layer, Some(manual), "looking changes nothing");
+    // A hand in a pane works on the layer that the pane shows.
+    screen.key(Modifiers::NONE, Key::B);
+    let before = screen.document().case.layer(ball).unwrap().labels.counts()[1];
+    let at = screen.cell(0).center();
+    screen.drag(at, at + Vec2::new(20.0, 0.0), PointerButton::Primary, Modifiers::COMMAND);
+    assert_eq!(screen.document().active_layer, Some(ball));
+    assert!(screen.document().case.layer(ball).unwrap().labels.counts()[1] < before);
+    choose_above_pane(&mut screen, "Layer of pane 2", "Manual");
+    let at = screen.cell(1).center();
+    screen.drag(at, at + Vec2::new(20.0, 0.0), PointerButton::Primary, Modifiers::NONE);
+    assert_eq!(screen.document().active_layer, Some(manual));
+    assert!(screen.count(1) > 0);
+}
+
+#[test]
+fn panes_whose_link_is_off_go_their_own_ways() {
+    let mut screen = Screen::with_scan();
+    screen.open_copy("other.nrrd");
+    screen.key(Modifiers::COMMAND, Key::Num4);
+    screen.steps(2);
+    let slices = |screen: &Screen| {
+        let mut panes: Vec<(f32, String)> = screen
+            .all("Axial slice ")
+            .iter()
+            .filter(|n| n.rect().width() > 60.0)
+            .filter_map(|n| Some((n.rect().left(), n.accesskit_node().label()?)))
+            .collect();
+        panes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        assert_eq!(panes.len(), 2);
+        panes.into_iter().map(|(_, name)| name).collect::<Vec<_>>()
+    };
+    let [left, right] = [screen.cell(0).center(), screen.cell(1).center()];
+    screen.wheel(left, 2.0, Modifiers::NONE);
+    let linked = slices(&screen);
+    assert_eq!(linked[0], linked[1]);
+    screen.click("Link");
+    assert!(!screen.is_on("Link"));
+    let apart = slices(&screen);
+    screen.wheel(left, 3.0, Modifiers::NONE);
+    let moved = slices(&screen);
+    assert!(moved[0] != apart[0] && moved[1] == apart[1], "{apart:?} to {moved:?}");
+    screen.drag(right, right + Vec2::new(50.0, 30.0), PointerButton::Secondary, Modifiers::NONE);
+    let window = screen.document().view.window;
+    let text = format!("W {:.0}  L {:.0}", window.window_width, window.window_center);
+    assert!(screen.paints_in(screen.cell(1), &text) && !screen.paints_in(screen.cell(0), &text), "{text}");
+    // Together again.
+    screen.click("Link");
+    screen.steps(3);
+    let together = slices(&screen);
+    assert_eq!(together[0], together[1]);
+    assert!(screen.paints_in(screen.cell(0), &text) && screen.paints_in(screen.cell(1), &text), "{text}");
 }
 
 #[test]

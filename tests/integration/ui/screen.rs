@@ -4,7 +4,7 @@ use egui::{Event, Key, Modifiers, PointerButton, Pos2, Vec2};
 use egui_kittest::kittest::NodeT;
 use egui_kittest::{Harness, Node};
 use glam::DVec3;
-use maskwright::core::{Geometry, LabelMap, Plane, Volume};
+use maskwright::core::{CaseId, Geometry, LabelMap, Plane, Volume};
 use maskwright::jobs::Waker;
 use maskwright::ui::MainWindow;
 use maskwright::workspace::{Document, FileCommand, Home, LayerCommand, OpenCommand, Workspace};
@@ -72,6 +72,17 @@ impl Screen {
         self.wait();
         self.steps(4);
         assert!(self.document().case.volume.is_some(), "{:?}", self.workspace_mut().take_notices());
+    }
+
+    /// Opens a copy of the small scan as the file `name` as one more case, which is called so.
+    pub fn open_copy(&mut self, name: &str) -> CaseId {
+        let path = self.dir.path().join(name);
+        std::fs::copy(self.dir.path().join("scan.nrrd"), &path).unwrap();
+        self.workspace_mut().dispatch(OpenCommand::Path(path));
+        self.wait();
+        self.steps(4);
+        assert_eq!(self.document().case.name, name);
+        self.document().case.id
     }
 
     /// Duplicates the active layer, erases a part of the copy, compares both in the Review tab.
@@ -232,6 +243,17 @@ impl Screen {
             _ => None,
         });
         dots.into_iter().map(|(_, at)| at).collect()
+    }
+
+    /// Middles of the filled squares of a colour and size.
+    pub fn painted_squares(&self, fill: egui::Color32, side: f32) -> Vec<Pos2> {
+        let squares = self.painted(|shape| match shape {
+            egui::Shape::Rect(s) if s.fill == fill && (s.rect.size() - Vec2::splat(side)).length() < 0.01 => {
+                Some(((), s.rect.center()))
+            }
+            _ => None,
+        });
+        squares.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Clicks the thing called `name`; brings it into sight first where a panel has to be scrolled.

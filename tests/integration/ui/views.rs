@@ -2,7 +2,9 @@
 
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers, PointerButton, Vec2};
+use egui_kittest::kittest::NodeT;
 use maskwright::core::Plane;
+use maskwright::ui::theme::ACCENT;
 use maskwright::workspace::{FileCommand, Settings};
 
 impl Screen {
@@ -89,4 +91,40 @@ fn the_clip_box_cuts_by_its_handles_and_numbers() {
     screen.click("Whole volume");
     screen.click_at(middle + Vec2::new(14.0, 9.0));
     assert!(screen.document().view.crosshair.y < 24.0);
+}
+
+#[test]
+fn a_face_of_the_clip_box_is_dragged_by_its_handle() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::COMMAND, Key::Num3);
+    screen.tab("View");
+    screen.click("Clip box");
+    screen.steps(3);
+    let side = |screen: &Screen, letter: &str| {
+        screen.find(&format!("Clip {letter} side")).accesskit_node().numeric_value().unwrap()
+    };
+    let sides = |screen: &Screen| ["R", "L", "A", "P", "F", "H"].map(|letter| side(screen, letter));
+    let before = sides(&screen);
+    assert_eq!(before[..2], [1.0, 72.0]);
+    // From the front the patient's right is at the left of the picture.
+    let leftmost = |screen: &Screen| {
+        let mut handles = screen.painted_squares(ACCENT, 9.0);
+        handles.sort_by(|a, b| a.x.total_cmp(&b.x));
+        assert_eq!(handles.len(), 6, "{handles:?}");
+        (handles[0], handles[5])
+    };
+    let (handle, opposite) = leftmost(&screen);
+    let to = handle + Vec2::new(40.0, 3.0);
+    screen.drag(handle, to, PointerButton::Primary, Modifiers::NONE);
+    let after = sides(&screen);
+    assert!(after[0] > before[0] + 3.0, "{before:?} to {after:?}");
+    assert_eq!(after[1..], before[1..], "the other faces stay");
+    // Away from the handle it is in its own colour again: it lies where it was dragged to, and nothing was turned.
+    let corner = screen.volume_pane().unwrap().left_bottom() + Vec2::new(10.0, -60.0);
+    screen.move_to(corner);
+    screen.steps(2);
+    let (handle, other) = leftmost(&screen);
+    assert!((handle.x - to.x).abs() < 9.0 && (other - opposite).length() < 0.5, "{handle:?} {other:?}");
+    screen.click("Whole volume");
+    assert_eq!(sides(&screen), before);
 }
