@@ -27,6 +27,11 @@ pub const SOURCE_COLORS: [[u8; 3]; 4] = [[230, 159, 0], [213, 94, 0], [86, 180, 
 /// Accent of active controls.
 pub const ACCENT: Color32 = Color32::from_rgb(64, 140, 210);
 
+/// The done part of a bar of progress that has words on it.
+pub fn progress_fill() -> Color32 {
+    STATUS_COLORS[1].gamma_multiply(0.6)
+}
+
 /// Sets style and scale for the whole context.
 pub fn apply(ctx: &Context, theme: ThemeChoice) {
     let dark = theme == ThemeChoice::Dark;
@@ -34,13 +39,19 @@ pub fn apply(ctx: &Context, theme: ThemeChoice) {
     let mut visuals = if dark { Visuals::dark() } else { Visuals::light() };
     visuals.selection.bg_fill = if dark { Color32::from_rgb(32, 92, 146) } else { Color32::from_rgb(160, 205, 242) };
     visuals.selection.stroke = Stroke::new(1.0, if dark { Color32::WHITE } else { Color32::from_rgb(8, 40, 70) });
-    visuals.hyperlink_color = ACCENT;
     if dark {
+        visuals.hyperlink_color = Color32::from_rgb(90, 165, 230);
+        visuals.warn_fg_color = Color32::from_rgb(240, 180, 80);
+        visuals.error_fg_color = Color32::from_rgb(255, 120, 110);
         visuals.panel_fill = Color32::from_rgb(27, 30, 34);
         visuals.window_fill = Color32::from_rgb(33, 37, 42);
         visuals.extreme_bg_color = Color32::from_rgb(16, 18, 21);
         visuals.override_text_color = Some(Color32::from_rgb(222, 226, 230));
     } else {
+        visuals.hyperlink_color = Color32::from_rgb(20, 90, 160);
+        visuals.warn_fg_color = Color32::from_rgb(150, 90, 0);
+        visuals.error_fg_color = Color32::from_rgb(180, 20, 20);
+        visuals.weak_text_alpha = 0.68;
         visuals.panel_fill = Color32::from_rgb(244, 246, 248);
         visuals.window_fill = Color32::from_rgb(252, 252, 253);
         visuals.override_text_color = Some(Color32::from_rgb(28, 32, 36));
@@ -60,6 +71,9 @@ pub fn apply(ctx: &Context, theme: ThemeChoice) {
         style.spacing.button_padding = Vec2::new(8.0, 4.0);
         style.spacing.interact_size.y = 24.0;
         style.spacing.slider_width = 130.0;
+        // The boxes of choices, and the button that closes a window: no smaller than a pointer can hit with ease.
+        style.spacing.icon_width = 16.0;
+        style.spacing.icon_width_inner = 9.0;
         for (text, size) in
             [(TextStyle::Small, 11.5), (TextStyle::Body, 13.5), (TextStyle::Button, 13.5), (TextStyle::Heading, 18.0)]
         {
@@ -173,5 +187,65 @@ mod tests {
                 assert!(distance(*a, *b, &VISION[0].1) >= 7.0, "{a:?} and {b:?}");
             }
         }
+    }
+
+    /// Relative luminance of what is seen, WCAG 2.2.
+    fn luminance(color: [f64; 3]) -> f64 {
+        let [r, g, b] = color.map(|c| {
+            let c = c / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    /// Contrast ratio of a text and what is under it (opaque), WCAG 2.2.
+    fn contrast(text: Color32, ground: Color32) -> f64 {
+        let under = rgb(ground).map(f64::from);
+        let [a, b] = [luminance(over(text, under)), luminance(under)];
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// A colour that lets something of what is under it through: egui multiplies it by its opacity beforehand.
+    fn over(color: Color32, under: [f64; 3]) -> [f64; 3] {
+        let through = 1.0 - f64::from(color.a()) / 255.0;
+        std::array::from_fn(|n| f64::from(rgb(color)[n]) + through * under[n])
+    }
+
+    #[test]
+    fn texts_stand_out_from_what_is_under_them() {
+        assert!((contrast(Color32::BLACK, Color32::WHITE) - 21.0).abs() < 1e-9);
+        assert!((contrast(Color32::from_gray(119), Color32::WHITE) - 4.48).abs() < 0.01);
+        for theme in [ThemeChoice::Dark, ThemeChoice::Light] {
+            let ctx = Context::default();
+            apply(&ctx, theme);
+            let chosen = if theme == ThemeChoice::Dark { egui::Theme::Dark } else { egui::Theme::Light };
+            let style = ctx.style_of(chosen);
+            let v = &style.visuals;
+            let enough = |what: &str, text: Color32, ground: Color32| {
+                let found = contrast(text, ground);
+                assert!(found >= 4.5, "{theme:?}, {what}: {text:?} on {ground:?} has {found:.2}");
+            };
+            for ground in [v.panel_fill, v.window_fill, v.extreme_bg_color] {
+                enough("text", v.text_color(), ground);
+                enough("strong text", v.strong_text_color(), ground);
+                enough("weak text", v.weak_text_color(), ground);
+                enough("a link", v.hyperlink_color, ground);
+                enough("a warning", v.warn_fg_color, ground);
+                enough("an error", v.error_fg_color, ground);
+            }
+            for widget in [&v.widgets.inactive, &v.widgets.hovered, &v.widgets.active, &v.widgets.open] {
+                enough("a button", v.text_color(), widget.weak_bg_fill);
+            }
+            enough("what is chosen", v.text_color(), v.selection.bg_fill);
+            let [r, g, b] = over(progress_fill(), rgb(v.extreme_bg_color).map(f64::from)).map(|c| c as u8);
+            enough("progress", v.text_color(), Color32::from_rgb(r, g, b));
+        }
+        let [r, g, b] = PANE_BACKGROUND;
+        let over_slices = [PANE_TEXT, PROMPT_COLORS[0]].into_iter().chain(PLANE_COLORS).chain(STATUS_COLORS);
+        for text in over_slices {
+            assert!(contrast(text, Color32::from_rgb(r, g, b)) >= 4.5, "{text:?} over a slice");
+        }
+        let [r, g, b] = VOLUME_BACKGROUND;
+        assert!(contrast(ACCENT, Color32::from_rgb(r, g, b)) >= 4.5);
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::SliceStatus;
 use crate::ui::keys::keys_of;
 use crate::ui::shortcuts::Action;
-use crate::ui::theme::{SOURCE_COLORS, STATUS_COLORS};
+use crate::ui::theme::{SOURCE_COLORS, progress_fill};
 use crate::workspace::{Command, Document, Progress, SourceKind, ViewCommand, WorkCommand, Workspace};
 use egui::{CollapsingHeader, Color32, ProgressBar, RichText, Sense, TextEdit, Ui, Vec2};
 
@@ -130,8 +130,7 @@ fn progress(ui: &mut Ui, name: &str, progress: Progress) {
         text.push_str(&format!(", {} of {} cases", progress.cases[0], progress.cases[1]));
     }
     let share = if all == 0 { 0.0 } else { done as f32 / all as f32 };
-    let fill = STATUS_COLORS[1].gamma_multiply(0.75);
-    ui.add(ProgressBar::new(share).fill(fill).desired_height(18.0).text(RichText::new(text).small()));
+    ui.add(ProgressBar::new(share).fill(progress_fill()).desired_height(18.0).text(RichText::new(text).small()));
 }
 
 fn legend(ui: &mut Ui) {

@@ -1,4 +1,4 @@
-//! Whatever can be worked with has a name for those who hear the window.
+//! Whatever can be worked with has a name for those who hear the window, and can be hit by those who point.
 
 use super::learning::with_run;
 use super::screen::Screen;
@@ -28,10 +28,24 @@ const CONTROLS: [Role; 11] = [
     Role::DisclosureTriangle,
 ];
 
+/// What is hit by a click, other than a word in a text.
+const TARGETS: [Role; 7] = [
+    Role::Button,
+    Role::CheckBox,
+    Role::RadioButton,
+    Role::SpinButton,
+    Role::ComboBox,
+    Role::ColorWell,
+    Role::DisclosureTriangle,
+];
+/// Least width and height of a target in points, less a tenth for rounding.
+const LEAST: f32 = 16.0 - 0.1;
+
 /// What was found on the way through the window.
 #[derive(Default)]
 struct Tour {
     nameless: BTreeSet<String>,
+    small: BTreeSet<String>,
     names: BTreeSet<String>,
 }
 
@@ -39,10 +53,15 @@ impl Tour {
     /// Looks at all that is on the window now.
     fn look(&mut self, screen: &mut Screen, place: &str) {
         screen.steps(3);
+        assert_eq!(screen.workspace().settings.zoom, 1.0, "sizes are those at 100 %");
         for node in screen.harness.root().children_recursive() {
+            let size = node.rect().size();
             let node = node.accesskit_node();
             if !CONTROLS.contains(&node.role()) {
                 continue;
+            }
+            if TARGETS.contains(&node.role()) && size.min_elem() < LEAST {
+                self.small.insert(format!("{place}: {:?} {:?} is {size:?}", node.role(), node.label()));
             }
             // A sign alone, such as dots, is no name.
             match node.label().filter(|name| name.chars().any(char::is_alphanumeric)) {
@@ -55,9 +74,10 @@ impl Tour {
         }
     }
 
-    /// Fails when something had no name, or when one of these was not even seen.
+    /// Fails when something had no name or was too small to hit, or when one of these was not even seen.
     fn end(self, seen: &[&str]) {
         assert!(self.nameless.is_empty(), "without a name: {:#?}", self.nameless);
+        assert!(self.small.is_empty(), "smaller than 16 points: {:#?}", self.small);
         for name in seen {
             assert!(self.names.contains(*name), "{name} was not seen among {:#?}", self.names);
         }
