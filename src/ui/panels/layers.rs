@@ -148,7 +148,8 @@ impl LayersPanel {
             picker.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::ColorWell, true, format!("Colour of {}", segment.name))
             });
-            if picker.changed() {
+            // The chooser reports a change for what it rounds, too.
+            if picker.changed() && color != segment.color {
                 out.push(SegmentCommand::Color(segment.id, color).into());
             }
             let mut visible = segment.visible;

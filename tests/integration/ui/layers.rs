@@ -153,6 +153,7 @@ fn a_segment_gets_a_colour_by_its_control_as_one_step() {
     let before = color(&screen);
     screen.click("Colour of Segment 1");
     screen.steps(3);
+    assert_eq!(screen.document().undo_name(), Some("New layer"), "a look at the chooser is no step");
     let red = |screen: &Screen| {
         let is_it = |n: &egui_kittest::Node<'_>| {
             n.accesskit_node().role() == Role::SpinButton && n.value().is_some_and(|v| v.starts_with("R "))
