@@ -112,6 +112,7 @@ impl Workspace {
         let delta = ongoing.stroke.commit(&layer.labels);
         document.record_labels(name, ongoing.layer, delta, Some(&Origin::Human));
         self.add_waiting_layers(id);
+        self.protect_at_once(id);
     }
 
     fn abort_stroke(&mut self) {

@@ -8,6 +8,7 @@ mod command;
 mod document;
 mod editing;
 mod exporting;
+mod identifying;
 mod importing;
 mod layers;
 mod learning;
@@ -68,9 +69,10 @@ pub use working::{Progress, SourceKind};
 
 use crate::core::{CaseId, Interpolation, LayerId};
 use crate::edit::{Brush, BrushShape};
-use crate::io::Scan;
+use crate::io::{Fingerprint, Scan};
 use crate::jobs::Waker;
 use crate::nn::SharedGpu;
+use identifying::FingerprintOf;
 use settings::SettingsSave;
 use std::path::Path;
 use std::sync::Arc;
@@ -144,6 +146,10 @@ pub struct Workspace {
     last_id: u64,
     /// Journals that jobs are bringing up.
     journals_starting: usize,
+    /// Images that jobs are identifying for journals.
+    identifying: usize,
+    /// Reads every sample of an image. A field, so that a test can say how long that takes.
+    fingerprint_of: FingerprintOf,
     settings_save: SettingsSave,
     /// Case and layer that a prediction is to be held against.
     awaited: Option<(CaseId, LayerId)>,
@@ -190,6 +196,8 @@ impl Workspace {
             gpu,
             last_id: 0,
             journals_starting: 0,
+            identifying: 0,
+            fingerprint_of: Arc::new(Fingerprint::of),
             settings_save: SettingsSave::default(),
             awaited: None,
             looking: false,

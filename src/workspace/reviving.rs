@@ -9,7 +9,7 @@ use super::task::JobTask;
 use super::{Document, Notice, Workspace};
 use crate::core::{BrickIndex, CaseId, LabelId, LabelMap, Layer, LayerId, Measurement, Volume};
 use crate::edit::{BrickChange, Delta, History, PackedDelta};
-use crate::io::journal::{self, JournalEntry, Past, Recovered, StepMark};
+use crate::io::journal::{self, JournalEntry, Past, PastSource, Recovered, StepMark};
 use crate::io::{IoError, LoadEvent, ProjectError, VolumeSource};
 use crate::jobs::{self, JobContext};
 use std::collections::BTreeMap;
@@ -282,29 +282,31 @@ impl Document {
     }
 }
 
-/// What a journal that starts with these layers and measurements writes instead of them, so that it holds the steps that
-/// led to them; `None` where there are no steps.
-pub(super) fn past(steps: &Steps, layers: &[Layer], measurements: &[Measurement]) -> Option<Past> {
-    let (all, done) = (steps.0.clone(), steps.1);
+/// What a journal that starts with these layers and measurements writes in their place later, so that it holds the steps
+/// that led to them; `None` where there are no steps.
+pub(super) fn past(steps: Steps, layers: Vec<Layer>, measurements: Vec<Measurement>) -> Option<PastSource> {
+    let (all, done) = steps;
     if all.is_empty() {
         return None;
     }
-    let now = (layers.to_vec(), measurements.to_vec());
-    let mut first = now.clone();
-    for step in all[..done].iter().rev() {
-        walk(&mut first, step, true);
-    }
-    let (layers, measurements) = first.clone();
-    let steps: journal::StepSource = Box::new(move |tell| {
-        let mut here = first.clone();
-        let undone = all[done..].iter().rev().map(|step| (step, true));
-        for (step, back) in all.iter().map(|step| (step, false)).chain(undone) {
-            walk(&mut here, step, back).iter().try_for_each(&mut *tell)?;
+    let now = (layers, measurements);
+    Some(Box::new(move || {
+        let mut first = now.clone();
+        for step in all[..done].iter().rev() {
+            walk(&mut first, step, true);
         }
-        // What no step says, such as predictions that followed by themselves.
-        entries_between(&here.0, &now.0).iter().try_for_each(&mut *tell)
-    });
-    Some(Past { layers, measurements, steps })
+        let (layers, measurements) = first.clone();
+        let steps: journal::StepSource = Box::new(move |tell| {
+            let mut here = first.clone();
+            let undone = all[done..].iter().rev().map(|step| (step, true));
+            for (step, back) in all.iter().map(|step| (step, false)).chain(undone) {
+                walk(&mut here, step, back).iter().try_for_each(&mut *tell)?;
+            }
+            // What no step says, such as predictions that followed by themselves.
+            entries_between(&here.0, &now.0).iter().try_for_each(&mut *tell)
+        });
+        Past { layers, measurements, steps }
+    }))
 }
 
 /// Makes a step, or takes it back, and gives the entries that tell a journal of it.

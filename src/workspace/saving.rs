@@ -29,6 +29,8 @@ pub(super) enum Protection {
         journal: Journal,
         /// The trouble that was told last.
         told: Option<String>,
+        /// What it has to know of the image is found out, or being found out.
+        identified: bool,
     },
     /// Could not be started; the user was told, and it is tried again after a while.
     Failed { reason: String, at: Instant },
@@ -115,7 +117,7 @@ impl Workspace {
                 };
                 w.remember(&dir);
                 if let Some(document) = w.document_mut(id) {
-                    document.fingerprint = Some(fingerprint);
+                    document.identify(fingerprint);
                     document.project = Some(dir.clone());
                     document.newer_project = None;
                     document.save_failed = None;
@@ -208,7 +210,7 @@ impl Workspace {
                 Protection::Failed { at, .. } if changed && at.elapsed() > RETRY => {
                     to_start.push(document.case.id);
                 }
-                Protection::Running { journal, told } => {
+                Protection::Running { journal, told, .. } => {
                     let failing = journal.status().failing;
                     if failing != *told {
                         notices.push(match &failing {
@@ -230,6 +232,15 @@ impl Workspace {
         for id in to_start {
             self.protect(id);
         }
+        self.identify_images();
+    }
+
+    /// Starts the journal of a case where the first stroke has just ended: the next one may begin before the next frame.
+    pub(super) fn protect_at_once(&mut self, id: CaseId) {
+        let bare = |d: &Document| d.is_unsaved() && matches!(d.protection, Protection::Idle);
+        if self.document(id).is_some_and(bare) {
+            self.protect(id);
+        }
     }
 
     pub(super) fn protect(&mut self, id: CaseId) {
@@ -240,32 +251,22 @@ impl Workspace {
         let again = matches!(document.protection, Protection::Failed { .. });
         document.protection = Protection::Starting { waiting: Vec::new() };
         let dir = document.journal_dir.clone().unwrap_or(fresh);
-        let (volume, geometry) = (document.case.volume.clone(), document.case.geometry);
-        let known = document.fingerprint.clone();
-        let mut head = JournalHead {
+        // An image that is in no file is kept there later: the masks do not wait for it, nor for what identifies it.
+        let source = document.source.clone().unwrap_or_else(|| VolumeSource::Nrrd(dir.join(journal::IMAGE)));
+        let geometry = document.case.geometry;
+        let head = JournalHead {
             name: document.case.name.clone(),
-            source: document.source.clone(),
+            source: Some(source),
             project: document.project.clone(),
-            fingerprint: Fingerprint::of_grid(geometry),
+            fingerprint: document.fingerprint.clone().unwrap_or_else(|| Fingerprint::of_grid(geometry)),
             layers: document.case.layers.clone(),
             measurements: document.measurements.clone(),
             newer_project: document.newer_project,
         };
-        let steps = document.done_steps();
+        let past = past(document.done_steps(), head.layers.clone(), head.measurements.clone());
         self.journals_starting += 1;
         let handle = jobs::spawn("Protecting your work", waker, move |_: &JobContext<()>| {
-            // Of an image that is still being read only the grid is known.
-            head.fingerprint = match (known, &volume) {
-                (Some(known), _) => known,
-                (None, Some(volume)) => Fingerprint::of(volume),
-                (None, None) => head.fingerprint,
-            };
-            let fingerprint = volume.is_some().then(|| head.fingerprint.clone());
-            if head.source.is_none() {
-                head.source = volume.and_then(|volume| keep_image(&dir, &volume));
-            }
-            let past = past(&steps, &head.layers, &head.measurements);
-            let started = Journal::start(&dir, head, past).map(|journal| (journal, fingerprint));
+            let started = Journal::start(&dir, head, past);
             Ok::<_, std::convert::Infallible>(started.map_err(|e| e.to_string()))
         });
         self.start(JobTask::new(
@@ -277,9 +278,8 @@ impl Workspace {
                 let wanted = w.document_mut(id).filter(|d| matches!(d.protection, Protection::Starting { .. }));
                 let started = started.unwrap_or_else(|| Err("the program's own defect stopped it".into()));
                 match (started, wanted) {
-                    (Ok((journal, fingerprint)), Some(document)) => {
-                        document.fingerprint = fingerprint.or(document.fingerprint.take());
-                        let running = Protection::Running { journal, told: None };
+                    (Ok(journal), Some(document)) => {
+                        let running = Protection::Running { journal, told: None, identified: false };
                         if let Protection::Starting { waiting } = std::mem::replace(&mut document.protection, running) {
                             waiting.into_iter().for_each(|entry| document.journal(entry));
                         }
@@ -287,7 +287,7 @@ impl Workspace {
                             w.notify(Notice::info("Your work is protected against a crash again."));
                         }
                     }
-                    (Ok((journal, _)), None) => discard_aside(journal),
+                    (Ok(journal), None) => discard_aside(journal),
                     (Err(reason), Some(document)) => {
                         let told = format!(
                             "Your work is NOT protected against a crash: {reason}. Work goes on in memory; save the \
@@ -307,7 +307,9 @@ impl Workspace {
     /// Before the program ends: unsaved work stays in its journal, saved work leaves none.
     pub fn shut_down(&mut self) {
         let start = Instant::now();
-        while (self.journals_starting > 0 || self.is_saving_settings()) && start.elapsed() < LAST_FLUSH {
+        while (self.journals_starting > 0 || self.identifying > 0 || self.is_saving_settings())
+            && start.elapsed() < LAST_FLUSH
+        {
             self.poll();
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -372,17 +374,6 @@ impl Document {
             discard_aside(journal);
         }
     }
-}
-
-/// Keeps an image that is in no file beside the journal, so that the case can be opened again.
-fn keep_image(dir: &Path, volume: &Volume) -> Option<VolumeSource> {
-    let file = dir.join(journal::IMAGE);
-    if !file.exists() {
-        std::fs::create_dir_all(dir).ok()?;
-        // Without it the masks are protected all the same, and why the folder cannot be written is told for them.
-        io::save_volume(&file, volume).ok()?;
-    }
-    Some(VolumeSource::Nrrd(file))
 }
 
 /// Removes a journal off this thread, because its last write may take a while.

@@ -1,17 +1,20 @@
 //! The crash journal: every committed stroke on disk within a second, written off the calling thread.
 //!
 //! One folder a case. A journal starts with a snapshot of all layers and grows by one checksummed record an entry;
-//! what was complete before a crash is read back with the steps that undo takes back, a torn end is ignored. When it has
-//! grown it is replaced by a new snapshot, without steps. Trouble with the disk is told by [`Journal::status`]; work goes
-//! on in memory and writing is tried again. The workspace starts, feeds and discards journals; nothing else writes to
-//! their folders.
+//! what was complete before a crash is read back with the steps that undo takes back, a torn end is ignored. What takes
+//! long never keeps a stroke waiting: which image it is may be told later ([`JournalEntry::image`]), and the steps of
+//! before, or a snapshot without steps when the file has grown, are written to a file beside it that then takes its
+//! place. Trouble with the disk is told by [`Journal::status`]; work goes on in memory and writing is tried again. The
+//! workspace starts, feeds and discards journals; nothing else writes to their folders.
 
+mod pack;
 mod record;
 mod recover;
+mod rewrite;
 mod writer;
 
 pub use record::{JournalEntry, LayerChange, StepMark};
-pub use recover::{Recovered, forget, recover, recover_watched, unfinished};
+pub use recover::{Recovered, forget, forget_image, recover, recover_watched, unfinished};
 
 use crate::core::{Geometry, Layer, Measurement};
 use crate::io::atomic::plain_reason;
@@ -28,7 +31,8 @@ const FILE: &str = "journal.mwj";
 const LOCK: &str = "journal.lock";
 /// Name of an image in the journal's folder that is in no other file; it goes with the journal.
 pub const IMAGE: &str = "image.nrrd";
-/// Bytes of bricks that may wait for the disk before entries are merged; merged, they cannot exceed the label maps.
+/// Bytes of bricks that may wait for the disk beside the largest entry before entries are merged; merged, they cannot
+/// exceed the label maps.
 const QUEUE_BYTES: usize = 64 << 20;
 
 /// Why a journal could not be started or read.
@@ -73,6 +77,9 @@ pub struct Past {
     pub steps: StepSource,
 }
 
+/// Works out what was done before, which may take long, on a thread of the journal's.
+pub type PastSource = Box<dyn FnOnce() -> Past + Send>;
+
 impl JournalHead {
     fn geometry(&self) -> Geometry {
         self.fingerprint.geometry
@@ -93,12 +100,17 @@ pub struct JournalStatus {
 struct Inbox {
     queue: Vec<JournalEntry>,
     queued_bytes: usize,
+    /// Bytes of the largest entry in the queue.
+    largest: usize,
     submitted: u64,
     synced: u64,
     flush: bool,
     stop: Option<Stop>,
     /// The first snapshot is on disk.
     started: bool,
+    /// A new file is being written beside the journal, and it can take its place.
+    rewriting: bool,
+    rewritten: bool,
     failing: Option<String>,
     ended: bool,
 }
@@ -134,17 +146,23 @@ pub struct Journal {
 impl Journal {
     /// Locks the folder (made when missing) and starts the writer, which begins with a snapshot of `head`.
     ///
-    /// Returns at once; an older journal in the folder stays until the new snapshot is complete. With a `past` the
-    /// snapshot is written as the steps that lead to it.
+    /// Returns at once; an older journal in the folder stays until the new snapshot is complete. With a `past` the steps
+    /// that lead to the snapshot are written after it, and take its place.
     ///
     /// # Errors
     /// [`JournalError::Folder`], [`JournalError::InUse`].
-    pub fn start(dir: &Path, head: JournalHead, past: Option<Past>) -> Result<Self, JournalError> {
+    pub fn start(dir: &Path, head: JournalHead, past: Option<PastSource>) -> Result<Self, JournalError> {
+        Self::start_small(dir, head, past, writer::SMALL)
+    }
+
+    /// As [`Self::start`], never written anew below `small` bytes.
+    fn start_small(dir: &Path, head: JournalHead, past: Option<PastSource>, small: u64) -> Result<Self, JournalError> {
         let folder = |source| JournalError::Folder { path: dir.to_owned(), source };
         fs::create_dir_all(dir).map_err(folder)?;
         let lock = lock(dir).map_err(folder)?.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let shared = Arc::new(Shared::default());
-        let writer = writer::Writer::new(dir.to_owned(), head, past, lock, shared.clone());
+        shared.lock().rewriting = past.is_some();
+        let writer = writer::Writer::new(dir.to_owned(), head, past, lock, shared.clone(), small);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run()).map_err(folder)?;
         Ok(Self { dir: dir.to_owned(), shared, writer: Some(thread) })
     }
@@ -153,32 +171,38 @@ impl Journal {
     pub fn record(&self, entry: JournalEntry) {
         let mut inbox = self.shared.lock();
         inbox.submitted += 1;
-        inbox.queued_bytes += entry.bytes();
+        let bytes = entry.bytes();
+        inbox.queued_bytes += bytes;
+        inbox.largest = inbox.largest.max(bytes);
         inbox.queue.push(entry);
-        if inbox.queued_bytes > QUEUE_BYTES {
+        // Merging forgets steps and takes time here: an operation on the whole volume is no reason for it by itself.
+        if inbox.queued_bytes > QUEUE_BYTES + inbox.largest {
             inbox.queue = record::merge(std::mem::take(&mut inbox.queue));
             inbox.queued_bytes = inbox.queue.iter().map(JournalEntry::bytes).sum();
+            inbox.largest = inbox.queue.iter().map(JournalEntry::bytes).max().unwrap_or(0);
         }
         drop(inbox);
         self.shared.work.notify_one();
     }
 
-    /// Waits until everything recorded so far is safe on disk; `false` when that failed or took longer.
+    /// Waits until everything recorded so far is safe on disk, and with it the steps of before where they are still
+    /// being written; `false` when the first failed or took longer.
     pub fn flush(&self, timeout: Duration) -> bool {
         let end = Instant::now() + timeout;
         let mut inbox = self.shared.lock();
         let wanted = inbox.submitted;
         inbox.flush = true;
         self.shared.work.notify_one();
-        while !(inbox.started && inbox.synced >= wanted) {
+        let safe = |inbox: &Inbox| inbox.started && inbox.synced >= wanted;
+        while !safe(&inbox) || inbox.rewriting {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || inbox.ended {
-                return false;
+                break;
             }
             let (guard, _) = self.shared.news.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner);
             inbox = guard;
         }
-        inbox.failing.is_none()
+        safe(&inbox) && inbox.failing.is_none()
     }
 
     /// How the writing goes; cheap enough for every frame.

@@ -4,10 +4,11 @@
 //! the head; every other is an entry: the length of its RON part (u32), that part, then its bricks as a zlib stream.
 
 use super::JournalHead;
+use super::pack::pack;
 use crate::core::{Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Measurement, Origin};
-use crate::io::bricks::{BrickReader, filled, write_entry};
+use crate::io::bricks::{BrickReader, filled};
 use crate::io::saved::{Fingerprint, LayerMeta, SavedSource};
-use flate2::{Compression, Crc, bufread::ZlibDecoder, write::ZlibEncoder};
+use flate2::{Crc, bufread::ZlibDecoder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -63,12 +64,14 @@ pub struct JournalEntry {
     /// All measurements of the case, when they changed.
     pub measurements: Option<Vec<Measurement>>,
     pub step: Option<StepMark>,
+    /// SHA-256 of the image's samples ([`Fingerprint::hu_sha256`]), when it was not known at the start.
+    pub image: Option<String>,
 }
 
 impl JournalEntry {
     fn new(layer: LayerId, change: LayerChange) -> Self {
         let (bricks, sources) = (Vec::new(), Vec::new());
-        Self { layer, change, meta: None, bricks, sources, measurements: None, step: None }
+        Self { layer, change, meta: None, bricks, sources, measurements: None, step: None, image: None }
     }
 
     /// The same as a step of the history, or a part of one.
@@ -95,6 +98,12 @@ impl JournalEntry {
     pub fn measure(measurements: &[Measurement]) -> Self {
         // An edit of no layer: layers are numbered from 1.
         Self { measurements: Some(measurements.to_vec()), ..Self::new(LayerId(0), LayerChange::Edit) }
+    }
+
+    /// Which image the work is done on, as soon as that is known: the journal starts without waiting for it.
+    pub fn image(fingerprint: &Fingerprint) -> Self {
+        // An edit of no layer, which programs that know nothing of it pass over.
+        Self { image: Some(fingerprint.hu_sha256.clone()), ..Self::new(LayerId(0), LayerChange::Edit) }
     }
 
     /// A layer with everything in it.
@@ -127,8 +136,15 @@ pub fn merge(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
                 }
                 old.meta = entry.meta.or(old.meta.take());
                 old.measurements = entry.measurements.or(old.measurements.take());
+                old.image = entry.image.or(old.image.take());
             }
-            Some(old) => *old = entry,
+            Some(old) => {
+                // Both belong to no layer, and so are not replaced with one.
+                let (measurements, image) = (old.measurements.take(), old.image.take());
+                *old = entry;
+                old.measurements = old.measurements.take().or(measurements);
+                old.image = old.image.take().or(image);
+            }
             None => merged.push(entry),
         }
     }
@@ -205,6 +221,8 @@ struct EntryHead {
     measurements: Option<Vec<Measurement>>,
     #[serde(default)]
     step: Option<StepMark>,
+    #[serde(default)]
+    image: Option<String>,
 }
 
 fn ron_error(error: impl std::fmt::Display) -> io::Error {
@@ -240,16 +258,13 @@ pub fn entry_bytes(entry: &JournalEntry) -> io::Result<Vec<u8>> {
         sources: entry.sources.len() as u32,
         measurements: entry.measurements.clone(),
         step: entry.step.clone(),
+        image: entry.image.clone(),
     };
     let head = ron::to_string(&head).map_err(ron_error)?;
     let mut payload = (head.len() as u32).to_le_bytes().to_vec();
     payload.extend_from_slice(head.as_bytes());
-    // Level 1: a stroke must be on disk soon, and labels pack well at any level.
-    let mut zlib = ZlibEncoder::new(payload, Compression::fast());
-    for (index, brick) in entry.bricks.iter().chain(&entry.sources) {
-        write_entry(&mut zlib, *index, brick.as_deref())?;
-    }
-    frame(&zlib.finish()?)
+    let bricks: Vec<_> = entry.bricks.iter().chain(&entry.sources).collect();
+    frame(&pack(payload, &bricks)?)
 }
 
 fn frame(payload: &[u8]) -> io::Result<Vec<u8>> {
@@ -282,6 +297,6 @@ pub fn parse_entry(payload: &[u8], empty: &LabelMap, reader: &mut BrickReader) -
     let mut source = ZlibDecoder::new(bricks);
     let mut read = |count| (0..count).map(|_| reader.entry(&mut source, empty)).collect::<io::Result<_>>().ok();
     let (bricks, sources) = (read(head.bricks)?, read(head.sources)?);
-    let (measurements, step) = (head.measurements, head.step);
-    Some(JournalEntry { layer: head.layer, change: head.change, meta: head.meta, bricks, sources, measurements, step })
+    let EntryHead { layer, change, meta, measurements, step, image, .. } = head;
+    Some(JournalEntry { layer, change, meta, bricks, sources, measurements, step, image })
 }

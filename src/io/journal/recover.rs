@@ -3,6 +3,7 @@
 use super::record::{HeadRecord, MAGIC, OLDER_MAGIC, apply, checksum, parse_entry};
 use super::{FILE, IMAGE, JournalEntry, JournalError, LOCK, LayerChange, lock};
 use crate::core::{LabelMap, Layer, Measurement};
+use crate::io::atomic::remove_leftovers;
 use crate::io::bounds::open_regular;
 use crate::io::bricks::{BrickReader, MAX_ALL_BRICKS, checked_geometry};
 use crate::io::saved::Fingerprint;
@@ -57,11 +58,20 @@ pub fn forget(dir: &Path) -> Result<(), JournalError> {
     let Some(lock) = lock(dir).map_err(failed)? else { return Err(JournalError::InUse(dir.to_owned())) };
     fs::remove_file(dir.join(FILE)).or_else(missing_is_fine).map_err(failed)?;
     fs::remove_file(dir.join(IMAGE)).or_else(missing_is_fine).map_err(failed)?;
+    remove_leftovers(&dir.join(FILE));
+    remove_leftovers(&dir.join(IMAGE));
     drop(lock);
     // Neither the lock's file nor an empty folder is offered again; leaving one behind does no harm.
     let _ = fs::remove_file(dir.join(LOCK));
     let _ = fs::remove_dir(dir);
     Ok(())
+}
+
+/// Removes an image that was still being written when its journal ended; does nothing while there is a journal.
+pub fn forget_image(dir: &Path) {
+    if !dir.join(FILE).exists() && fs::remove_file(dir.join(IMAGE)).is_ok() {
+        let _ = fs::remove_dir(dir);
+    }
 }
 
 fn missing_is_fine(error: io::Error) -> io::Result<()> {
@@ -101,6 +111,7 @@ pub fn recover_watched(dir: &Path, watch: &mut Watch<'_>) -> Result<Option<Recov
     let empty = LabelMap::empty(geometry);
     let mut layers = Vec::new();
     let mut measurements = head.measurements;
+    let mut fingerprint = Fingerprint { geometry, ..head.fingerprint };
     let (mut read, mut put) = (0u32, 0usize);
     let mut bricks = BrickReader::new(meta.len());
     while let Some(payload) = reader.next_payload() {
@@ -117,13 +128,16 @@ pub fn recover_watched(dir: &Path, watch: &mut Watch<'_>) -> Result<Option<Recov
         if let Some(list) = entry.measurements {
             measurements = list;
         }
+        if let Some(image) = entry.image {
+            fingerprint.hu_sha256 = image;
+        }
         read = read.saturating_add(1);
     }
     Ok(Some(Recovered {
         name: head.name,
         source: head.source.and_then(|s| s.resolve(dir)),
         project: head.project,
-        fingerprint: Fingerprint { geometry, ..head.fingerprint },
+        fingerprint,
         layers,
         measurements,
         newer_project: head.newer_project,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::core::{LabelMap, LayerId, Origin, Segment, Volume};
+use crate::io::bricks::BrickReader;
 use crate::io::saved::LayerMeta;
 use glam::DVec3;
 
@@ -194,4 +195,225 @@ fn a_later_format_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(FILE), b"MWJRNL99rest").unwrap();
     assert!(matches!(recover(dir.path()), Err(JournalError::Newer(_))));
+}
+
+/// What would be found if the program were killed now, and how many entries the history is made of.
+fn killed(path: &Path) -> (Recovered, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(path.join(FILE), dir.path().join(FILE)).unwrap();
+    let mut watched = 0;
+    let found = recover_watched(dir.path(), &mut |_, _, _| watched += 1).unwrap().unwrap();
+    (found, watched)
+}
+
+/// Waits until all entries are on disk, whatever else is still being written.
+fn until_synced(journal: &Journal) {
+    let end = Instant::now() + WAIT;
+    while journal.status().pending > 0 {
+        assert!(Instant::now() < end && journal.status().failing.is_none(), "{:?}", journal.status());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn which_image_it_is_may_be_told_later_and_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j");
+    let known = head().fingerprint;
+    let head = JournalHead { fingerprint: Fingerprint::of_grid(known.geometry), ..head() };
+    let journal = Journal::start(&path, head.clone(), None).unwrap();
+    let steps = session(&head);
+    journal.record(steps[0].0.clone());
+    assert!(journal.flush(WAIT));
+    let (early, _) = killed(&path);
+    assert!(same(&early.layers, &steps[0].1));
+    assert_eq!(early.fingerprint, head.fingerprint);
+    journal.record(JournalEntry::image(&known));
+    for (entry, layers) in &steps[1..] {
+        journal.record(entry.clone());
+        assert!(journal.flush(WAIT));
+        let (late, _) = killed(&path);
+        assert_eq!(late.fingerprint, known);
+        assert!(same(&late.layers, layers));
+    }
+    // A file that was removed is made again from what is known.
+    fs::remove_file(path.join(FILE)).unwrap();
+    assert!(journal.flush(WAIT));
+    assert_eq!(killed(&path).0.fingerprint, known);
+}
+
+/// A program of before knows no record that says which image it is, and wrote entries without room for it.
+#[test]
+fn entries_of_before_are_read() {
+    let head = head();
+    let mut bricks = BrickReader::new(1 << 20);
+    let entry = JournalEntry::edit(&head.layers[0], &[0]);
+    let record = record::entry_bytes(&entry).unwrap();
+    let payload = &record[8..];
+    let length = u32::from_le_bytes(payload[..4].try_into().unwrap()) as usize;
+    let text = std::str::from_utf8(&payload[4..4 + length]).unwrap();
+    let older = text.replace(",image:None", "");
+    assert_ne!(older, text);
+    let payload = [&(older.len() as u32).to_le_bytes(), older.as_bytes(), &payload[4 + length..]].concat();
+    let back = record::parse_entry(&payload, &LabelMap::empty(head.geometry()), &mut bricks).unwrap();
+    assert_eq!((back.layer, back.bricks, back.image), (entry.layer, entry.bricks, None));
+}
+
+/// A past that is worked out when the sender says so, or is gone: it leads from nothing to the layers of the head.
+fn slow_past(head: &JournalHead) -> (std::sync::mpsc::Sender<()>, PastSource) {
+    let (go, wait) = std::sync::mpsc::channel();
+    let entries: Vec<_> = head.layers.iter().map(JournalEntry::put).collect();
+    let past: PastSource = Box::new(move || {
+        let _ = wait.recv();
+        let steps: StepSource = Box::new(move |tell| entries.iter().try_for_each(&mut *tell));
+        Past { layers: Vec::new(), measurements: Vec::new(), steps }
+    });
+    (go, past)
+}
+
+#[test]
+fn strokes_do_not_wait_for_the_steps_of_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j");
+    let head = head();
+    let (go, past) = slow_past(&head);
+    let journal = Journal::start(&path, head.clone(), Some(past)).unwrap();
+    let steps = session(&head);
+    for (n, (entry, layers)) in steps.iter().enumerate().take(3) {
+        journal.record(entry.clone());
+        until_synced(&journal);
+        let (found, watched) = killed(&path);
+        assert!(same(&found.layers, layers) && !found.torn);
+        assert_eq!(watched, n + 1, "without the steps of before");
+    }
+    go.send(()).unwrap();
+    assert!(journal.flush(WAIT));
+    let (found, watched) = killed(&path);
+    assert!(same(&found.layers, &steps[2].1) && !found.torn);
+    assert_eq!(watched, head.layers.len() + 3, "with them, and with what was done meanwhile");
+    // It goes on in the new file.
+    for (entry, _) in &steps[3..] {
+        journal.record(entry.clone());
+    }
+    assert!(journal.flush(WAIT));
+    let (found, watched) = killed(&path);
+    assert!(same(&found.layers, &steps.last().unwrap().1));
+    assert_eq!(watched, head.layers.len() + steps.len());
+}
+
+#[test]
+fn a_journal_ends_cleanly_while_the_steps_of_before_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = head();
+    let steps = session(&head);
+    for discard in [true, false] {
+        let path = dir.path().join(format!("{discard}"));
+        let (go, past) = slow_past(&head);
+        let journal = Journal::start(&path, head.clone(), Some(past)).unwrap();
+        journal.record(steps[0].0.clone());
+        until_synced(&journal);
+        drop(go);
+        if discard {
+            journal.discard();
+            assert!(!path.exists());
+        } else {
+            // The program ends: nothing is left out.
+            drop(journal);
+            let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, [LOCK, FILE]);
+            let (found, watched) = killed(&path);
+            assert!(same(&found.layers, &steps[0].1));
+            assert_eq!(watched, head.layers.len() + 1);
+        }
+    }
+}
+
+#[test]
+fn steps_of_before_that_cannot_be_written_leave_the_journal_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j");
+    let head = head();
+    let steps = session(&head);
+    let past: PastSource = Box::new(|| {
+        let steps: StepSource = Box::new(|_| Err(io::ErrorKind::StorageFull.into()));
+        Past { layers: Vec::new(), measurements: Vec::new(), steps }
+    });
+    let journal = Journal::start(&path, head.clone(), Some(past)).unwrap();
+    for (entry, layers) in &steps {
+        journal.record(entry.clone());
+        assert!(journal.flush(WAIT));
+        assert!(same(&killed(&path).0.layers, layers));
+    }
+    assert_eq!(journal.status(), JournalStatus::default());
+    drop(journal);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 2, "the journal and its lock");
+}
+
+#[test]
+fn a_journal_that_has_grown_is_written_anew_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j");
+    let head = head();
+    let journal = Journal::start_small(&path, head.clone(), None, 0).unwrap();
+    let mut layers = head.layers.clone();
+    let mut lengths = Vec::new();
+    for n in 0..200 {
+        let voxel = [n % 20, n / 20 % 18, n % 17];
+        let index = layers[0].labels.brick_of(voxel);
+        layers[0].labels.set(voxel, 7);
+        journal.record(JournalEntry::edit(&layers[0], &[index]));
+        if n % 5 == 4 {
+            assert!(journal.flush(WAIT));
+            lengths.push(fs::metadata(path.join(FILE)).unwrap().len());
+            let (found, watched) = killed(&path);
+            assert!(same(&found.layers, &layers) && !found.torn, "after {n}");
+            assert!(watched <= n + 1);
+        }
+    }
+    assert!(lengths.windows(2).any(|w| w[1] < w[0]), "it was never written anew: {lengths:?}");
+}
+
+#[test]
+fn what_belongs_to_no_layer_survives_merging() {
+    let head = head();
+    let shape = crate::core::Shape::Distance([DVec3::ZERO, DVec3::ONE]);
+    let list = vec![Measurement { id: 1, axis: 2, shape, note: String::new() }];
+    let nothing = JournalEntry::remove(LayerId(0));
+    let (measured, image) = (JournalEntry::measure(&list), JournalEntry::image(&head.fingerprint));
+    for entries in [
+        vec![measured.clone(), image.clone(), nothing.clone()],
+        vec![nothing, image.clone(), measured.clone()],
+        vec![image, measured, JournalEntry::edit(&head.layers[0], &[0])],
+    ] {
+        let merged = record::merge(entries);
+        let of_none: Vec<_> = merged.iter().filter(|e| e.layer == LayerId(0)).collect();
+        assert_eq!(of_none.len(), 1);
+        assert_eq!(of_none[0].measurements.as_ref(), Some(&list));
+        assert_eq!(of_none[0].image.as_ref(), Some(&head.fingerprint.hu_sha256));
+    }
+}
+
+/// More bricks than may wait otherwise, packed in parts.
+#[test]
+fn an_operation_on_a_whole_volume_stays_a_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("j");
+    let g = Geometry::axis_aligned([512, 512, 592], DVec3::ONE, DVec3::ZERO).unwrap();
+    let layer = Layer::new(LayerId(1), "L", LabelMap::empty(g), vec![Segment::new(7, "liver")], Origin::Human);
+    let count = layer.labels.brick_count() as u32;
+    let fingerprint = Fingerprint::of_grid(g);
+    let journal =
+        Journal::start(&path, JournalHead { fingerprint, layers: vec![layer.clone()], ..head() }, None).unwrap();
+    let full = Arc::new([7; 4096]);
+    let step = StepMark::Labels { name: "Threshold".into(), origin: None };
+    let bricks: Vec<_> = (0..count).map(|n| (n, (n < 300).then(|| full.clone()))).collect();
+    assert!(bricks.len() * 4096 > QUEUE_BYTES);
+    journal.record(JournalEntry { bricks, ..JournalEntry::edit(&layer, &[]) }.marked(step.clone()));
+    assert!(journal.flush(WAIT));
+    drop(journal);
+    let mut seen = Vec::new();
+    let found = recover_watched(&path, &mut |_, _, entry| seen.push(entry.step.clone())).unwrap().unwrap();
+    assert_eq!(seen, [Some(step)]);
+    assert_eq!(found.layers[0].labels.counts()[7], 300 * 4096);
 }

@@ -1,12 +1,14 @@
 //! The thread that writes.
 
-use super::record::{JournalEntry, MAGIC, apply, entry_bytes, head_bytes};
-use super::{FILE, IMAGE, JournalHead, LOCK, Past, Shared, Stop};
+use super::record::{JournalEntry, apply, entry_bytes};
+use super::rewrite::{Rewrite, write_snapshot};
+use super::{FILE, IMAGE, Inbox, JournalHead, LOCK, PastSource, Shared, Stop};
 use crate::core::LabelMap;
-use crate::io::atomic::{plain_reason, write_atomic};
+use crate::io::atomic::{plain_reason, remove_leftovers, write_atomic};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,21 +17,26 @@ const REST: Duration = Duration::from_millis(100);
 /// Between two tries while the disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 /// A journal below this size is never replaced by a snapshot.
-const SMALL: u64 = 256 << 20;
+pub const SMALL: u64 = 256 << 20;
 
 pub struct Writer {
     dir: PathBuf,
     /// The case as it is after all entries taken so far. Its bricks are shared with the window, not copied.
     head: JournalHead,
     /// Until the first snapshot was tried.
-    past: Option<Past>,
+    past: Option<PastSource>,
     empty: LabelMap,
     shared: Arc<Shared>,
     /// Held for as long as the thread runs.
     lock: File,
     /// Open for appending, with the length known to be good; `None` until a snapshot was written.
     file: Option<(File, u64)>,
+    /// Length of the file when it was last written as a whole.
     snapshot_length: u64,
+    /// Below this length it is never written as a whole again.
+    small: u64,
+    /// A new file that is being written while this one grows.
+    rewrite: Option<Rewrite>,
 }
 
 /// Tells waiting callers that the thread is gone, also when it panicked.
@@ -51,17 +58,33 @@ struct Batch {
     entries: Vec<JournalEntry>,
     upto: u64,
     stop: Option<Stop>,
+    /// The new file can take the old one's place.
+    rewritten: bool,
 }
 
 impl Writer {
-    pub fn new(dir: PathBuf, head: JournalHead, past: Option<Past>, lock: File, shared: Arc<Shared>) -> Self {
+    pub fn new(
+        dir: PathBuf,
+        head: JournalHead,
+        past: Option<PastSource>,
+        lock: File,
+        shared: Arc<Shared>,
+        small: u64,
+    ) -> Self {
         let empty = LabelMap::empty(head.geometry());
-        Self { dir, head, past, empty, shared, lock, file: None, snapshot_length: 0 }
+        Self { dir, head, past, empty, shared, lock, file: None, snapshot_length: 0, small, rewrite: None }
     }
 
     pub fn run(mut self) {
         let _ended = Ended(self.shared.clone());
+        remove_leftovers(&self.dir.join(FILE));
+        // The masks as they are, first of all: the steps that led to them may take long and follow.
         let first = self.snapshot();
+        // Tried once: should it fail, other work may have come on top, and the layers matter more than their steps.
+        match self.past.take() {
+            Some(past) if first.is_ok() => self.start_rewrite(Some(past)),
+            _ => self.end_rewrite(),
+        }
         self.report(first, 0);
         loop {
             let batch = self.next_batch();
@@ -70,14 +93,21 @@ impl Writer {
                 if let Some(list) = &entry.measurements {
                     self.head.measurements.clone_from(list);
                 }
+                if let Some(image) = &entry.image {
+                    self.head.fingerprint.hu_sha256.clone_from(image);
+                }
             }
             if batch.stop == Some(Stop::Discard) {
+                self.give_up_rewrite();
                 self.remove();
                 return;
             }
             let written = self.write(&batch.entries);
             let worked = written.is_ok();
             self.report(written, batch.upto);
+            if batch.rewritten || batch.stop.is_some() {
+                self.finish_rewrite();
+            }
             if batch.stop.is_some() {
                 return;
             }
@@ -85,21 +115,24 @@ impl Writer {
         }
     }
 
-    /// Waits for entries, a request to flush or to stop; while writing fails it returns without any, to try again.
+    /// Waits for entries, a new file, a request to flush or to stop; while writing fails it returns without any, to try
+    /// again.
     fn next_batch(&self) -> Batch {
         let mut inbox = self.shared.lock();
-        while inbox.queue.is_empty() && !inbox.flush && inbox.stop.is_none() && inbox.failing.is_none() {
+        let idle = |i: &Inbox| i.queue.is_empty() && !i.flush && !i.rewritten && i.stop.is_none();
+        while idle(&inbox) && inbox.failing.is_none() {
             inbox = self.shared.work.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
         inbox.flush = false;
-        inbox.queued_bytes = 0;
-        Batch { entries: std::mem::take(&mut inbox.queue), upto: inbox.submitted, stop: inbox.stop }
+        (inbox.queued_bytes, inbox.largest) = (0, 0);
+        let (entries, rewritten) = (std::mem::take(&mut inbox.queue), std::mem::take(&mut inbox.rewritten));
+        Batch { entries, upto: inbox.submitted, stop: inbox.stop, rewritten }
     }
 
     fn rest(&self, time: Duration) {
         let end = Instant::now() + time;
         let mut inbox = self.shared.lock();
-        while !inbox.flush && inbox.stop.is_none() {
+        while !inbox.flush && !inbox.rewritten && inbox.stop.is_none() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -121,15 +154,13 @@ impl Writer {
         self.shared.news.notify_all();
     }
 
-    /// Appends and syncs; a new snapshot instead when the last write failed, the file is gone, or it has grown.
+    /// Appends and syncs; a new snapshot instead when the last write failed or the file is gone. A file that has grown
+    /// is written anew beside it.
     fn write(&mut self, entries: &[JournalEntry]) -> io::Result<()> {
         let gone = !self.dir.join(FILE).exists();
         let Some((file, length)) = self.file.as_mut().filter(|_| !gone) else {
             return self.snapshot();
         };
-        if *length > SMALL.max(4 * self.snapshot_length) {
-            return self.snapshot();
-        }
         let mut append = || {
             for entry in entries {
                 let bytes = entry_bytes(entry)?;
@@ -138,35 +169,78 @@ impl Writer {
             }
             file.sync_data()
         };
-        append().inspect_err(|_| self.file = None)
+        if let Err(error) = append() {
+            self.file = None;
+            return Err(error);
+        }
+        if *length > self.small.max(4 * self.snapshot_length) && self.rewrite.is_none() {
+            self.start_rewrite(None);
+        }
+        Ok(())
     }
 
     /// Writes all layers to a new file and renames it into place: the old journal is good until then.
     fn snapshot(&mut self) -> io::Result<()> {
+        self.give_up_rewrite();
         self.file = None;
         fs::create_dir_all(&self.dir)?;
         let path = self.dir.join(FILE);
-        // Tried once: should it fail, other work may have come on top, and the layers matter more than their steps.
-        let mut past = self.past.take();
-        write_atomic(&path, |out| {
-            let (layers, measurements) = match &past {
-                Some(past) => (&past.layers, &past.measurements),
-                None => (&self.head.layers, &self.head.measurements),
-            };
-            out.write_all(MAGIC)?;
-            out.write_all(&head_bytes(&self.head, layers.len(), measurements, &self.dir)?)?;
-            for layer in layers {
-                out.write_all(&entry_bytes(&JournalEntry::put(layer))?)?;
-            }
-            match &mut past {
-                Some(past) => (past.steps)(&mut |entry| out.write_all(&entry_bytes(entry)?)),
-                None => Ok(()),
-            }
-        })?;
-        let file = File::options().append(true).open(&path)?;
+        write_atomic(&path, |out| write_snapshot(out, &self.head, None, &self.dir, &AtomicBool::new(false)))?;
+        self.reopen()
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        let file = File::options().append(true).open(self.dir.join(FILE))?;
         self.snapshot_length = file.metadata()?.len();
         self.file = Some((file, self.snapshot_length));
         Ok(())
+    }
+
+    /// Starts a new file of what there is now, or of the `past` that leads to it.
+    fn start_rewrite(&mut self, past: Option<PastSource>) {
+        let Some(length) = self.file.as_ref().map(|(_, length)| *length) else { return self.end_rewrite() };
+        self.shared.lock().rewriting = true;
+        match Rewrite::start(&self.dir, self.head.clone(), past, length, self.shared.clone()) {
+            Ok(rewrite) => self.rewrite = Some(rewrite),
+            Err(error) => {
+                tracing::warn!(%error, "the journal of unsaved work could not be written anew");
+                self.end_rewrite();
+            }
+        }
+    }
+
+    /// Puts the new file in the old one's place, which waits until it is there. Where that fails the old one goes on.
+    fn finish_rewrite(&mut self) {
+        let Some(rewrite) = self.rewrite.take() else { return };
+        // Closed, because some systems put nothing in the place of an open file.
+        match self.file.take().map(|(_, length)| length) {
+            Some(length) => {
+                if let Err(error) = rewrite.finish(length) {
+                    tracing::warn!(%error, "the journal of unsaved work could not be written anew");
+                }
+                // Where it cannot be opened the next write starts again. Either file's length is where growth is
+                // counted from: what failed is not tried at every stroke.
+                if let Err(error) = self.reopen() {
+                    tracing::warn!(%error, "the journal of unsaved work could not be opened again");
+                }
+            }
+            None => rewrite.give_up(),
+        }
+        self.end_rewrite();
+    }
+
+    fn give_up_rewrite(&mut self) {
+        if let Some(rewrite) = self.rewrite.take() {
+            rewrite.give_up();
+            self.end_rewrite();
+        }
+    }
+
+    fn end_rewrite(&self) {
+        let mut inbox = self.shared.lock();
+        (inbox.rewriting, inbox.rewritten) = (false, false);
+        drop(inbox);
+        self.shared.news.notify_all();
     }
 
     fn remove(&mut self) {
@@ -176,6 +250,7 @@ impl Writer {
         let _ = fs::remove_file(self.dir.join(IMAGE));
         let _ = self.lock.unlock();
         let _ = fs::remove_file(self.dir.join(LOCK));
+        remove_leftovers(&self.dir.join(IMAGE));
         let _ = fs::remove_dir(&self.dir);
     }
 }

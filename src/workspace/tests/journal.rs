@@ -8,8 +8,15 @@ use proptest::prelude::*;
 use std::path::Path;
 
 impl Desk {
+    /// Waits until all that was done is on disk, and which image it was done on.
+    pub(super) fn protect(&mut self) {
+        self.protect_masks();
+        self.until("the images to be known", |w| w.identifying == 0);
+        self.protect_masks();
+    }
+
     /// Waits until all that was done is on disk.
-    fn protect(&mut self) {
+    pub(super) fn protect_masks(&mut self) {
         self.until("protection", |w| w.documents().iter().all(|d| matches!(d.protection, Protection::Running { .. })));
         for document in &self.w.documents {
             if let Protection::Running { journal, .. } = &document.protection {
@@ -19,7 +26,7 @@ impl Desk {
     }
 
     /// What another start finds after this program was killed now: its files, without its locks.
-    fn killed(&self) -> Self {
+    pub(super) fn killed(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         copy(&self.w.home.data, &dir.path().join("home/data"));
         let w = Workspace::new(Home::under(&dir.path().join("home")), Waker::none(), None);
@@ -28,7 +35,7 @@ impl Desk {
         desk
     }
 
-    fn bring_back(&mut self) {
+    pub(super) fn bring_back(&mut self) {
         let journal = self.w.recoverable[0].journal.clone();
         self.w.dispatch(OpenCommand::Recover(journal));
         self.settle();

@@ -2,6 +2,7 @@
 
 mod closing;
 mod history;
+mod identifying;
 mod journal;
 mod learning;
 mod masks;
