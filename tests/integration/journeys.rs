@@ -5,6 +5,7 @@ pub mod program;
 mod annotator;
 mod convert;
 mod exporting;
+mod full_disk;
 mod interrupted;
 mod killed;
 mod loop_without_window;

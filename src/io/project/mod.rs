@@ -148,10 +148,26 @@ pub fn save_project(dir: &Path, data: &ProjectData, embed: Option<&Volume>) -> R
     if let Some(VersionOnly { version }) = there.filter(|there| there.version > VERSION) {
         return Err(ProjectError::NewerThere { path: dir.to_owned(), version });
     }
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(failed(e)),
-        _ => {}
+    let new = match fs::create_dir(dir) {
+        Ok(()) => true,
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => false,
+        Err(e) => return Err(failed(e)),
+    };
+    let saved = write_project(dir, data, embed);
+    if saved.is_err() {
+        // What was written before the disk refused is part of nothing, and takes room that is wanted.
+        if new {
+            remove_files(dir, |_| false);
+            let _ = fs::remove_dir(dir);
+        } else if let Some(before) = read_manifest(dir).ok().and_then(|text| ron::from_str(&text).ok()) {
+            remove_unused(dir, &before);
+        }
     }
+    saved
+}
+
+fn write_project(dir: &Path, data: &ProjectData, embed: Option<&Volume>) -> Result<(), ProjectError> {
+    let failed = |source| ProjectError::Write { path: dir.to_owned(), source };
     let source = match (embed, &data.source) {
         (Some(volume), _) => {
             let name = format!("volume-{}.nrrd", short(&data.fingerprint.hu_sha256));
@@ -211,19 +227,26 @@ fn save_bricks(dir: &Path, map: &LabelMap) -> io::Result<SavedBricks> {
     Ok(SavedBricks { bricks, count, sha256 })
 }
 
-/// Removes brick and volume files that the manifest no longer names. What cannot be removed does no harm.
+/// Removes brick and volume files that the manifest does not name.
 fn remove_unused(dir: &Path, manifest: &Manifest) {
+    let in_layer =
+        |l: &SavedLayer, name: &str| l.bricks == name || l.sources.as_ref().is_some_and(|s| s.bricks == name);
+    remove_files(dir, |name| {
+        manifest.layers.iter().any(|l| in_layer(l, name))
+            || matches!(&manifest.source, SavedVolume::Embedded(v) if v == name)
+            || matches!(&manifest.source, SavedVolume::File(s) if names_file(s, dir, name))
+    });
+}
+
+/// Removes brick and volume files but those in use. What cannot be removed does no harm.
+fn remove_files(dir: &Path, used: impl Fn(&str) -> bool) {
     let Ok(list) = fs::read_dir(dir) else { return };
     for entry in list.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let ours = (name.starts_with("bricks-") && name.ends_with(".bin"))
             || (name.starts_with("volume-") && name.ends_with(".nrrd"));
-        let in_layer = |l: &SavedLayer| l.bricks == name || l.sources.as_ref().is_some_and(|s| s.bricks == name);
-        let used = manifest.layers.iter().any(in_layer)
-            || matches!(&manifest.source, SavedVolume::Embedded(v) if v == name)
-            || matches!(&manifest.source, SavedVolume::File(s) if names_file(s, dir, name));
-        if ours && !used {
+        if ours && !used(name) {
             let _ = fs::remove_file(entry.path());
         }
     }

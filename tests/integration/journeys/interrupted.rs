@@ -72,11 +72,11 @@ fn a_stopped_export_leaves_nothing_and_a_killed_one_is_cleared_up() {
 }
 
 /// A file system of its own with little room; unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(super) struct SmallDisk(pub PathBuf);
 
 impl SmallDisk {
     /// `None`, with a line that says what is skipped, where mounting is not allowed.
-    fn mount(folder: &Path, bytes: usize) -> Option<Self> {
+    pub fn mount(folder: &Path, bytes: usize) -> Option<Self> {
         let place = folder.join("disk");
         fs::create_dir(&place).unwrap();
         let size = format!("size={bytes}");
@@ -87,7 +87,7 @@ impl SmallDisk {
             .status()
             .is_ok_and(|s| s.success());
         if !mounted {
-            println!("skipped: exports onto a full disk (mounting a small one is not allowed here)");
+            println!("skipped: writing onto a full disk (mounting a small one is not allowed here)");
         }
         mounted.then_some(Self(place))
     }
