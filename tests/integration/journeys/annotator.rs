@@ -81,7 +81,7 @@ impl Plan {
         let noise = |n: usize| ((n as u32).wrapping_mul(2_654_435_761) >> 24) as i16 / 8;
         let slice: Vec<bool> = (0..nx * ny).map(in_body).collect();
         let value = |n: usize| if slice[n % slice.len()] { 40 + noise(n) } else { -1000 };
-        Volume::new(geometry, (0..geometry.voxel_count()).map(value).collect()).unwrap()
+        Volume::new(geometry, (0..geometry.voxel_count()).map(value).collect::<Vec<_>>()).unwrap()
     }
 
     /// Strokes that are in a map, when they are whole and the first ones without a gap.
