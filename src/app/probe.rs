@@ -89,11 +89,30 @@ impl Response {
 }
 
 impl Probe {
-    /// Opens `path` and draws frames until it is read and on the device.
+    /// Opens `path` and draws frames until it is read and on the device; also gives the time until the frame that shows
+    /// its first slice was drawn, the scan and the device's work included.
     ///
     /// # Errors
     /// One sentence when it could not be opened, or not within ten minutes.
-    pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<Self, String> {
+    pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<(Self, Duration), String> {
+        let mut probe = Self::start(gpu, home);
+        // A window is there before something is opened in it.
+        probe.settle()?;
+        let begun = Instant::now();
+        probe.workspace.dispatch(OpenCommand::Path(path));
+        while probe.texture_bytes().uploads == 0 {
+            if (probe.workspace.active_document().is_none() && !probe.workspace.is_busy()) || begun.elapsed() > PATIENCE {
+                return Err("The image could not be opened.".into());
+            }
+            probe.frame(Vec::new())?;
+        }
+        let first = begun.elapsed();
+        probe.wait()?;
+        Ok((probe, first))
+    }
+
+    /// The window without a case.
+    fn start(gpu: Arc<SharedGpu>, home: Home) -> Self {
         let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("probe"),
             size: wgpu::Extent3d { width: SIZE[0], height: SIZE[1], depth_or_array_layers: 1 },
@@ -104,26 +123,16 @@ impl Probe {
             usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
             view_formats: &[],
         });
-        let mut workspace = Workspace::new(home, Waker::none(), None);
-        workspace.dispatch(OpenCommand::Path(path));
-        let mut probe = Self {
+        Self {
             renderer: Renderer::new(&gpu.device, FORMAT, RendererOptions::default()),
             target: target.create_view(&wgpu::TextureViewDescriptor::default()),
             ctx: egui::Context::default(),
             window: MainWindow::new(FORMAT, String::new()),
-            workspace,
+            workspace: Workspace::new(home, Waker::none(), None),
             begun: Instant::now(),
             restless: true,
             gpu,
-        };
-        while probe.workspace.active_document().is_none() {
-            if !probe.workspace.is_busy() || probe.begun.elapsed() > PATIENCE {
-                return Err("The image could not be opened.".into());
-            }
-            probe.wait()?;
         }
-        probe.wait()?;
-        Ok(probe)
     }
 
     /// Draws frames until nothing runs in the background and nothing is uploaded any more.
@@ -321,7 +330,10 @@ mod tests {
         let voxels = geometry.voxel_count();
         let path = dir.path().join("scan.nrrd");
         crate::io::save_volume(&path, &Volume::new(geometry, vec![0i16; voxels]).unwrap()).unwrap();
-        let mut probe = Probe::open(gpu, Home::under(&dir.path().join("home")), path).unwrap();
+        let missing = dir.path().join("nothing.nrrd");
+        assert!(Probe::open(gpu.clone(), Home::under(&dir.path().join("home")), missing).is_err());
+        let (mut probe, first) = Probe::open(gpu, Home::under(&dir.path().join("home")), path).unwrap();
+        assert!(first > Duration::ZERO);
         assert_eq!(probe.texture_bytes().images, 2 * voxels as u64);
 
         let slice = |probe: &Probe| probe.workspace().active_document().unwrap().slice_index(Plane::Axial);

@@ -43,7 +43,7 @@ pub const PALETTE: [[u8; 3]; 7] =
 const RINGS: [(u32, u32); 5] = [(0, 0), (255, 40), (0, 40), (255, 70), (0, 65)];
 
 /// Colour of a new segment: the palette, then its lighter and darker variants, so that the first 35 all differ.
-fn color_for(id: LabelId) -> [u8; 3] {
+pub fn default_color(id: LabelId) -> [u8; 3] {
     let n = usize::from(id.max(1) - 1);
     let (towards, percent) = RINGS[n / PALETTE.len() % RINGS.len()];
     PALETTE[n % PALETTE.len()].map(|c| ((u32::from(c) * (100 - percent) + towards * percent + 50) / 100) as u8)
@@ -54,7 +54,7 @@ impl Segment {
     pub fn new(id: LabelId, name: impl Into<String>) -> Self {
         let name = name.into();
         let code = code_for(&name);
-        Self { id, name, color: color_for(id), code, locked: false, visible: true, file_value: u32::from(id) }
+        Self { id, name, color: default_color(id), code, locked: false, visible: true, file_value: u32::from(id) }
     }
 }
 

@@ -25,7 +25,8 @@ pub(super) fn measure(sampler: &mut Sampler) -> Result<(), CliError> {
     measure_folder(sampler, &folder.0, "", Some(&written)).map(drop)
 }
 
-fn info() -> CtSeriesInfo {
+/// What the header of generated slices says.
+pub(super) fn info() -> CtSeriesInfo {
     CtSeriesInfo {
         patient_id: "BENCH".into(),
         series_description: "Generated".into(),

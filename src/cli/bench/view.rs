@@ -7,6 +7,7 @@ use super::sampling::{Sampler, quantile, resident_mib};
 use crate::app::{PointerButtonKind, Probe, ProbePane, Response, Spot};
 use crate::cli::CliError;
 use crate::edit::{Extent, Operation};
+use crate::io::dicom::write_ct_series;
 use crate::nn::SharedGpu;
 use crate::workspace::{Document, EditCommand, Home};
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
     let sizes: &[[usize; 3]] =
         if sampler.quick { &[[128, 128, 24], [128, 128, 48]] } else { &[[512, 512, 60], [512, 512, 600]] };
     let gpu = Arc::new(gpu.clone());
+    first_slice(sampler, &gpu, &folder)?;
     let mut first = BTreeMap::new();
     for &dims in sizes {
         let [nx, ny, nz] = dims;
@@ -36,7 +38,7 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
         crate::io::save_volume(&path, &cubes(dims)?).map_err(CliError::of)?;
         let before = resident_mib();
         let home = Home::under(&folder.0.join(format!("home-{nz}")));
-        let mut probe = Probe::open(Arc::clone(&gpu), home, path).map_err(CliError)?;
+        let (mut probe, _) = Probe::open(Arc::clone(&gpu), home, path).map_err(CliError)?;
         let size = format!("{nz} x {nx}x{ny}");
         let mut case = Case { sampler: &mut *sampler, probe: &mut probe, size, slices: nz, first: &mut first };
         case.slices_and_window()?;
@@ -48,6 +50,25 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
         case.turn()?;
         probe.workspace_mut().shut_down();
     }
+    Ok(())
+}
+
+/// From the choice of a folder of DICOM slices to the first of them on the screen.
+fn first_slice(sampler: &mut Sampler, gpu: &Arc<SharedGpu>, folder: &TemporaryFolder) -> Result<(), CliError> {
+    let dims = if sampler.quick { [128, 128, 24] } else { [512, 512, 300] };
+    let name = format!("first slice on screen, {} x {}x{} DICOM", dims[2], dims[0], dims[1]);
+    sampler.begin("view", &name)?;
+    let series = folder.0.join("series");
+    write_ct_series(&series, &cubes(dims)?, &super::load::info()).map_err(CliError::of)?;
+    let mut times = Vec::new();
+    for n in 0..if sampler.quick { 2 } else { 6 } {
+        let home = Home::under(&folder.0.join(format!("home-first-{n}")));
+        let (mut probe, first) = Probe::open(Arc::clone(gpu), home, series.clone()).map_err(CliError)?;
+        probe.workspace_mut().shut_down();
+        // The first run warms up.
+        times.extend((n > 0).then_some(first.as_secs_f64()));
+    }
+    sampler.add("view", &name, times, None);
     Ok(())
 }
 

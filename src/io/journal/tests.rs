@@ -238,6 +238,7 @@ fn which_image_it_is_may_be_told_later_and_is_kept() {
     }
     // A file that was removed is made again from what is known.
     fs::remove_file(path.join(FILE)).unwrap();
+    journal.record(steps.last().unwrap().0.clone());
     assert!(journal.flush(WAIT));
     assert_eq!(killed(&path).0.fingerprint, known);
 }

@@ -143,13 +143,7 @@ impl LayersPanel {
     ) {
         let active = document.active_segment == segment.id;
         ui.horizontal(|ui| {
-            let mut color = segment.color;
-            let picker = ui.color_edit_button_srgb(&mut color).on_hover_text("Colour");
-            picker.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::ColorWell, true, format!("Colour of {}", segment.name))
-            });
-            // The chooser reports a change for what it rounds, too.
-            if picker.changed() && color != segment.color {
+            if let Some(color) = super::color::chooser(ui, &segment.name, segment.color) {
                 out.push(SegmentCommand::Color(segment.id, color).into());
             }
             let mut visible = segment.visible;

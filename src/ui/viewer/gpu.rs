@@ -73,13 +73,16 @@ pub struct VolumeCallback {
 pub struct TextureBytes {
     pub images: u64,
     pub labels: u64,
+    /// How often a part of an image or a layer was uploaded.
+    pub uploads: u64,
 }
 
 impl TextureBytes {
     /// Those that a window keeps among the resources of egui's renderer.
     pub fn of(resources: &CallbackResources) -> Self {
-        let mut bytes = Self::default();
-        for case in resources.get::<Scene>().iter().flat_map(|s| s.cases.values()) {
+        let scene = resources.get::<Scene>();
+        let mut bytes = Self { uploads: scene.map_or(0, |s| s.uploads), ..Self::default() };
+        for case in scene.iter().flat_map(|s| s.cases.values()) {
             bytes.images += case.volume.bytes();
             bytes.labels += case.layers.values().map(|(texture, _)| texture.bytes()).sum::<u64>();
         }

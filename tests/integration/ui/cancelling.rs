@@ -14,12 +14,14 @@ const SPACING: f64 = 0.4;
 fn with_fine_ball() -> Screen {
     let mut screen = Screen::new();
     let geometry = Geometry::axis_aligned(DIMS, DVec3::splat(SPACING), DVec3::ZERO).unwrap();
-    let volume = Volume::new(geometry, vec![30; DIMS.iter().product()]).unwrap();
+    let hu: Vec<i16> = (0..geometry.voxel_count()).map(|n| (n * 7919 % 61) as i16).collect();
+    let volume = Volume::new(geometry, hu).unwrap();
     let path = screen.dir.path().join("fine.nrrd");
     maskwright::io::save_volume(&path, &volume).unwrap();
     screen.workspace_mut().dispatch(OpenCommand::Path(path));
     screen.wait();
     screen.steps(4);
+    assert!(screen.workspace().active_document().is_some(), "{:?}", screen.workspace_mut().take_notices());
     let middle = DVec3::new(40.0, 40.0, 32.0);
     let workspace = screen.workspace_mut();
     workspace.dispatch(EditCommand::BrushRadius(8.0));

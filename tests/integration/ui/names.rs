@@ -55,11 +55,11 @@ impl Tour {
         screen.steps(3);
         assert_eq!(screen.workspace().settings.zoom, 1.0, "sizes are those at 100 %");
         for node in screen.harness.root().children_recursive() {
-            let size = node.rect().size();
-            let node = node.accesskit_node();
-            if !CONTROLS.contains(&node.role()) {
+            if !CONTROLS.contains(&node.accesskit_node().role()) {
                 continue;
             }
+            let size = node.rect().size();
+            let node = node.accesskit_node();
             if TARGETS.contains(&node.role()) && size.min_elem() < LEAST {
                 self.small.insert(format!("{place}: {:?} {:?} is {size:?}", node.role(), node.label()));
             }
