@@ -43,7 +43,8 @@ fn refusal(scan: &Scan) -> Option<String> {
     let mut findings = scan.findings.iter().chain(scan.series().flat_map(|s| &s.findings));
     let error = findings.find(|f| f.severity == Severity::Error)?;
     let name = scan.root.display().to_string();
-    Some(if error.text.contains(&name) {
+    // The sentence about a slice holds the name as well, but does not say that nothing opens.
+    Some(if error.text.starts_with(&name) {
         error.text.clone()
     } else {
         format!("{name} cannot be opened: {}", error.text)
@@ -73,7 +74,7 @@ fn as_text(scan: &Scan, identity: bool) -> String {
         let _ = writeln!(t, "mask without its image: {}", mask.name);
     }
     for finding in &scan.findings {
-        finding_text(&mut t, "", finding);
+        finding_text(&mut t, "", "", finding);
     }
     t
 }
@@ -93,12 +94,12 @@ fn series_text(t: &mut String, series: &Series) {
         let _ = writeln!(t, "      mask: {}", mask.name);
     }
     for finding in &series.findings {
-        finding_text(t, "      ", finding);
+        finding_text(t, "      ", &series.label, finding);
     }
 }
 
-fn finding_text(t: &mut String, indent: &str, finding: &Finding) {
-    let _ = writeln!(t, "{indent}{}: {}", severity(finding), finding.text);
+fn finding_text(t: &mut String, indent: &str, title: &str, finding: &Finding) {
+    let _ = writeln!(t, "{indent}{}: {}", severity(finding), finding.told(title));
 }
 
 fn severity(finding: &Finding) -> &'static str {

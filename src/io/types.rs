@@ -5,6 +5,8 @@ use crate::io::image_stack::Pictures;
 use crate::io::scan::COPY;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +41,16 @@ impl Finding {
     #[must_use]
     pub fn about(self, file: &Path) -> Self {
         Self { file: Some(file.to_owned()), ..self }
+    }
+
+    /// The text as it is shown, with the file's own name before it where nothing else says which file it is about:
+    /// neither the text nor `title`, under which it stands.
+    pub fn told(&self, title: &str) -> Cow<'_, str> {
+        let name = self.file.as_deref().and_then(Path::file_name).map(OsStr::to_string_lossy);
+        match name.filter(|name| *name != title && !self.text.contains(&**name)) {
+            Some(name) => format!("{name}: {}", self.text).into(),
+            None => self.text.as_str().into(),
+        }
     }
 }
 
@@ -220,4 +232,20 @@ pub enum LoadEvent {
     Begin { geometry: Geometry, window: Option<Window> },
     /// One decoded slice along k, `dims[0] * dims[1]` samples in HU.
     Slice { k: usize, hu: Arc<[i16]> },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_names_its_file_once() {
+        let finding = |text: &str| Finding::new(Severity::Note, "x", text);
+        assert_eq!(finding("no single file").told("IM1.dcm"), "no single file");
+        let about = |text: &str| finding(text).about(Path::new("/folder/IM1.dcm"));
+        assert_eq!(about("this file was read once").told(""), "IM1.dcm: this file was read once");
+        assert_eq!(about("this file was read once").told("CT 1"), "IM1.dcm: this file was read once");
+        assert_eq!(about("this file was read once").told("IM1.dcm"), "this file was read once");
+        assert_eq!(about("A slice is left out (IM1.dcm): x.").told("CT 1"), "A slice is left out (IM1.dcm): x.");
+    }
 }

@@ -14,6 +14,14 @@ pub(super) struct Slice<'h> {
     pub place: &'h FramePlace,
 }
 
+impl Slice<'_> {
+    /// What findings call it: its file's own name, which may be shown, and its number where the file holds several.
+    pub fn name(&self) -> String {
+        let file = self.header.path.file_name().unwrap_or_default().to_string_lossy();
+        if self.header.frames.len() > 1 { format!("{file}, frame {}", self.place.frame + 1) } else { file.into_owned() }
+    }
+}
+
 /// Frames of one series with one orientation, spacing, size and kind, in the order of the files.
 #[derive(Debug)]
 pub(super) struct Group<'h> {

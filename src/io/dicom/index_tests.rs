@@ -59,7 +59,7 @@ fn a_thousand_broken_files_are_one_finding() {
     assert!(all < 12, "{:#?}", found.findings);
     assert!(found.findings.iter().any(|f| f.code == "refused" && f.text.contains("more files are alike")));
     let left = found.series().flat_map(|s| &s.findings).find(|f| f.code == "unreadable-slices").unwrap();
-    assert!(left.text.starts_with("300 slices are left out; of the first: "), "{}", left.text);
+    assert!(left.text.starts_with("300 slices are left out; of the first, short0: it ends too early"), "{}", left.text);
 }
 
 #[test]

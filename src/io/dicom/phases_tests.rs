@@ -124,6 +124,7 @@ fn one_slice_without_a_position_costs_only_itself() {
     slices[3].position = None;
     let (scan, _dir) = scan_folders(&[&slices]);
     assert_eq!((series(&scan)[0].slices, codes(&scan)), (3, vec!["unreadable-slices"]));
+    assert!(series(&scan)[0].findings[0].text.starts_with("A slice (slice1.5e1.dcm) does not say where it lies"));
     slices[3].position = Some([0.0, 0.0, 15.0]);
     slices[1].position = None;
     let (scan, _dir) = scan_folders(&[&slices]);

@@ -34,7 +34,11 @@ pub(super) fn placed_slices<'h>(usable: &[Slice<'h>], findings: &mut Vec<Finding
     let with_place = usable.iter().filter(is_placed).count();
     if with_place < usable.len() && with_place > usable.len() / 2 {
         let missing: Vec<_> = usable.iter().filter(|s| !is_placed(s)).collect();
-        let text = format!("{} slice(s) do not say where they lie in the patient, and are left out.", missing.len());
+        let name = missing.first().map(|s| s.name()).unwrap_or_default();
+        let text = match missing.len() {
+            1 => format!("A slice ({name}) does not say where it lies in the patient, and is left out."),
+            n => format!("{n} slices do not say where they lie in the patient, and are left out; the first is {name}."),
+        };
         let file = missing.first().map(|s| s.header.path.clone());
         findings.push(Finding { severity: Severity::Error, code: "unreadable-slices", text, file });
     } else if with_place < usable.len() && usable.len() > 1 {

@@ -143,9 +143,10 @@ fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slic
         }
     }
     for (reason, slices) in refused.into_values() {
+        let name = slices.first().map(Slice::name).unwrap_or_default();
         let text = match slices.len() {
-            1 => format!("A slice is left out: {reason}."),
-            n => format!("{n} slices are left out; of the first: {reason}."),
+            1 => format!("A slice is left out ({name}): {reason}."),
+            n => format!("{n} slices are left out; of the first, {name}: {reason}."),
         };
         let file = slices.first().map(|s| s.header.path.clone());
         findings.push(Finding { severity: Severity::Error, code: "unreadable-slices", text, file });

@@ -1,6 +1,6 @@
 //! Bad input: one sentence, status 1, and nothing half-written; wrong usage: status 2.
 
-use super::program::{phantoms, tiny_recipe, train, tree};
+use super::program::{Ended, phantoms, program, tiny_recipe, train, tree};
 use std::fs;
 use std::path::Path;
 
@@ -31,6 +31,7 @@ fn truncated_and_mixed_slices() {
     let ct = at("data/phantom_001/ct");
     let slices: Vec<_> = tree(&ct).into_iter().collect();
     let bytes = fs::read(ct.join(&slices[3])).unwrap();
+    let whole = fs::read(ct.join(&slices[5])).unwrap();
 
     fs::create_dir(at("single")).unwrap();
     fs::write(at("single/cut.dcm"), &bytes[..bytes.len() - 700]).unwrap();
@@ -38,6 +39,9 @@ fn truncated_and_mixed_slices() {
     assert!(maskwright!("info", at("single")).done().contains("ends too early"));
     maskwright!("info", at("single/cut.dcm")).refused(&["cut.dcm", "ends too early"]);
     maskwright!("info", at("single/cut.dcm"), "--json").refused(&["cut.dcm", "ends too early"]);
+    // By its name alone: the sentence about the slice holds that name too.
+    let beside = program().current_dir(at("single")).args(["info", "cut.dcm"]).output().unwrap();
+    Ended::of(&beside).refused(&["cut.dcm cannot be opened: A slice is left out (cut.dcm): it ends too early"]);
     for place in [at("single"), at("single/cut.dcm")] {
         maskwright!("convert", place, at("o.nii.gz")).refused(&["ends too early"]);
     }
@@ -47,6 +51,14 @@ fn truncated_and_mixed_slices() {
     // One broken slice among eight: not silently a smaller volume, but on request.
     fs::write(ct.join(&slices[3]), &bytes[..bytes.len() - 700]).unwrap();
     maskwright!("convert", ct, at("o.nii.gz")).refused(&["in part only", "ends too early", "part 2"]);
+    let named = format!("error: A slice is left out ({}): it ends too early", slices[3].display());
+    let told = maskwright!("info", ct).done();
+    assert!(told.contains(&named), "{named} is not in {told}");
+    fs::write(ct.join(&slices[5]), &bytes[..bytes.len() - 700]).unwrap();
+    let named = format!("error: 2 slices are left out; of the first, {}: it ends too early", slices[3].display());
+    let told = maskwright!("info", ct).done();
+    assert!(told.contains(&named), "{named} is not in {told}");
+    fs::write(ct.join(&slices[5]), &whole).unwrap();
     assert!(!at("o.nii.gz").exists());
     maskwright!("convert", ct, at("o.nii.gz"), "--series", "CT 1 part 2").done();
     assert_eq!(super::program::volume(&at("o.nii.gz")).geometry().dims(), [32, 32, 4]);
