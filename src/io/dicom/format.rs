@@ -38,6 +38,33 @@ impl PixelFormat {
     pub fn frame_bits(&self) -> u64 {
         self.frame_samples() as u64 * u64::from(self.bits_allocated)
     }
+
+    /// Bytes of all uncompressed frames.
+    pub fn bytes(&self) -> u64 {
+        (self.frame_bits() * self.frames as u64).div_ceil(8)
+    }
+}
+
+/// Uncompressed pixels that the header calls longer than the image is, or than the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FalseLength {
+    /// Bytes of pixels, as the header says.
+    pub claimed: u64,
+    /// Bytes of the image, all of which are there.
+    pub needed: u64,
+    /// Bytes from the first pixel to the end of the file, where they are fewer than claimed.
+    pub left: Option<u64>,
+}
+
+impl FalseLength {
+    /// `None` where the length is true. Call for a format that was checked.
+    pub fn of(header: &Header<'_>, format: &PixelFormat) -> Option<Self> {
+        let pixels = header.pixels.filter(|_| !header.syntax.encapsulated)?;
+        let (claimed, needed) = (pixels.length?, format.bytes());
+        let left = header.stream_length.map(|total| total.saturating_sub(pixels.offset)).filter(|left| *left < claimed);
+        // Values have even lengths (PS3.5 section 7.1.1).
+        (left.is_some() || claimed > needed.next_multiple_of(2)).then_some(Self { claimed, needed, left })
+    }
 }
 
 /// Reads and checks the format.
@@ -101,7 +128,7 @@ pub(super) fn pixel_format(header: &Header<'_>) -> Result<PixelFormat, String> {
 /// Compares what rows, columns and frames ask for with what is there.
 fn check_length(header: &Header<'_>, format: &PixelFormat) -> Result<(), String> {
     let Some(pixels) = header.pixels else { return Err("it holds no pixels".into()) };
-    let wanted = (format.frame_bits() * format.frames as u64).div_ceil(8);
+    let wanted = format.bytes();
     if !is_plausible(wanted, header.file_length) {
         return Err(format!(
             "{} x {} pixels in {} frames would take {wanted} bytes, and the whole file has {}",

@@ -89,7 +89,7 @@ impl FrameFile {
 
     /// The pixels of all frames of a deflated file; what the header claims was compared with the size of the file.
     fn inflate(&self) -> Result<Vec<u8>, DicomError> {
-        let wanted = (self.format.frame_bits() * self.format.frames as u64).div_ceil(8);
+        let wanted = self.format.bytes();
         let mut bytes = Vec::new();
         stream_at(&self.path, &self.syntax, self.offset)
             .and_then(|stream| stream.take(wanted).read_to_end(&mut bytes))

@@ -2,7 +2,7 @@
 
 use super::dataset::DataSet;
 use super::error::DicomError;
-use super::format::{MAX_FRAMES, PixelFormat, pixel_format};
+use super::format::{FalseLength, MAX_FRAMES, PixelFormat, pixel_format};
 use super::guard::{Header, with_header};
 use super::lut::{ModalityLut, voi_lut};
 use super::padding::Padding;
@@ -91,6 +91,8 @@ pub(super) struct FileHeader {
     pub signed_hint: bool,
     /// Why the pixels cannot be used, or how they are stored.
     pub format: Result<PixelFormat, String>,
+    /// The pixels are said to be longer than they are.
+    pub false_length: Option<FalseLength>,
     pub rows: usize,
     pub columns: usize,
     /// Several samples a pixel: a photograph or a rendering.
@@ -156,6 +158,7 @@ impl FileHeader {
             padding: Padding::of(set),
             padding_by_table: format.as_ref().ok().and_then(|format| padding_by_table(set, format)),
             signed_hint: signed_hint(set),
+            false_length: format.as_ref().ok().and_then(|format| FalseLength::of(header, format)),
             rows: usize::from(set.u16(tags::ROWS).unwrap_or(0)),
             columns: usize::from(set.u16(tags::COLUMNS).unwrap_or(0)),
             colour: set.u16(tags::SAMPLES_PER_PIXEL).is_some_and(|n| n > 1),

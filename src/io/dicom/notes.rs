@@ -1,6 +1,7 @@
 //! What headers say of their slices that a reader should know, one finding for the whole series each.
 //! Private to `io::dicom`.
 
+use super::format::FalseLength;
 use super::group::Slice;
 use super::padding::Fate;
 use super::resample::OUTSIDE_HU;
@@ -23,6 +24,7 @@ pub(super) fn notes(usable: &[Slice<'_>]) -> Vec<Finding> {
     values(usable, &mut findings);
     identifiers(usable, &mut findings);
     shape(usable, &mut findings);
+    lengths(usable, &mut findings);
     findings
 }
 
@@ -139,5 +141,35 @@ fn shape(usable: &[Slice<'_>], findings: &mut Vec<Finding>) {
     } else if nearest != "axial" {
         let text = format!("The slices were acquired {nearest}; other planes are cut from them.");
         findings.push(note(Severity::Note, "not-axial", text));
+    }
+}
+
+/// Files whose pixels are said to be longer than they are; the image is complete in each.
+fn lengths(usable: &[Slice<'_>], findings: &mut Vec<Finding>) {
+    let mut seen = HashSet::new();
+    let files = usable.iter().map(|s| s.header).filter(|h| seen.insert(h.path.as_path()));
+    let (beyond, within): (Vec<_>, Vec<_>) =
+        files.filter_map(|h| Some((h, h.false_length?))).partition(|(_, length)| length.left.is_some());
+    for told in [beyond, within] {
+        let Some(&(first, FalseLength { claimed, needed, left })) = told.first() else { continue };
+        let name = first.path.file_name().unwrap_or_default().to_string_lossy();
+        let who = match told.len() {
+            1 => format!("{name} claims"),
+            n => format!("{n} files claim more pixels than their images have; the first, {name}, claims"),
+        };
+        let (severity, text) = match left {
+            Some(left) => (
+                Severity::Note,
+                format!(
+                    "{who} {claimed} bytes of pixels where {left} are left in the file; the image needs {needed} and is \
+                     complete."
+                ),
+            ),
+            None => (
+                Severity::Warning,
+                format!("{who} {claimed} bytes of pixels where the image needs {needed}; what follows it is not read."),
+            ),
+        };
+        findings.push(note(severity, "pixel-length", text).about(&first.path));
     }
 }

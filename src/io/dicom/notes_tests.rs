@@ -189,6 +189,73 @@ fn signed_values_in_unsigned_fields_are_read_as_signed() {
     assert_eq!(volume.at([0, 2, 0]), Some(i16::MAX));
 }
 
+#[test]
+fn false_lengths_of_pixels_are_told_and_the_image_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(TestSlice::at(1.0).write(dir.path())).unwrap();
+    // The file ends with 24 bytes of pixels; their length stands before them.
+    let at = whole.len() - 28;
+    assert_eq!(whole[at..at + 4], 24u32.to_le_bytes());
+    let told = |claimed: u32, more: usize| {
+        let mut bytes = whole.clone();
+        bytes[at..at + 4].copy_from_slice(&claimed.to_le_bytes());
+        bytes.resize(bytes.len() + more, 0);
+        let path = dir.path().join("false.dcm");
+        std::fs::write(&path, bytes).unwrap();
+        let scan = scan_files(std::slice::from_ref(&path), &JobContext::detached());
+        assert_eq!(firsts(&scan), [0]);
+        let found = findings(&scan);
+        assert!(found.iter().all(|f| f.file.as_ref() == Some(&path)), "{found:?}");
+        found.iter().map(|f| (f.code, f.severity, f.text.clone())).collect::<Vec<_>>()
+    };
+    let beyond = "false.dcm claims 4294967280 bytes of pixels where 24 are left in the file; the image needs 24 and is \
+                  complete.";
+    assert_eq!(told(0xFFFF_FFF0, 0), [("pixel-length", Severity::Note, beyond.to_owned())]);
+    let within = "false.dcm claims 40 bytes of pixels where the image needs 24; what follows it is not read.";
+    assert_eq!(told(40, 16), [("pixel-length", Severity::Warning, within.to_owned())]);
+    // Bytes behind a true length are another element's or nobody's.
+    assert!(told(24, 16).is_empty() && told(24, 0).is_empty());
+}
+
+#[test]
+fn false_lengths_of_many_files_are_one_finding_and_even_lengths_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for (n, name) in ["a.dcm", "b.dcm", "c.dcm"].into_iter().enumerate() {
+        let mut slice = TestSlice::at(5.0 * n as f64);
+        slice.name = name.into();
+        let path = slice.write(dir.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.len() - 28;
+        if n > 0 {
+            bytes[at..at + 4].copy_from_slice(&1000u32.to_le_bytes());
+            std::fs::write(&path, bytes).unwrap();
+        }
+        files.push(path);
+    }
+    let scan = scan_files(&files, &JobContext::detached());
+    assert_eq!((codes(&scan), firsts(&scan)), (vec!["pixel-length"], vec![0; 3]));
+    let text = &findings(&scan)[0].text;
+    assert!(
+        text.starts_with("2 files claim more pixels than their images have; the first, b.dcm, claims 1000"),
+        "{text}"
+    );
+    // An image of three bytes takes four.
+    let mut odd = TestSlice::at(1.0);
+    odd.more = |b| {
+        let bits = b.words(tags::BITS_ALLOCATED, &[8]).words(tags::BITS_STORED, &[8]).words(tags::HIGH_BIT, &[7]);
+        bits.words(tags::COLUMNS, &[1])
+    };
+    let path = odd.write(dir.path());
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 28;
+    for (claimed, expected) in [(4u32, vec![]), (6, vec!["pixel-length"])] {
+        bytes[at..at + 4].copy_from_slice(&claimed.to_le_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(codes(&scan_files(std::slice::from_ref(&path), &JobContext::detached())), expected, "{claimed}");
+    }
+}
+
 fn grey_table(builder: Builder) -> Builder {
     let item = Builder::new().shorts(tags::LUT_DESCRIPTOR, &[4, -100, 10]).words(tags::LUT_DATA, &[5, 1000, 20, 1023]);
     builder.items(tags::VOILUT_SEQUENCE, [item])
