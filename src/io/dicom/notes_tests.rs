@@ -256,6 +256,37 @@ fn false_lengths_of_many_files_are_one_finding_and_even_lengths_none() {
     }
 }
 
+#[test]
+fn a_table_says_what_values_mean_whatever_slope_and_intercept_say() {
+    const ENTRIES: [u16; 5] = [7, 900, 40, 65000, 1200];
+    fn with_table(b: Builder, descriptor: Builder) -> Builder {
+        let table = descriptor.words(tags::LUT_DATA, &ENTRIES).text(tags::MODALITY_LUT_TYPE, VR::LO, "HU");
+        b.items(tags::MODALITY_LUT_SEQUENCE, [table])
+    }
+    let expected = |stored: i32, first: i32| {
+        let at = usize::try_from(stored - first).unwrap_or(0).min(ENTRIES.len() - 1);
+        i16::try_from(ENTRIES[at]).unwrap_or(i16::MAX)
+    };
+    // Before the table, each of its entries, behind it.
+    let stored: [u16; 12] = [0, 9, 10, 11, 12, 13, 14, 15, 500, 20000, 11, 14];
+    let (scan, _dir) = three(|n, s| {
+        (s.slope, s.intercept, s.stored) = (3.0 + n as f64, 55.0, stored);
+        s.more = |b| with_table(b, Builder::new().words(tags::LUT_DESCRIPTOR, &[5, 10, 16]));
+    });
+    let hu = stored.map(|v| expected(i32::from(v), 10));
+    assert_eq!(hu[..8], [7, 7, 7, 900, 40, i16::MAX, 1200, 1200]);
+    assert_eq!(load(stack(series(&scan)[0])).hu()[..], [hu; 3].concat());
+    // Signed samples, and a first entry below zero.
+    let stored = [-3i16, -2, -1, 0, 1, 2, 3, i16::MIN, i16::MAX, 0, -2, 2];
+    let (scan, _dir) = three(|_, s| {
+        (s.signed, s.stored) = (true, stored.map(|v| v as u16));
+        s.more = |b| with_table(b, Builder::new().shorts(tags::LUT_DESCRIPTOR, &[5, -2, 16]));
+    });
+    let hu = stored.map(|v| expected(i32::from(v), -2));
+    assert_eq!(hu[..9], [7, 7, 900, 40, i16::MAX, 1200, 1200, 7, 1200]);
+    assert_eq!(load(stack(series(&scan)[0])).hu()[..], [hu; 3].concat());
+}
+
 fn grey_table(builder: Builder) -> Builder {
     let item = Builder::new().shorts(tags::LUT_DESCRIPTOR, &[4, -100, 10]).words(tags::LUT_DATA, &[5, 1000, 20, 1023]);
     builder.items(tags::VOILUT_SEQUENCE, [item])
