@@ -16,7 +16,7 @@ use crate::core::{
     PlaneDirections, Segment, VoiLut, Volume, Window,
 };
 use crate::edit::History;
-use crate::io::{Fingerprint, MaskSource, VolumeSource};
+use crate::io::{DicomStack, Finding, Fingerprint, MaskSource, Series, SliceFile, VolumeSource};
 use glam::DVec3;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +58,8 @@ pub struct Document {
     pub source: Option<VolumeSource>,
     /// Whose it is and when it was made, as far as the files say.
     pub(super) study: Option<StudyOf>,
+    /// What was noticed while the image was read.
+    pub load_findings: Vec<Finding>,
     /// Masks that the scan found beside the series.
     pub found_masks: Vec<MaskSource>,
     pub active_layer: Option<LayerId>,
@@ -118,6 +120,7 @@ impl Document {
             },
             source: None,
             study: None,
+            load_findings: Vec::new(),
             found_masks: Vec::new(),
             active_layer: None,
             active_segment: 1,
@@ -154,6 +157,20 @@ impl Document {
             self.view.table = volume.header_lut.is_some();
         }
         self.case.volume = Some(Arc::new(volume));
+    }
+
+    /// Whether its image is that of a series which a scan listed, as it is or resampled.
+    pub fn shows(&self, series: &Series) -> bool {
+        let Some(own) = &self.source else { return false };
+        match (own, &series.source) {
+            (VolumeSource::Nifti(a), Some(VolumeSource::Nifti(b)))
+            | (VolumeSource::Nrrd(a), Some(VolumeSource::Nrrd(b))) => a == b,
+            (VolumeSource::Dicom(own), listed) => {
+                let as_it_is = matches!(listed, Some(VolumeSource::Dicom(stack)) if same_slices(own, stack));
+                as_it_is || series.resampled.as_ref().is_some_and(|stack| same_slices(own, stack))
+            }
+            _ => false,
+        }
     }
 
     /// The header's table of grey values, while it is shown.
@@ -274,5 +291,86 @@ impl Document {
         if self.segment().is_none() {
             self.active_segment = self.layer().and_then(|l| l.segments.first()).map_or(1, |s| s.id);
         }
+    }
+}
+
+/// Whether two stacks are made of the same slices in the same way. Their ends tell: parts of a series begin elsewhere.
+fn same_slices(a: &DicomStack, b: &DicomStack) -> bool {
+    let same = |a: Option<&SliceFile>, b: Option<&SliceFile>| {
+        a.map(|slice| (&slice.path, slice.frame)) == b.map(|slice| (&slice.path, slice.frame))
+    };
+    a.series_uid == b.series_uid
+        && a.slices.len() == b.slices.len()
+        && a.resampling.is_some() == b.resampling.is_some()
+        && same(a.slices.first(), b.slices.first())
+        && same(a.slices.last(), b.slices.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::Resampling;
+
+    const DIMS: [usize; 3] = [4, 4, 3];
+
+    fn geometry() -> Geometry {
+        Geometry::axis_aligned(DIMS, DVec3::ONE, DVec3::ZERO).unwrap()
+    }
+
+    /// Slices of files with these numbers.
+    fn stack(files: &[usize], resampled: bool) -> DicomStack {
+        let slice = |n: &usize| SliceFile {
+            path: format!("/ct/{n}.dcm").into(),
+            frame: 0,
+            sop_class_uid: String::new(),
+            sop_instance_uid: String::new(),
+            position: Some(DVec3::ZERO),
+        };
+        let resampling = Resampling { slice_size: [4, 4], slice_thickness: 1.0, reason: String::new() };
+        DicomStack {
+            geometry: geometry(),
+            slices: files.iter().map(slice).collect(),
+            resampling: resampled.then_some(resampling),
+            window: None,
+            study_uid: String::new(),
+            series_uid: "1.2".into(),
+            frame_of_reference_uid: String::new(),
+        }
+    }
+
+    fn series(source: Option<VolumeSource>, resampled: Option<DicomStack>) -> Series {
+        Series {
+            label: "CT 1".into(),
+            modality: "CT".into(),
+            description: String::new(),
+            slices: DIMS[2],
+            geometry: Some(geometry()),
+            source,
+            masks: Vec::new(),
+            findings: Vec::new(),
+            resampled: resampled.map(Arc::new),
+        }
+    }
+
+    #[test]
+    fn a_case_is_found_among_the_series_of_a_scan() {
+        let of = |source: Option<VolumeSource>| Document {
+            source,
+            ..Document::new(CaseId(1), "Case".into(), geometry(), None)
+        };
+        let dicom = |files: &[usize], resampled| Some(VolumeSource::Dicom(stack(files, resampled)));
+        let nifti = |file: &str| Some(VolumeSource::Nifti(file.into()));
+        assert!(of(nifti("/a.nii")).shows(&series(nifti("/a.nii"), None)));
+        assert!(!of(nifti("/a.nii")).shows(&series(nifti("/b.nii"), None)));
+        assert!(!of(nifti("/a.nii")).shows(&series(Some(VolumeSource::Nrrd("/a.nii".into())), None)));
+        assert!(!of(None).shows(&series(None, None)));
+        // Two parts of one series, which offers all of it resampled.
+        let (first, second) = (dicom(&[0, 1, 2], false), dicom(&[4, 5, 6], false));
+        let whole = || Some(stack(&[0, 1, 2, 4, 5, 6], true));
+        assert!(of(first.clone()).shows(&series(first.clone(), whole())));
+        assert!(!of(first.clone()).shows(&series(second.clone(), whole())));
+        assert!(of(dicom(&[0, 1, 2, 4, 5, 6], true)).shows(&series(second.clone(), whole())));
+        assert!(of(dicom(&[0, 1, 2, 4, 5, 6], true)).shows(&series(None, whole())));
+        assert!(!of(dicom(&[0, 1, 2, 4, 5, 6], true)).shows(&series(second, None)));
     }
 }

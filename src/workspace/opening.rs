@@ -115,6 +115,7 @@ impl Workspace {
         self.start(JobTask::new(handle, on_event, move |w, volume| match (w.document_mut(id), volume) {
             (Some(document), Some((volume, findings))) => {
                 document.set_volume(volume);
+                document.load_findings.clone_from(&findings);
                 for finding in findings.into_iter().filter(|f| f.severity > Severity::Note) {
                     w.notify(Notice::warning(finding.text));
                 }

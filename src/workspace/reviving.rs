@@ -10,7 +10,7 @@ use super::{Document, Notice, Workspace};
 use crate::core::{BrickIndex, CaseId, LabelId, LabelMap, Layer, LayerId, Measurement, Volume};
 use crate::edit::{BrickChange, Delta, History, PackedDelta};
 use crate::io::journal::{self, JournalEntry, Past, PastSource, Recovered, StepMark};
-use crate::io::{IoError, LoadEvent, ProjectError, VolumeSource};
+use crate::io::{Finding, IoError, LoadEvent, ProjectError, VolumeSource};
 use crate::jobs::{self, JobContext};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,19 +57,20 @@ impl Workspace {
                 })?;
                 let Some(found) = found else { return Err(IoError::from(journal::JournalError::InUse(folder))) };
                 let history = reviver.finish(&found.layers);
-                let volume = load_source(found.source.as_ref(), &folder, ctx)?;
+                let image = load_source(found.source.as_ref(), &folder, ctx)?;
+                let volume = &image.0;
                 if !found.fingerprint.geometry.same_grid(volume.geometry(), 1e-3) {
                     return Err(IoError::from(ProjectError::OtherVolume(folder)));
                 }
-                let same = found.fingerprint.fits(&volume);
-                Ok::<_, IoError>((found, history, volume, same))
+                let same = found.fingerprint.fits(volume);
+                Ok::<_, IoError>((found, history, image, same))
             });
         self.start(JobTask::new(
             handle,
             |_, _| {},
             move |w, opened| {
                 w.taken_up(&dir, opened.is_some());
-                let Some((found, history, volume, same)) = opened else { return };
+                let Some((found, history, image, same)) = opened else { return };
                 w.recoverable.retain(|r| r.journal != dir);
                 if !same {
                     w.notify(Notice::warning(
@@ -77,7 +78,7 @@ impl Workspace {
                          masks before you save them.",
                     ));
                 }
-                w.take_recovered(id, dir.clone(), found, history, volume);
+                w.take_recovered(id, dir.clone(), found, history, image);
                 match w.document_mut(id) {
                     Some(document) if untouched => {
                         document.journal_dir = None;
@@ -97,7 +98,7 @@ impl Workspace {
         dir: PathBuf,
         found: Recovered,
         mut history: History<Arc<Entry>>,
-        volume: Volume,
+        (volume, findings): (Volume, Vec<Finding>),
     ) {
         if found.torn {
             self.notify(Notice::warning(
@@ -112,6 +113,7 @@ impl Workspace {
         document.newer_project = found.newer_project;
         document.fingerprint = Some(found.fingerprint).filter(|f| !f.hu_sha256.is_empty());
         document.journal_dir = Some(dir);
+        document.load_findings = findings;
         document.set_volume(volume);
         let mut layers = found.layers;
         let mut numbers = BTreeMap::new();

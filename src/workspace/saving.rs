@@ -7,7 +7,7 @@ use super::{Document, FileCommand, Notice, Workspace};
 use crate::core::{CaseId, LayerId, Volume};
 use crate::edit::Delta;
 use crate::io::journal::{self, Journal, JournalEntry, JournalHead, StepMark};
-use crate::io::{self, Fingerprint, IoError, LoadEvent, VolumeSource};
+use crate::io::{self, Finding, Fingerprint, IoError, LoadEvent, VolumeSource};
 use crate::io::{ProjectData, ProjectError};
 use crate::jobs::{self, JobContext};
 use glam::DVec3;
@@ -136,17 +136,17 @@ impl Workspace {
         let folder = dir.clone();
         let handle = jobs::spawn("Opening the project", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
             let data = io::load_project(&folder)?;
-            let volume = load_source(data.source.as_ref(), &folder, ctx)?;
+            let (volume, findings) = load_source(data.source.as_ref(), &folder, ctx)?;
             data.check_volume(&folder, &volume)?;
             let place = if folder.is_dir() { folder.as_path() } else { folder.parent().unwrap_or(Path::new("")) };
             let writable = io::can_write_into(place);
-            Ok::<_, IoError>((data, volume, writable))
+            Ok::<_, IoError>((data, volume, findings, writable))
         });
         self.start(JobTask::new(
             handle,
             |_, _| {},
             move |w, opened| {
-                let Some((data, volume, writable)) = opened else { return };
+                let Some((data, volume, findings, writable)) = opened else { return };
                 w.remember(&dir);
                 if let Some(version) = data.newer {
                     w.notify(Notice::warning(format!(
@@ -164,6 +164,7 @@ impl Workspace {
                 let mut document = Document::new(id, data.name, *volume.geometry(), volume.header_window);
                 document.newer_project = data.newer;
                 document.source = data.source;
+                document.load_findings = findings;
                 document.fingerprint = Some(data.fingerprint);
                 document.project = Some(dir);
                 document.set_volume(volume);
@@ -388,9 +389,9 @@ pub(super) fn load_source(
     source: Option<&VolumeSource>,
     place: &Path,
     ctx: &JobContext<LoadEvent>,
-) -> Result<Volume, IoError> {
+) -> Result<(Volume, Vec<Finding>), IoError> {
     let source = source.ok_or_else(|| IoError::from(ProjectError::NoVolume(place.to_owned())))?;
-    io::load_volume(source, ctx)
+    io::load_volume_with_findings(source, ctx)
 }
 
 fn with_project_ending(path: PathBuf) -> PathBuf {

@@ -28,14 +28,26 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
                         ui.label(RichText::new(study_line(&study.label, &study.date, &study.description)).small());
                         for (n, series) in study.series.iter().enumerate() {
                             let open = OpenCommand::Series { patient: p, study: s, series: n };
-                            series_card(ui, series, open, out);
+                            series_card(ui, series, &noticed(workspace, series), open, out);
                         }
                     }
                 },
             );
         }
-        findings(ui, &scan.findings);
+        findings(ui, "", &scan.findings);
     });
+}
+
+/// What was noticed while an open series was read, unless the scan knew it already.
+fn noticed<'w>(workspace: &'w Workspace, series: &Series) -> Vec<&'w Finding> {
+    let read = workspace.documents().iter().filter(|d| !d.load_findings.is_empty() && d.shows(series));
+    let mut told: Vec<&Finding> = Vec::new();
+    for finding in read.flat_map(|d| &d.load_findings) {
+        if !series.findings.contains(finding) && !told.contains(&finding) {
+            told.push(finding);
+        }
+    }
+    told
 }
 
 fn study_line(label: &str, date: &str, description: &str) -> String {
@@ -69,6 +81,11 @@ fn open_cases(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
                 out.push(OpenCommand::Activate(document.case.id).into());
             }
         });
+        // Otherwise they stand with the series.
+        let is_listed = || workspace.scan.as_ref().is_some_and(|scan| scan.series().any(|s| document.shows(s)));
+        if !document.load_findings.is_empty() && !is_listed() {
+            findings(ui, &document.case.name, &document.load_findings);
+        }
     }
     ui.separator();
 }
@@ -93,7 +110,7 @@ fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     ui.separator();
 }
 
-fn series_card(ui: &mut Ui, series: &Series, open: OpenCommand, out: &mut Vec<Command>) {
+fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCommand, out: &mut Vec<Command>) {
     ui.group(|ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
@@ -115,18 +132,19 @@ fn series_card(ui: &mut Ui, series: &Series, open: OpenCommand, out: &mut Vec<Co
         if !series.masks.is_empty() {
             ui.label(RichText::new(format!("{} mask(s) beside it", series.masks.len())).small());
         }
-        findings(ui, &series.findings);
+        findings(ui, &series.label, series.findings.iter().chain(noticed.iter().copied()));
     });
 }
 
-fn findings(ui: &mut Ui, findings: &[Finding]) {
+/// Findings under a title, which names the file of some.
+fn findings<'f>(ui: &mut Ui, title: &str, findings: impl IntoIterator<Item = &'f Finding>) {
     for finding in findings {
         let color = match finding.severity {
             Severity::Note => ui.visuals().weak_text_color(),
             Severity::Warning => warning_color(ui),
             Severity::Error => ui.visuals().error_fg_color,
         };
-        ui.label(RichText::new(&finding.text).small().color(color));
+        ui.label(RichText::new(finding.told(title)).small().color(color));
     }
 }
 
