@@ -13,4 +13,5 @@ mod mutate;
 mod other_bombs;
 mod packed;
 mod seeds;
+mod volume_seeds;
 mod workers;

@@ -150,7 +150,12 @@ impl<'s> Place<'s> {
     fn read(&self) -> bool {
         let ctx = JobContext::detached();
         match self.seed.kind {
-            Kind::File => open(&self.path),
+            Kind::File => {
+                let opened = open(&self.path);
+                // Else each archive that was unpacked would stay until the end.
+                io::archive::clean_up();
+                opened
+            }
             Kind::InSeries => open(&self.folder),
             Kind::Picture => {
                 let _ = io::scan(&self.folder, &ctx);

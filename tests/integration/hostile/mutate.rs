@@ -18,6 +18,8 @@ pub enum Wrapper {
     Png,
     /// Records with a checksum each.
     Journal,
+    /// An archive of one file, with its length and checksum.
+    Zip,
 }
 
 impl Wrapper {
@@ -26,6 +28,7 @@ impl Wrapper {
         match self {
             Self::Gzip => drop(MultiGzDecoder::new(bytes).read_to_end(&mut inner).unwrap()),
             Self::Deflate(from) => drop(DeflateDecoder::new(&bytes[from..]).read_to_end(&mut inner).unwrap()),
+            Self::Zip => inner = unzipped(bytes).to_vec(),
             Self::Plain | Self::Png | Self::Journal => inner = bytes.to_vec(),
         }
         inner
@@ -34,6 +37,7 @@ impl Wrapper {
     fn close(self, outer: &[u8], mut inner: Vec<u8>) -> Vec<u8> {
         match self {
             Self::Plain => inner,
+            Self::Zip => zipped("IM1.dcm", &inner),
             Self::Gzip => {
                 let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
                 gzip.write_all(&inner).unwrap();
@@ -82,6 +86,54 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
+}
+
+/// Bytes of a local header without the name.
+const ZIP_HEAD: usize = 30;
+
+/// A ZIP archive of one stored file: local header, file, directory, end of the directory.
+pub fn zipped(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let (size, name) = ((bytes.len() as u32).to_le_bytes(), name.as_bytes());
+    let name_length = (name.len() as u16).to_le_bytes();
+    // Version 2.0, no flags, stored, midnight of 1980-01-01.
+    let common: Vec<u8> = [
+        &[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..],
+        &crc32(bytes).to_le_bytes(),
+        &size,
+        &size,
+        &name_length,
+        // No extra field.
+        &[0, 0],
+    ]
+    .concat();
+    let local = [b"PK\x03\x04", &common[..], name, bytes].concat();
+    // No comment, first disk, attributes, local header at 0.
+    let directory = [b"PK\x01\x02", &[20, 0][..], &common, &[0; 14], name].concat();
+    let end = [
+        b"PK\x05\x06",
+        &[0, 0, 0, 0, 1, 0, 1, 0][..],
+        &(directory.len() as u32).to_le_bytes(),
+        &(local.len() as u32).to_le_bytes(),
+        &[0, 0],
+    ]
+    .concat();
+    [local, directory, end].concat()
+}
+
+/// The file in an archive that [`zipped`] made.
+fn unzipped(archive: &[u8]) -> &[u8] {
+    let size = le32(archive, 18).unwrap();
+    let name = usize::from(u16::from_le_bytes([archive[26], archive[27]]));
+    &archive[ZIP_HEAD + name..ZIP_HEAD + name + size]
+}
+
+#[test]
+fn an_archive_is_packed_again() {
+    let archive = zipped("IM1.dcm", b"slice");
+    assert_eq!(
+        (Wrapper::Zip.open(&archive), Wrapper::Zip.close(&archive, b"slice".to_vec())),
+        (b"slice".to_vec(), archive)
+    );
 }
 
 /// A damaged copy of `bytes`; `other` is another file, whose parts may get in.

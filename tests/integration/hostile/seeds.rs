@@ -3,9 +3,10 @@
 use super::elements::{
     BIG, DEFLATED, DEFLATED_FRAMES, EXPLICIT, HTJ2K, IMPLICIT, JPEG_XL, PIXEL_DATA, PLAIN_FRAMES, Set, transcode,
 };
-use super::mutate::Wrapper;
+use super::mutate::{Wrapper, zipped};
+use super::volume_seeds::volumes;
 use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder};
+use flate2::write::DeflateEncoder;
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Layer, LayerId, Measurement, Origin, Segment, Shape, Volume};
 use maskwright::io::dicom::{CtSeriesInfo, write_ct_series, write_mask_series};
@@ -60,7 +61,7 @@ pub fn one_slice() -> Geometry {
     Geometry::axis_aligned([DIMS[0], DIMS[1], 1], DVec3::ONE, DVec3::ZERO).unwrap()
 }
 
-fn volume() -> Volume {
+pub fn volume() -> Volume {
     let hu: Vec<i16> = (0..grid().voxel_count()).map(|n| (n * 7919 % 2400) as i16 - 1000).collect();
     Volume::new(grid(), hu).unwrap()
 }
@@ -94,7 +95,7 @@ fn make() -> Vec<Seed> {
     seeds
 }
 
-fn plain(name: &str, kind: Kind, file: &str, bytes: Vec<u8>) -> Seed {
+pub fn plain(name: &str, kind: Kind, file: &str, bytes: Vec<u8>) -> Seed {
     Seed { name: name.into(), kind, wrapper: Wrapper::Plain, bytes, file: file.into(), beside: Vec::new() }
 }
 
@@ -122,6 +123,8 @@ fn series(dir: &Path, seeds: &mut Vec<Seed>) -> DicomStack {
     let paths = write_ct_series(&folder, &volume(), &info()).unwrap();
     let files = contents("", &paths);
     seeds.push(plain("CT slice", Kind::File, "x.dcm", files[0].1.clone()));
+    let archive = zipped("IM1.dcm", &files[0].1);
+    seeds.push(Seed { wrapper: Wrapper::Zip, ..plain("ZIP archive", Kind::File, "x.zip", archive) });
     seeds.push(Seed {
         beside: files[1..].to_vec(),
         ..plain("CT series", Kind::InSeries, &files[0].0, files[0].1.clone())
@@ -320,38 +323,6 @@ pub fn structures() -> Set {
                 drawn("2", "-3\\6\\13.5\\2\\6\\13.5\\2\\10\\13.5\\-3\\10\\13.5"),
             ],
         )
-}
-
-fn volumes(dir: &Path, seeds: &mut Vec<Seed>) {
-    for (file, wrapper) in [("v.nii", Wrapper::Plain), ("v.nii.gz", Wrapper::Gzip), ("v.nrrd", Wrapper::Plain)] {
-        let path = dir.join(file);
-        io::save_volume(&path, &volume()).unwrap();
-        seeds.push(Seed { wrapper, ..plain(file, Kind::File, file, fs::read(path).unwrap()) });
-    }
-    let head = |rest: &str| {
-        format!(
-            "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 20 18 3\nspace directions: (0.7,0,0) \
-             (0,0.8,0) (0,0,2.5)\nspace origin: (-7,3,11)\nendian: little\n{rest}\n"
-        )
-    };
-    let samples: Vec<u8> = volume().hu().iter().flat_map(|v| v.to_le_bytes()).collect();
-    let hex: String = samples.iter().map(|b| format!("{b:02x}")).collect();
-    let text: String = volume().hu().iter().map(|v| format!("{v} ")).collect();
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&samples).unwrap();
-    let packed = gzip.finish().unwrap();
-    for (name, encoding, data) in [
-        ("raw", "raw", &samples[..]),
-        ("hex", "hex", hex.as_bytes()),
-        ("text", "ascii", text.as_bytes()),
-        ("gzip", "gzip", &packed),
-    ] {
-        let bytes = [head(&format!("encoding: {encoding}\n")).as_bytes(), data].concat();
-        seeds.push(plain(&format!("NRRD {name}"), Kind::File, "v.nrrd", bytes));
-    }
-    let detached = head("encoding: raw\ndata file: v.raw\n").into_bytes();
-    let beside = vec![("v.raw".to_owned(), samples)];
-    seeds.push(Seed { beside, ..plain("NRRD detached", Kind::File, "v.nhdr", detached) });
 }
 
 /// Files of the program's own.
