@@ -26,7 +26,10 @@ impl ControlLog {
         for (_, node) in &update.nodes {
             let (Some(name), Some(at)) = (node.label().or(node.value()), node.bounds()) else { continue };
             // Texts may name what is open; what is typed is nobody's.
-            if matches!(node.role(), Role::Label | Role::TextRun | Role::Unknown | Role::GenericContainer | Role::Window) {
+            if matches!(
+                node.role(),
+                Role::Label | Role::TextRun | Role::Unknown | Role::GenericContainer | Role::Window
+            ) {
                 continue;
             }
             let name = if is_typed(node.role()) { node.label().unwrap_or_default() } else { name };

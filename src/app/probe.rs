@@ -101,7 +101,8 @@ impl Probe {
         let begun = Instant::now();
         probe.workspace.dispatch(OpenCommand::Path(path));
         while probe.texture_bytes().uploads == 0 {
-            if (probe.workspace.active_document().is_none() && !probe.workspace.is_busy()) || begun.elapsed() > PATIENCE {
+            if (probe.workspace.active_document().is_none() && !probe.workspace.is_busy()) || begun.elapsed() > PATIENCE
+            {
                 return Err("The image could not be opened.".into());
             }
             probe.frame(Vec::new())?;

@@ -1,9 +1,7 @@
 //! Layers and segments by name, masks in and out, projects.
 
 use super::screen::{Screen, write_mask};
-use egui::accesskit::Role;
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::NodeT;
 use maskwright::core::Plane;
 
 #[test]
