@@ -167,8 +167,7 @@ fn a_segment_gets_a_colour_by_its_control_as_one_step() {
     let beside = screen.pane(Plane::Axial).center();
     screen.click_at(beside);
     screen.key(Modifiers::COMMAND, Key::Z);
-    assert_eq!(color(&screen), third);
-    screen.key(Modifiers::COMMAND, Key::Z);
+    // Trying one colour after another is one step.
     assert_eq!(color(&screen), before);
     assert_eq!(screen.document().undo_name(), Some("New layer"));
 }
