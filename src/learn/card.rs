@@ -2,9 +2,9 @@
 //! Written beside every version, and with every exported model (Mitchell et al., "Model Cards for Model Reporting",
 //! 2019).
 
-use super::{Figures, SampleOrigin, VersionInfo};
+use super::{Figures, SampleOrigin, Taught, VersionInfo};
 use crate::nn::ModelSpec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The card as Markdown.
@@ -29,7 +29,10 @@ pub fn model_card(spec: &ModelSpec, info: &VersionInfo) -> String {
         row("Training", format!("{} steps at learning rate {}, seed {}", info.steps, info.learning_rate, info.seed));
         row("Computed by", format!("{} in {:.0} s", info.device, info.seconds));
     }
-    row("Taught by", taught(info));
+    row("Taught by", info.taught_by());
+    if !info.set_aside.is_empty() {
+        row("Judged on", format!("{}, set aside", info.judged_on()));
+    }
     row("Slices of earlier data", info.earlier_slices.to_string());
     let _ = writeln!(t, "\n## How well\n");
     let _ =
@@ -50,6 +53,7 @@ pub fn model_card(spec: &ModelSpec, info: &VersionInfo) -> String {
     if !any {
         let _ = writeln!(t, "| none | 0 | - | - |");
     }
+    name_set_aside(&mut t, &info.set_aside);
     let _ = writeln!(
         t,
         "\n## Limits\n\nFor research and teaching; no medical device. The figures are of slices like those it was taught \
@@ -59,23 +63,54 @@ pub fn model_card(spec: &ModelSpec, info: &VersionInfo) -> String {
     t
 }
 
-fn taught(info: &VersionInfo) -> String {
+impl VersionInfo {
+    /// How many corrected slices trained it, and whose work they are.
+    pub fn taught_by(&self) -> String {
+        whose(&self.corrected)
+    }
+
+    /// The same of the slices that judged it and did not train it.
+    pub fn judged_on(&self) -> String {
+        whose(&self.set_aside)
+    }
+}
+
+fn whose(slices: &[Taught]) -> String {
     let mut by: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut cases: Vec<&str> = Vec::new();
-    for slice in &info.corrected {
+    for slice in slices {
         let who = match slice.origin {
             SampleOrigin::Human => "a person",
             SampleOrigin::Imported => "imported masks",
             SampleOrigin::Simulated => "a simulated annotator",
         };
         *by.entry(who).or_default() += 1;
-        cases.push(&slice.case);
     }
-    cases.sort_unstable();
-    cases.dedup();
     if by.is_empty() {
         return "no corrected slice".into();
     }
-    let parts: Vec<String> = by.iter().map(|(who, n)| format!("{n} slices by {who}")).collect();
-    format!("{}, of {} case(s)", parts.join(", "), cases.len())
+    let unit = |n: usize| if n == 1 { "slice" } else { "slices" };
+    let parts: Vec<String> = by.iter().map(|(who, n)| format!("{n} {} by {who}", unit(*n))).collect();
+    format!("{}, of {} case(s)", parts.join(", "), by_case(slices).len())
+}
+
+/// The slices of each case as the window counts them, from 1.
+fn by_case(slices: &[Taught]) -> BTreeMap<&str, BTreeSet<usize>> {
+    let mut cases: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for slice in slices {
+        cases.entry(&slice.case).or_default().insert(slice.slice + 1);
+    }
+    cases
+}
+
+/// Names the slices that must never train, for whoever goes on from this version elsewhere.
+fn name_set_aside(t: &mut String, slices: &[Taught]) {
+    if slices.is_empty() {
+        return;
+    }
+    let _ = writeln!(t, "\nCorrected slices set aside, by the key of their case and counted from 1:\n");
+    let _ = writeln!(t, "| case | slices |\n| --- | --- |");
+    for (case, slices) in by_case(slices) {
+        let slices: Vec<String> = slices.iter().map(ToString::to_string).collect();
+        let _ = writeln!(t, "| `{case}` | {} |", slices.join(", "));
+    }
 }

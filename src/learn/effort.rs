@@ -1,5 +1,6 @@
 //! What a correction cost the person who made it.
 
+use super::SampleOrigin;
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
@@ -9,6 +10,21 @@ pub struct Effort {
     pub strokes: u64,
     pub voxels: u64,
     pub seconds: f64,
+}
+
+/// What one corrected slice cost.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SliceEffort {
+    /// Key of the case, never a name.
+    pub case: String,
+    /// In storage order, from 0.
+    pub slice: usize,
+    /// The version whose prediction was corrected.
+    pub version: usize,
+    pub origin: SampleOrigin,
+    /// It judges candidates and never trains.
+    pub set_aside: bool,
+    pub effort: Effort,
 }
 
 impl AddAssign for Effort {

@@ -7,7 +7,7 @@ use super::place::{Fault, Place, Running};
 use super::queue::{jumps, look};
 use super::{
     Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, RoundStep, SampleOrigin,
-    Session, SliceFeatures, SliceView, VersionInfo, case_key,
+    Session, SliceEffort, SliceFeatures, SliceView, VersionInfo, case_key,
 };
 use crate::core::{LabelId, LabelMap, Plane, PlaneAxes, Volume};
 use crate::jobs::{Arbiter, JobContext};
@@ -117,7 +117,7 @@ pub enum Tell {
 }
 
 /// A snapshot of a loop for a panel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LoopState {
     pub recipe: String,
     pub classes: Vec<String>,
@@ -130,6 +130,8 @@ pub struct LoopState {
     pub pending: usize,
     /// Version, slices corrected while it was in use, their effort.
     pub effort: Vec<(usize, usize, Effort)>,
+    /// Every corrected slice, by case and place.
+    pub slices: Vec<SliceEffort>,
     pub hint: Hint,
     /// A round is under way.
     pub tuning: bool,
@@ -484,6 +486,7 @@ impl Runner<'_> {
             corrected: session.corrected(),
             pending: session.pending(),
             effort: session.effort(),
+            slices: session.slices(),
             hint: session.hint(),
             tuning: self.running.is_some(),
         })));

@@ -4,7 +4,7 @@ use super::pool::load_pool;
 use super::versions::{self, STATE, Taught};
 use super::{
     Decision, Effort, Figures, LearnError, LoopConfig, Role, RoundInput, RoundOutput, Sample, SampleInfo, SampleOrigin,
-    VersionInfo, decide, files, model_card,
+    SliceEffort, VersionInfo, decide, files, model_card,
 };
 use crate::nn::{ModelSpec, StateDict, sha256_hex};
 use crate::train::{Recipe, Slice};
@@ -61,8 +61,9 @@ pub struct RoundReport {
 }
 
 /// Whether to go on correcting.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Hint {
+    #[default]
     GoOn,
     /// A sentence that says why corrections no longer help the network.
     Stop(String),
@@ -264,6 +265,7 @@ impl Session {
         if report.decision.accepted {
             let number = self.versions.last().map_or(0, |v| v.number + 1);
             let mut info = self.describe(number, Some(input.parent), taught);
+            info.set_aside = set_aside(&input.samples);
             info.steps = output.steps;
             info.learning_rate = output.learning_rate;
             info.figures = output.figures;
@@ -337,6 +339,21 @@ impl Session {
         rows
     }
 
+    /// The effort of each corrected slice, by case and place.
+    pub fn slices(&self) -> Vec<SliceEffort> {
+        let one = |s: &Sample| SliceEffort {
+            case: s.info.case.clone(),
+            slice: s.info.slice,
+            version: s.info.version,
+            origin: s.info.origin,
+            set_aside: s.info.role == Role::SetAside,
+            effort: s.info.effort,
+        };
+        let mut slices: Vec<SliceEffort> = self.corrections().map(one).collect();
+        slices.sort_by(|a, b| (&a.case, a.slice).cmp(&(&b.case, b.slice)));
+        slices
+    }
+
     pub fn folder(&self) -> &Path {
         &self.root
     }
@@ -386,6 +403,7 @@ impl Session {
             recipe: self.recipe.name.clone(),
             recipe_sha256: self.recipe_sha256.clone(),
             corrected,
+            set_aside: Vec::new(),
             earlier_slices: if parent.is_some() { earlier } else { 0 },
             steps: 0,
             learning_rate: 0.0,
@@ -401,4 +419,10 @@ impl Session {
     fn write_state(&self) -> Result<(), LearnError> {
         files::write_json(&self.root.join(STATE), &self.state)
     }
+}
+
+/// The corrected slices that judge and never train.
+fn set_aside(samples: &[Sample]) -> Vec<Taught> {
+    let aside = samples.iter().filter(|s| s.info.role == Role::SetAside);
+    aside.map(|s| Taught { case: s.info.case.clone(), slice: s.info.slice, origin: s.info.origin }).collect()
 }

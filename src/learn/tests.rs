@@ -6,7 +6,7 @@ use crate::core::Geometry;
 use crate::core::{LabelMap, Volume};
 use crate::jobs::JobContext;
 use crate::nn::{Compute, DeviceChoice, NetworkConfig, StateDict, UNetConfig, compute_device};
-use crate::train::{Recipe, Slice};
+use crate::train::{Judgement, Recipe, Slice};
 use glam::DVec3;
 use std::sync::Arc;
 
@@ -105,6 +105,81 @@ fn corrected_slices_become_a_better_version_that_can_be_rolled_back_and_opened_a
     session.roll_back(1).unwrap();
     let late = session.finish(output).unwrap();
     assert!(late.version.is_none() && late.decision.reason.contains("meanwhile"), "{late:?}");
+}
+
+/// A round whose candidate is judged so, without training.
+fn judged(session: &mut Session, before: f64, after: f64) -> RoundReport {
+    let figures = |dice: f64| {
+        let judgement = Judgement { slices: 1, dice: Some(dice), loss: 1.0 - dice };
+        Figures { corrected: Some(judgement), earlier: None }
+    };
+    let input = session.round().unwrap();
+    let output = RoundOutput {
+        weights: (*input.weights).clone(),
+        figures: figures(after),
+        in_use: figures(before),
+        steps: 4,
+        learning_rate: 0.01,
+        device: "none".into(),
+        seconds: 1.0,
+        input,
+    };
+    session.finish(output).unwrap()
+}
+
+#[test]
+fn three_rounds_in_vain_are_a_hint_and_one_that_gains_takes_it_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("loop");
+    let mut session = Session::create(&root, start(&recipe())).unwrap();
+    add(&mut session, 0);
+    assert_eq!(add(&mut session, 1), Added::SetAside);
+    for _ in 0..2 {
+        assert!(judged(&mut session, 0.8, 0.7).version.is_none());
+        assert_eq!(session.hint(), Hint::GoOn);
+    }
+    judged(&mut session, 0.8, 0.8);
+    let told = session.hint();
+    assert!(matches!(&told, Hint::Stop(text) if text.contains("Dice 0.800")), "{told:?}");
+    assert_eq!(Session::open(&root).unwrap().0.hint(), told);
+    assert_eq!(judged(&mut session, 0.8, 0.9).version, Some(1));
+    assert_eq!(session.hint(), Hint::GoOn);
+    for n in 0..3 {
+        assert_eq!(session.hint(), Hint::GoOn, "{n}");
+        judged(&mut session, 0.9, 0.85);
+    }
+    assert!(matches!(session.hint(), Hint::Stop(text) if text.contains("Dice 0.900")));
+}
+
+#[test]
+fn a_version_names_the_slices_set_aside_and_older_ones_open_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("loop");
+    let mut session = Session::create(&root, start(&recipe())).unwrap();
+    for n in 0..3 {
+        add(&mut session, n);
+    }
+    judged(&mut session, 0.8, 0.9);
+    let version = &session.versions()[1];
+    let aside = Taught { case: "0123456789abcdef".into(), slice: 1, origin: SampleOrigin::Human };
+    assert_eq!(version.set_aside, [aside]);
+    assert_eq!(version.taught_by(), "2 slices by a person, of 1 case(s)");
+    assert_eq!(version.judged_on(), "1 slice by a person, of 1 case(s)");
+    assert!(session.versions()[0].set_aside.is_empty());
+    let card = std::fs::read_to_string(root.join("versions/0001/card.md")).unwrap();
+    assert!(
+        card.contains("| Judged on | 1 slice by a person") && card.contains("| `0123456789abcdef` | 2 |"),
+        "{card}"
+    );
+    let effort: Vec<_> = session.slices().iter().map(|s| (s.slice, s.set_aside, s.effort.voxels)).collect();
+    assert_eq!(effort, [(0, false, 30), (1, true, 30), (2, false, 30)]);
+    // As an older program wrote it.
+    let manifest = root.join("versions/0001/manifest.json");
+    let mut old: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    assert!(old.as_object_mut().unwrap().remove("set_aside").is_some());
+    std::fs::write(&manifest, old.to_string()).unwrap();
+    let (again, broken) = Session::open(&root).unwrap();
+    assert!(broken.is_empty() && again.in_use() == 1 && again.versions()[1].set_aside.is_empty());
 }
 
 #[test]

@@ -11,7 +11,7 @@ const WEIGHTS: &str = "weights.safetensors";
 const MANIFEST: &str = "manifest.json";
 pub(super) const STATE: &str = "loop.json";
 
-/// A slice that trained a version: case key, slice, and whose work its labels are.
+/// A slice that trained or judged a version: case key, slice, and whose work its labels are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taught {
     pub case: String,
@@ -31,6 +31,9 @@ pub struct VersionInfo {
     pub recipe_sha256: String,
     /// Corrected slices that trained it.
     pub corrected: Vec<Taught>,
+    /// Corrected slices that were set aside: they judged it and did not train it. Empty in what older programs stored.
+    #[serde(default)]
+    pub set_aside: Vec<Taught>,
     /// Slices of earlier data that trained it.
     pub earlier_slices: usize,
     pub steps: usize,

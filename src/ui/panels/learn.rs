@@ -5,8 +5,10 @@ use super::patients::warning_color;
 use crate::learn::{Figures, LoopConfig, LoopState, VersionInfo};
 use crate::nn::DeviceChoice;
 use crate::ui::shortcuts::{Action, keys_of};
+use crate::ui::theme::ACCENT;
 use crate::workspace::{Command, LearnCommand, LearnForm, LearnView, SliceMark, Workspace};
 use egui::{ComboBox, DragValue, Grid, ProgressBar, RichText, Ui};
+use egui_plot::{Bar, BarChart, Plot};
 use std::path::PathBuf;
 
 /// What is being filled in.
@@ -167,7 +169,11 @@ fn report_buttons(ui: &mut Ui, dialog: &mut PathDialog) {
     if ui.button("Export model…").on_hover_text("The version in use, with its model card").clicked() {
         dialog.ask(Purpose::ExportModel, "");
     }
-    if ui.button("Report…").on_hover_text("Effort, versions and rounds as .md, .csv or .json").clicked() {
+    if ui
+        .button("Report…")
+        .on_hover_text("Effort by version, case and slice, versions and rounds as .md, .csv or .json")
+        .clicked()
+    {
         dialog.ask(Purpose::LearnReport, "");
     }
 }
@@ -283,7 +289,9 @@ fn provenance(version: &VersionInfo) -> String {
         Some(parent) => format!("fine-tuned from version {parent}, {} steps", version.steps),
         None => "the weights that the loop began with".into(),
     };
-    format!("SHA-256 {}\n{from}\nrecipe {}", version.weights_sha256, version.recipe)
+    let (taught, judged) = (version.taught_by(), version.judged_on());
+    let sum = &version.weights_sha256;
+    format!("SHA-256 {sum}\n{from}\ntaught by {taught}\nset aside {judged}\nrecipe {}", version.recipe)
 }
 
 fn effort(ui: &mut Ui, view: &LearnView) {
@@ -298,7 +306,7 @@ fn effort(ui: &mut Ui, view: &LearnView) {
             ui.label(RichText::new(title).small());
         }
         ui.end_row();
-        for (version, slices, [strokes, voxels, seconds]) in rows {
+        for &(version, slices, [strokes, voxels, seconds]) in &rows {
             for text in [
                 version.to_string(),
                 slices.to_string(),
@@ -311,4 +319,34 @@ fn effort(ui: &mut Ui, view: &LearnView) {
             ui.end_row();
         }
     });
+    effort_plot(ui, &rows);
+}
+
+/// Voxels a slice by version: bars that fall say that the loop saves work.
+fn effort_plot(ui: &mut Ui, rows: &[(usize, usize, [f64; 3])]) {
+    let [Some((first, ..)), Some((last, ..))] = [rows.first(), rows.last()] else { return };
+    if first == last {
+        // One bar compares nothing.
+        return;
+    }
+    ui.label(RichText::new("Voxels changed a slice, by version").small());
+    let bars = rows.iter().map(|(version, slices, [_, voxels, _])| {
+        Bar::new(*version as f64, *voxels).width(0.6).fill(ACCENT).name(format!("Version {version}, {slices} slices"))
+    });
+    let bars: Vec<Bar> = bars.collect();
+    Plot::new("effort by version")
+        .height(110.0)
+        .allow_scroll(false)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_boxed_zoom(false)
+        .include_y(0.0)
+        .include_x(*first as f64 - 0.5)
+        .include_x(*last as f64 + 0.5)
+        .x_axis_label("version")
+        .x_axis_formatter(|mark, _| {
+            // There is no version between two versions.
+            if mark.value.fract() == 0.0 { format!("{}", mark.value) } else { String::new() }
+        })
+        .show(ui, |plot| plot.bar_chart(BarChart::new("Voxels a slice", bars).color(ACCENT)));
 }

@@ -125,7 +125,11 @@ fn predict_correct_finish_retrain_and_roll_back_by_pointer_and_keys() {
     screen.click("Report…");
     screen.answer_path(&report);
     screen.until("the report", |_| report.is_file());
-    assert!(std::fs::read_to_string(&report).unwrap().starts_with("version,slices,strokes,voxels,seconds\n0,3,"));
+    assert!(
+        std::fs::read_to_string(&report)
+            .unwrap()
+            .starts_with("of,version,case,slice,slices,strokes,voxels,seconds\nversion,0,,,3,")
+    );
     screen.click("Stop");
     screen.until("the end", |w| !w.learning.is_running());
     screen.wait();
