@@ -97,11 +97,12 @@ pub enum Tell {
         views: Vec<SliceView>,
         spacing: f64,
     },
-    /// What the prompts of a slice change of the network's answer, and how long that took.
+    /// What these prompts of a slice change of the network's answer, and how long that took.
     Adapted {
         case: u64,
         slice: usize,
         class: LabelId,
+        points: Vec<PromptPoint>,
         change: PromptChange,
         seconds: f64,
     },
@@ -325,7 +326,7 @@ impl Runner<'_> {
         };
         let change = features.change(class, points, [width, height], spec.threshold);
         let seconds = begun.elapsed().as_secs_f64();
-        self.ctx.send(Tell::Adapted { case, slice, class, change, seconds });
+        self.ctx.send(Tell::Adapted { case, slice, class, points: points.to_vec(), change, seconds });
         Ok(())
     }
 

@@ -281,7 +281,7 @@ impl Document {
 
     /// Takes the marks from a layer whose voxels changed: the layer is no longer reviewed, an approved slice is but
     /// corrected, and one that a `model` changed is to do. Undo does not bring marks back: only a person does.
-    fn unmark(&mut self, layer: LayerId, delta: &Delta, model: bool) {
+    pub(super) fn unmark(&mut self, layer: LayerId, delta: &Delta, model: bool) {
         let Some(target) = self.case.layer_mut(layer) else { return };
         let stale = unmark_slices(target, delta, model);
         if stale || target.reviewed {
@@ -317,6 +317,7 @@ impl Document {
         let mut history = std::mem::replace(&mut self.history, crate::edit::History::new(0));
         let name = history.undo().map(|entry| {
             self.step(&entry.change, true);
+            self.follow_prompts(entry, true);
             entry.name.clone()
         });
         self.history = history;
@@ -327,6 +328,7 @@ impl Document {
         let mut history = std::mem::replace(&mut self.history, crate::edit::History::new(0));
         let name = history.redo().map(|entry| {
             self.step(&entry.change, false);
+            self.follow_prompts(entry, false);
             entry.name.clone()
         });
         self.history = history;

@@ -248,6 +248,7 @@ impl Workspace {
         for document in &mut self.documents {
             document.put_held_predictions();
         }
+        self.put_held_answers();
         self.watch_journals();
     }
 

@@ -1,9 +1,11 @@
 //! The layer of a case that the loop fills: who touched which slice, what it cost, and predictions put into the others.
 
 use super::super::Document;
-use super::prompting::Prompts;
-use crate::core::{BRICK_EDGE, LabelId, LabelMap, LayerId, Plane, PlaneAxes};
+use super::super::steps::changed_bricks;
+use super::prompting::PromptDesk;
+use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Origin, Plane, PlaneAxes};
 use crate::edit::Delta;
+use crate::io::journal::JournalEntry;
 use crate::learn::{Effort, SliceView};
 use crate::nn::AxialView;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,20 +32,26 @@ pub enum SliceMark {
 #[derive(Debug, Default)]
 pub struct LearnedLayer {
     layer: Option<LayerId>,
-    /// A layer of the same loop from an earlier session.
-    before: Option<LayerId>,
+    /// The loop's name.
+    run: String,
+    /// The layer is from an earlier session: slices that were finished then are in it as the person left them.
+    taken_up: bool,
+    /// The version whose predictions came last.
+    version: Option<usize>,
     touched: BTreeSet<usize>,
     done: BTreeSet<usize>,
     /// What the network says of the other slices, and which version said it.
-    predicted: BTreeMap<usize, (usize, Arc<[LabelId]>)>,
+    predicted: BTreeMap<usize, Said>,
     /// Slices whose predictions came while somebody painted.
     held: BTreeSet<usize>,
     views: Vec<SliceView>,
     spacing: f64,
     work: BTreeMap<usize, Work>,
-    /// By slice and class.
-    pub(super) prompts: BTreeMap<(usize, LabelId), Prompts>,
+    pub(super) prompts: PromptDesk,
 }
+
+/// A version, and the labels that it gave a slice, in reading order.
+type Said = (usize, Arc<[LabelId]>);
 
 #[derive(Debug, Default)]
 struct Work {
@@ -135,8 +143,17 @@ impl Document {
         (learned.layer == self.active_layer).then(|| learned.mark(self.slice_index(Plane::Axial)))
     }
 
-    pub(super) fn learn_on(&mut self, layer: LayerId, before: Option<LayerId>) {
-        self.learned = Some(LearnedLayer { layer: Some(layer), before, ..LearnedLayer::default() });
+    /// From now on the loop called `run` fills the layer. One that is `taken_up` from an earlier session keeps what a
+    /// person did there.
+    pub(super) fn learn_on(&mut self, id: LayerId, run: String, taken_up: bool) {
+        let mut learned = LearnedLayer { layer: Some(id), run, taken_up, ..LearnedLayer::default() };
+        let old = self.case.layer(id).filter(|_| taken_up).cloned();
+        if let (Some(before), Some(layer)) = (old, self.case.layer_mut(id)) {
+            learned.touched = touched_slices(layer);
+            keep_origin(layer);
+            self.tell_written(&before);
+        }
+        self.learned = Some(learned);
     }
 
     pub(super) fn show_learned(&mut self) {
@@ -146,15 +163,10 @@ impl Document {
         }
     }
 
-    /// Slices that an earlier session corrected: their labels are taken over from that session's layer, and they stay
-    /// finished. Without such a layer they are predicted like all others.
+    /// Slices that were finished before, where the layer of then is there: they stay as they are. A new layer has nothing
+    /// of them, so there they are predicted like all others.
     pub(super) fn remember_done(&mut self, slices: &[usize]) {
-        let Some(before) = self.learned().and_then(|l| l.before) else { return };
-        let Some(old) = self.case.layer(before).map(|l| l.labels.clone()) else { return };
-        let view = AxialView::new(old.geometry());
-        let labels: Vec<(usize, Vec<LabelId>)> = slices.iter().map(|k| (*k, view.label_slice(&old, *k))).collect();
-        self.write_slices(&labels);
-        if let Some(learned) = self.learned_mut() {
+        if let Some(learned) = self.learned_mut().filter(|l| l.taken_up) {
             learned.done.extend(slices);
         }
     }
@@ -163,19 +175,19 @@ impl Document {
     pub(super) fn take_predictions(&mut self, version: usize, slices: Vec<(usize, Vec<LabelId>)>) {
         let painting = self.stroke.is_some();
         let Some(learned) = self.learned_mut() else { return };
-        let mut fresh = Vec::new();
+        learned.version = Some(version);
+        let mut fresh = BTreeSet::new();
         for (slice, labels) in slices {
-            if !learned.is_free(slice) {
-                continue;
-            }
-            learned.predicted.insert(slice, (version, labels.clone().into()));
-            if painting {
-                learned.held.insert(slice);
-            } else {
-                fresh.push((slice, labels));
+            if learned.is_free(slice) {
+                learned.predicted.insert(slice, (version, labels.into()));
+                fresh.insert(slice);
             }
         }
-        self.write_slices(&fresh);
+        if painting {
+            learned.held.extend(fresh);
+        } else {
+            self.put_again(fresh);
+        }
     }
 
     /// Predictions that waited for a stroke's end.
@@ -225,7 +237,7 @@ impl Document {
         let learned = self.learned_mut()?;
         learned.done.insert(slice);
         learned.held.remove(&slice);
-        learned.prompts.retain(|(at, _), _| *at != slice);
+        learned.prompts.finish(slice);
         let work = learned.work.entry(slice).or_default();
         work.tick();
         let effort = std::mem::take(&mut work.effort);
@@ -235,45 +247,136 @@ impl Document {
     }
 
     fn put_again(&mut self, slices: BTreeSet<usize>) {
+        self.claim(&slices);
         let Some(learned) = self.learned() else { return };
-        let labels: Vec<(usize, Vec<LabelId>)> = slices
+        let said: Vec<(usize, Said)> = slices
             .into_iter()
             .filter(|k| learned.is_free(*k))
-            .filter_map(|k| Some((k, learned.predicted.get(&k)?.1.to_vec())))
+            .filter_map(|k| Some((k, learned.predicted.get(&k)?.clone())))
             .collect();
-        self.write_slices(&labels);
+        self.write_slices(&said);
     }
 
-    /// Writes slices in reading order into the loop's layer: to the renderer and the journal, and not to the history,
-    /// which is the person's own.
-    fn write_slices(&mut self, slices: &[(usize, Vec<LabelId>)]) {
-        let Some(id) = self.learned().and_then(LearnedLayer::layer) else { return };
-        let Some(layer) = self.case.layer_mut(id) else { return };
-        let before = layer.labels.clone();
-        for (slice, labels) in slices {
-            put_slice(&mut layer.labels, *slice, labels);
+    /// What a person did without the loop hearing of it, as a slice marked as corrected or a stroke done again, makes
+    /// slices touched as well.
+    fn claim(&mut self, slices: &BTreeSet<usize>) {
+        let Some(learned) = self.learned() else { return };
+        let Some(layer) = learned.layer.and_then(|id| self.case.layer(id)) else { return };
+        let view = AxialView::new(layer.labels.geometry());
+        let list = layer.work.sources.list();
+        let human: [bool; 256] = std::array::from_fn(|n| n > 0 && list.get(n - 1) == Some(&Origin::Human));
+        let is_taken = |k: usize| {
+            let marked = view.is_along_k() && layer.work.slices.status(k).is_done();
+            let by_hand = |map: &LabelMap| view.label_slice(map, k).iter().any(|&n| human[usize::from(n)]);
+            marked || layer.work.sources.map().is_some_and(by_hand)
+        };
+        let taken: Vec<usize> = slices.iter().copied().filter(|&k| learned.is_free(k) && is_taken(k)).collect();
+        if let Some(learned) = self.learned_mut() {
+            learned.touched.extend(taken);
         }
-        let delta = Delta::between(&before, &layer.labels).unwrap_or_default();
-        if delta.is_empty() {
+    }
+
+    /// Writes slices into the loop's layer, each with the version that it comes from; the layer's own origin becomes the
+    /// version of now.
+    fn write_slices(&mut self, slices: &[(usize, Said)]) {
+        let Some(learned) = self.learned().filter(|_| !slices.is_empty()) else { return };
+        let (run, newest) = (learned.run.clone(), learned.version);
+        let Some(layer) = learned.layer.and_then(|id| self.case.layer_mut(id)) else { return };
+        let before = layer.clone();
+        // A person's number comes before the versions', however many there are.
+        layer.work.sources.number(&Origin::Human);
+        for (slice, (version, labels)) in slices {
+            let number = layer.work.sources.number(&origin_of(&run, *version));
+            put_slice(layer, *slice, labels, number);
+        }
+        if let Some(version) = newest {
+            layer.origin = origin_of(&run, version);
+        }
+        self.tell_written(&before);
+    }
+
+    /// Tells renderer and journal what the loop changed of its layer, and not the history, which is the person's own.
+    fn tell_written(&mut self, before: &Layer) {
+        let id = before.id;
+        let Some(layer) = self.case.layer(id) else { return };
+        let bricks = changed_bricks(layer, before);
+        let delta = Delta::between(&before.labels, &layer.labels).unwrap_or_default();
+        let same = layer.origin == before.origin && layer.work.sources.list() == before.work.sources.list();
+        if same && bricks.is_empty() {
             return;
         }
+        let described = (!same).then(|| JournalEntry::describe(layer));
+        let edited = (!bricks.is_empty()).then(|| JournalEntry::edit(layer, &bricks));
+        // The list first: the bricks' numbers are of its entries.
+        for entry in described.into_iter().chain(edited) {
+            self.journal(entry);
+        }
         self.counts.get_mut().follow(id, &delta, false);
-        self.mark_bricks(id, delta.bricks.iter().map(|b| b.index));
-        self.journal_delta(id, &delta, None);
+        self.follow_sources(id, bricks.iter().copied());
+        self.mark_bricks(id, bricks);
+        if !delta.is_empty() {
+            self.unmark(id, &delta, true);
+        }
         self.touch();
     }
 }
 
-/// Replaces the labels of one axial slice, given in reading order.
-fn put_slice(map: &mut LabelMap, slice: usize, labels: &[LabelId]) {
-    let view = AxialView::new(map.geometry());
-    let old = view.label_slice(map, slice);
+/// Where a prediction of the loop comes from.
+pub(super) fn origin_of(run: &str, version: usize) -> Origin {
+    Origin::Model { run: run.to_owned(), checkpoint: format!("version {version}") }
+}
+
+/// Replaces the labels of one axial slice, given in reading order, by those of the source `number`. Background has none.
+fn put_slice(layer: &mut Layer, slice: usize, labels: &[LabelId], number: LabelId) {
+    let view = AxialView::new(layer.labels.geometry());
     let [width, ..] = view.size();
-    for (n, (old, new)) in old.iter().zip(labels).enumerate() {
+    let old = view.label_slice(&layer.labels, slice);
+    let sources = layer.work.sources.map_mut(&layer.labels);
+    let from = view.label_slice(sources, slice);
+    for (n, ((&old, &from), &new)) in old.iter().zip(&from).zip(labels).enumerate() {
+        let voxel = view.voxel(n % width, n / width, slice);
         if old != new {
-            map.set(view.voxel(n % width, n / width, slice), *new);
+            layer.labels.set(voxel, new);
+        }
+        let number = if new == 0 { 0 } else { number };
+        if from != number {
+            sources.set(voxel, number);
         }
     }
+}
+
+/// Gives the layer's origin to all that is there without another one: versions that follow do not change it.
+fn keep_origin(layer: &mut Layer) {
+    let origin = layer.origin.clone();
+    layer.work.sources.number(&Origin::Human);
+    for index in 0..layer.labels.brick_count() as BrickIndex {
+        let Some(labels) = layer.labels.brick(index).cloned() else { continue };
+        let mut numbers: Brick = layer.work.sources.brick(index).map_or([0; _], |b| **b);
+        let number = layer.work.sources.number(&origin);
+        let mut any = false;
+        for (from, _) in numbers.iter_mut().zip(labels.iter()).filter(|(from, label)| **from == 0 && **label != 0) {
+            *from = number;
+            any = true;
+        }
+        if any {
+            layer.work.sources.map_mut(&layer.labels).set_brick(index, Some(Arc::new(numbers)));
+        }
+    }
+}
+
+/// Axial slices in which a person has changed a voxel.
+fn touched_slices(layer: &Layer) -> BTreeSet<usize> {
+    let map = &layer.labels;
+    let axis = PlaneAxes::of(map.geometry(), Plane::Axial).through;
+    let stride = BRICK_EDGE.pow(axis as u32);
+    let mut touched = BTreeSet::new();
+    for index in 0..map.brick_count() as BrickIndex {
+        let Some(kept) = layer.kept_voxels(index) else { continue };
+        let first = map.brick_box(index).min[axis];
+        let slices = kept.iter().enumerate().filter(|(_, kept)| **kept).map(|(n, _)| first + n / stride % BRICK_EDGE);
+        touched.extend(slices);
+    }
+    touched
 }
 
 /// Voxels that a delta changed, by axial slice.
@@ -283,7 +386,7 @@ fn changed_voxels(map: &LabelMap, delta: &Delta) -> BTreeMap<usize, u64> {
     for change in &delta.bricks {
         let corner = map.brick_box(change.index).min;
         let stride = BRICK_EDGE.pow(axis as u32);
-        let at = |brick: &Option<Arc<crate::core::Brick>>, n: usize| brick.as_ref().map_or(0, |b| b[n]);
+        let at = |brick: &Option<Arc<Brick>>, n: usize| brick.as_ref().map_or(0, |b| b[n]);
         for n in 0..BRICK_EDGE.pow(3) {
             if at(&change.before, n) != at(&change.after, n) {
                 *changed.entry(corner[axis] + n / stride % BRICK_EDGE).or_default() += 1;

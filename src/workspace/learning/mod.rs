@@ -1,28 +1,28 @@
 //! The learning loop in the window: slices that a person finishes go to the loop's runner, and what it predicts comes
 //! back into slices that nobody has touched.
 //!
-//! The loop works on a layer of its own in each case. A slice of it is *touched* from the first change of its voxels by
-//! a person on, and *done* when the person says so; neither is ever predicted over again.
+//! The loop works on a layer of its own in each case, which it takes up again when it is gone on with. A slice of it is
+//! *touched* from the first change of its voxels by a person on, and *done* when the person says so; neither is ever
+//! predicted over again. Every predicted voxel keeps the version that it comes from.
 
 mod layer;
 mod prompting;
 mod report;
+mod starting;
+#[cfg(test)]
+mod tests;
 
 pub use layer::{LearnedLayer, SliceMark};
 
-use super::task::JobTask;
 use super::{Notice, ViewCommand, Workspace};
-use crate::core::{CaseId, LabelMap, Layer, LayerId, Origin, Plane, Segment, SliceStatus};
-use crate::jobs::{self, Arbiter, JobContext};
-use crate::learn::{
-    self, Ask, Begin, Effort, Fault, Hint, LearnError, LoopConfig, LoopStart, LoopState, RunnerRequest, SampleOrigin,
-    Tell, rank,
-};
-use crate::nn::{DeviceChoice, load_weights};
-use crate::train::{Recipe, TrainData, earlier_slices};
-use crossbeam_channel::{Sender, unbounded};
+use crate::core::{CaseId, Plane, SliceStatus};
+use crate::jobs::Arbiter;
+use crate::learn::{Ask, Effort, Fault, Hint, LoopConfig, LoopState, SampleOrigin, Tell, rank};
+use crate::nn::DeviceChoice;
+use crossbeam_channel::Sender;
 use glam::DVec3;
-use std::path::{Path, PathBuf};
+use prompting::Answer;
+use std::path::PathBuf;
 
 /// What the Learn panel asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,107 +144,6 @@ impl Workspace {
         }
     }
 
-    fn start_learning(&mut self, form: LearnForm) {
-        let refused = if self.learning.is_running() {
-            Some("A learning loop is running already: stop it first.")
-        } else if self.active_document().is_none_or(|d| d.case.volume.is_none()) {
-            Some("Open a case first, and wait until all its slices are read.")
-        } else if !super::runs::is_plain_name(&form.name) {
-            Some("Give the loop a name of letters, digits, dashes and dots.")
-        } else {
-            None
-        };
-        if let Some(text) = refused {
-            self.notify(Notice::warning(text));
-            return;
-        }
-        let thread = match self.compute_thread(form.device) {
-            Ok(thread) => thread,
-            Err(error) => {
-                self.notify(Notice::error(error.to_string()));
-                return;
-            }
-        };
-        let folder = self.home.runs().join(&form.name);
-        let begin = if learn::is_loop(&folder) {
-            Begin::Again
-        } else {
-            let form = form.clone();
-            Begin::New(Box::new(move |ctx: &JobContext<Tell>| begin(&form, ctx)))
-        };
-        let (asks, asked) = unbounded();
-        let request = RunnerRequest {
-            folder: folder.clone(),
-            begin,
-            device: form.device,
-            thread,
-            arbiter: self.learning.arbiter.clone(),
-            fault: self.learning.fault.clone(),
-        };
-        self.learning.asks = Some(asks);
-        for document in &mut self.documents {
-            document.learned = None;
-        }
-        self.learning.cohort = form.all_cases;
-        self.learning.view = Some(LearnView {
-            name: form.name,
-            folder,
-            state: None,
-            step: None,
-            outcome: String::new(),
-            reason: None,
-            running: true,
-        });
-        let handle = jobs::spawn("Learning", self.waker.clone(), move |ctx: &JobContext<Tell>| {
-            ctx.progress.say("opening the loop");
-            match learn::run(request, &asked, ctx) {
-                // Being stopped is how a loop ends.
-                Err(LearnError::Cancelled) => Ok(()),
-                other => other,
-            }
-        });
-        self.start(JobTask::new(handle, Self::hear, |w, _| {
-            w.learning.asks = None;
-            w.learning.task = None;
-            if let Some(view) = &mut w.learning.view {
-                view.running = false;
-                view.step = None;
-            }
-            w.refresh_runs();
-        }));
-        self.learning.task = Some(self.last_id);
-    }
-
-    /// Takes a case into the loop: a layer for its predictions, which the runner is asked for.
-    fn teach_case(&mut self, id: CaseId) {
-        let Some(view) = &self.learning.view else { return };
-        let Some(state) = &view.state else { return };
-        let (name, version, classes) = (view.name.clone(), state.in_use, state.classes.clone());
-        let Some(document) = self.document(id) else { return };
-        let Some(volume) = document.case.volume.clone() else { return };
-        if document.learned().is_some() || !self.learning.is_running() {
-            return;
-        }
-        // A layer that the same loop filled in an earlier session still has the slices that were corrected then.
-        let before = document.case.layers.iter().rev().find(|l| is_of_loop(l, &name)).map(|l| l.id);
-        let layer = Layer::new(
-            LayerId(0),
-            format!("Loop {name}"),
-            LabelMap::empty(document.case.geometry),
-            (1..=u8::MAX).zip(&classes).map(|(id, class)| Segment::new(id, class.clone())).collect(),
-            Origin::Model { run: name, checkpoint: format!("version {version}") },
-        );
-        if document.stroke.is_some() || !self.insert_layer(id, "Learning loop", layer) {
-            return;
-        }
-        if let Some(document) = self.document_mut(id)
-            && let Some(layer) = document.active_layer
-        {
-            document.learn_on(layer, before);
-        }
-        self.learning.ask(Ask::Case { case: id.0, volume });
-    }
-
     /// Takes in what the runner tells.
     fn hear(&mut self, told: Tell) {
         match told {
@@ -284,8 +183,8 @@ impl Workspace {
                     learned.rank_with(views, spacing);
                 }
             }
-            Tell::Adapted { case, slice, class, change, seconds } => {
-                self.take_adapted(CaseId(case), slice, class, &change, seconds);
+            Tell::Adapted { case, slice, class, points, change, seconds } => {
+                self.take_adapted(CaseId(case), Answer { slice, class, points, change, seconds });
             }
             Tell::Step { number, most, loss, .. } => {
                 if let Some(view) = &mut self.learning.view {
@@ -380,40 +279,6 @@ impl Workspace {
             view.reason = Some((id, best.slice, reason));
         }
     }
-}
-
-fn is_of_loop(layer: &Layer, name: &str) -> bool {
-    matches!(&layer.origin, Origin::Model { run, .. } if run == name)
-}
-
-/// Weights, recipe and earlier data of a new loop; in the background.
-fn begin(form: &LearnForm, ctx: &JobContext<Tell>) -> Result<LoopStart, LearnError> {
-    /// Slices of earlier data that train and that judge, at most.
-    const EARLIER: [usize; 2] = [300, 32];
-    let (recipe, weights) = weights_of(&form.run)?;
-    let recipe = Recipe { patience: None, ..recipe };
-    let [earlier, earlier_validation] = match &form.earlier {
-        None => Default::default(),
-        Some(folder) => {
-            ctx.progress.say("reading earlier data");
-            ctx.wake();
-            let (inner, _) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), jobs::Waker::none());
-            earlier_slices(&recipe, &TrainData::Folder(folder.clone()), EARLIER, &inner)?
-        }
-    };
-    Ok(LoopStart { recipe, weights, earlier, earlier_validation, config: form.config })
-}
-
-/// Recipe and best weights of a run, or those in use of a loop.
-fn weights_of(run: &Path) -> Result<(Recipe, crate::nn::StateDict), LearnError> {
-    let recipe = Recipe::of_run(run)?;
-    let file = if learn::is_loop(run) {
-        learn::weights_in_use(run)?.1
-    } else {
-        let best = run.join("checkpoints/best/weights.safetensors");
-        if best.is_file() { best } else { run.join("checkpoints/last/weights.safetensors") }
-    };
-    Ok((recipe, load_weights(&file)?))
 }
 
 /// What the panel says of the hint.

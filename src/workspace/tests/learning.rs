@@ -1,7 +1,7 @@
 //! The learning loop through commands: what a person touches stays, everything else follows the network.
 
 use super::*;
-use crate::core::Plane;
+use crate::core::{Origin, Plane};
 use crate::learn::LoopConfig;
 use crate::nn::{AxialView, DeviceError};
 use std::sync::Arc;
@@ -70,6 +70,14 @@ impl Desk {
         self.stroke(false, [20.0, 18.0, k], [20.0, 18.0, k]);
     }
 
+    /// Where the segment's voxels of a slice come from.
+    fn slice_origins(&self, slice: usize) -> Vec<Origin> {
+        let layer = self.document().layer().unwrap();
+        let [nx, ny, _] = DIMS.map(|d| d as i64);
+        let voxels = (0..nx * ny).map(|n| [n % nx, n / nx, slice as i64]);
+        voxels.filter(|v| layer.labels.at(*v) != 0).map(|v| layer.origin_at(v).clone()).collect()
+    }
+
     fn slice_labels(&self, slice: usize) -> Vec<u8> {
         AxialView::new(&self.document().case.geometry).label_slice(&self.labels(), slice)
     }
@@ -133,6 +141,13 @@ fn corrected_slices_teach_and_what_a_person_touched_is_never_predicted_over() {
         desk.w.dispatch(EditCommand::Undo);
     }
     assert_eq!(desk.slice_labels(0), now);
+    let version = |n: usize| Origin::Model { run: "loop".into(), checkpoint: format!("version {n}") };
+    assert_eq!(desk.document().layer().unwrap().origin, version(in_use));
+    assert!((0..DIMS[2]).filter(|k| matches!(desk.mark(*k), SliceMark::Predicted(_))).all(|k| {
+        let origins = desk.slice_origins(k);
+        origins.iter().all(|o| *o == version(in_use))
+    }));
+    assert!(!desk.slice_origins(15).is_empty() && desk.slice_origins(15).iter().all(|o| *o == Origin::Human));
     // Stopped and gone on with: versions, rounds and finished slices are there again.
     desk.w.dispatch(LearnCommand::Stop);
     desk.settle();
@@ -141,13 +156,19 @@ fn corrected_slices_teach_and_what_a_person_touched_is_never_predicted_over() {
     desk.start_loop(form);
     assert_eq!(desk.rounds(), 1);
     assert_eq!(desk.mark(5), SliceMark::Done);
-    assert_eq!(desk.slice_labels(5), finished[1].1, "taken over from the layer of the session before");
+    assert_eq!(desk.slice_labels(5), finished[1].1, "in the layer of the session before");
+    assert!(desk.slice_origins(5).iter().all(|o| *o == Origin::Human));
+    assert_eq!(desk.document().case.layers.iter().filter(|l| l.name == "Loop loop").count(), 1);
+    assert_eq!((desk.mark(15), desk.slice_labels(15)), (SliceMark::Touched, unfinished), "not predicted over");
+    assert_eq!(desk.mark(0), SliceMark::Predicted(in_use));
     if in_use == 1 {
         desk.w.dispatch(LearnCommand::RollBack(0));
         desk.until("the rollback", |w| w.learning.view.as_ref().unwrap().state.as_ref().unwrap().in_use == 0);
         desk.until("old predictions", |w| {
             w.active_document().unwrap().learned().unwrap().mark(0) == SliceMark::Predicted(0)
         });
+        assert!(desk.slice_origins(0).iter().all(|o| *o == version(0)));
+        assert_eq!(desk.document().layer().unwrap().origin, version(0));
     }
     let model = desk.dir.path().join("model");
     desk.w.dispatch(LearnCommand::ExportModel(model.clone()));
@@ -159,6 +180,7 @@ fn corrected_slices_teach_and_what_a_person_touched_is_never_predicted_over() {
     desk.until("the report", |_| report.exists());
     let text = std::fs::read_to_string(report).unwrap();
     assert!(text.contains("SHA-256") && text.contains("| 0 | 4 |"), "{text}");
+    assert!(text.contains("Whether to go on") && text.contains("Every slice"), "{text}");
     desk.w.dispatch(LearnCommand::Stop);
     desk.settle();
     // The loop's folder predicts like any run.
