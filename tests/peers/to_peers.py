@@ -1,6 +1,8 @@
 """What our program writes, read by others."""
 
+import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 
@@ -367,6 +369,80 @@ def layers_in_pynrrd(desk):
         mask = (layer == int(header[f"Segment{n}_LabelValue"])).T
         wanted = masks[int(header[f"Segment{n}_LabelValue"])]
         assert (mask == wanted).all() or (mask[::-1] == wanted).all(), f"segment {n} differs"
+
+
+@check
+def segmentation_in_slicerio(desk):
+    """A 3D Slicer segmentation read by slicerio: names, colours and voxels"""
+    slicerio = need("slicerio")
+    folder, mask, labels, _ = series_with_labels(desk, turn=samples.OBLIQUE)
+    path = desk.scratch / "out.seg.nrrd"
+    desk.run("convert", mask, path, "--reference", folder)
+    theirs = slicerio.read_segmentation(str(path))
+    assert [s["name"] for s in theirs["segments"]], "no segment"
+    colors = set()
+    for segment in theirs["segments"]:
+        voxels = np.asarray(theirs["voxels"]).T == segment["labelValue"]
+        wanted = labels == segment["labelValue"]
+        assert (voxels == wanted).all() or (voxels[::-1] == wanted).all(), f"{segment['name']} differs"
+        colors.add(tuple(segment["color"]))
+    assert len(colors) == len(theirs["segments"]) == 2, f"colours {colors}"
+
+
+def in_browser(path):
+    """What dcmjs, which viewers in a browser read DICOM with, finds in a file."""
+    need_command("node")
+    script = Path(__file__).with_name("dicom_in_browser.cjs")
+    done = subprocess.run(["node", str(script), str(path)], capture_output=True, text=True)
+    if "Cannot find module 'dcmjs'" in done.stderr:
+        raise Skipped("dcmjs")
+    assert done.returncode == 0, done.stderr[-300:]
+    return json.loads(done.stdout)
+
+
+@check
+def seg_in_dcmjs(desk):
+    """SEG read by dcmjs, as viewers in a browser do: the bits of every frame at its place"""
+    for name, options in KINDS.items():
+        _, path, labels, matrix = our_seg(desk, **options)
+        theirs = in_browser(path)
+        found = np.zeros(labels.shape, int)
+        target = Image(found, matrix)
+        for frame in theirs["frames"]:
+            if not frame["ones"]:
+                continue
+            # The frames lie on the series' slices.
+            v = target.voxel(np.array(frame["position"], float))
+            assert np.abs(v - np.round(v)).max() < 0.01, f"{name}: a frame between slices"
+            k = int(round(v[2]))
+            flat = found[k].reshape(-1)
+            flat[frame["ones"]] = frame["segment"]
+        assert theirs["references"] == labels.shape[0], f"{name}: {theirs['references']} images are referenced"
+        assert len(theirs["segments"]) == 2, f"{name}: {theirs['segments']}"
+        assert (found == labels).all(), f"{name}: differs"
+
+
+@check
+def rtstruct_in_dcmjs(desk):
+    """RTSTRUCT read by dcmjs: closed planar contours of both structures, each on an image of the series"""
+    pydicom = need("pydicom")
+    folder, mask, labels, matrix = series_with_labels(desk)
+    path = desk.scratch / "rt.dcm"
+    desk.run("convert", mask, path, "--reference", folder, "--to", "rtstruct")
+    theirs = in_browser(path)
+    images = {pydicom.dcmread(p, stop_before_pixels=True).SOPInstanceUID for p in folder.iterdir()}
+    assert len(theirs["names"]) == 2
+    target = Image(labels, matrix)
+    for structure in theirs["contours"]:
+        slices = set()
+        for contour in structure["contours"]:
+            points = np.array(contour["points"]).reshape(-1, 3)
+            assert contour["kind"] == "CLOSED_PLANAR" and contour["image"] in images
+            depth = [target.voxel(p)[2] for p in points]
+            assert np.ptp(depth) < 0.01 and len(points) >= 3
+            slices.add(int(round(depth[0])))
+        wanted = {k for k in range(labels.shape[0]) if (labels[k] == structure["roi"]).any()}
+        assert slices == wanted, f"contours in slices {slices}, voxels in {wanted}"
 
 
 @check
