@@ -59,6 +59,7 @@ fn first_slice(sampler: &mut Sampler, gpu: &Arc<SharedGpu>, folder: &TemporaryFo
     let name = format!("first slice on screen, {} x {}x{} DICOM", dims[2], dims[0], dims[1]);
     sampler.begin("view", &name)?;
     let series = folder.0.join("series");
+    std::fs::create_dir_all(&series).map_err(CliError::of)?;
     write_ct_series(&series, &cubes(dims)?, &super::load::info()).map_err(CliError::of)?;
     let mut times = Vec::new();
     for n in 0..if sampler.quick { 2 } else { 6 } {
