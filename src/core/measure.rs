@@ -163,7 +163,9 @@ impl Shape {
                 let rectangle = u.cross(v).length() * (high[0] - low[0]) * (high[1] - low[1]);
                 let round = matches!(self, Self::Ellipse(_));
                 measured.area_mm2 = Some(if round { rectangle * PI / 4.0 } else { rectangle });
-                measured.hu = volume.and_then(|v| region_statistics(v, p, through, round));
+                // Figures in HU are for images that hold HU.
+                let hu = volume.filter(|v| v.scale.is_none());
+                measured.hu = hu.and_then(|v| region_statistics(v, p, through, round));
             }
         }
         measured

@@ -35,6 +35,7 @@ mod samples;
 mod saved;
 mod scan;
 mod types;
+mod values;
 mod volume_file;
 
 pub use atomic::can_write_into;
@@ -61,4 +62,5 @@ pub use samples::SampleError;
 pub use saved::{Fingerprint, LayerMeta};
 pub use scan::{dicom_files, scan};
 pub use types::*;
+pub use values::load_values;
 pub use volume_file::{FileSegment, LabelFile};

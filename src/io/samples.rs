@@ -99,7 +99,7 @@ pub struct SampleFormat {
 
 impl SampleFormat {
     /// Calls `sink` with each number in `bytes` (a whole number of samples).
-    fn decode(&self, bytes: &[u8], mut sink: impl FnMut(f64)) {
+    pub(super) fn decode(&self, bytes: &[u8], mut sink: impl FnMut(f64)) {
         macro_rules! each {
             ($t:ty) => {
                 for b in bytes.as_chunks::<{ size_of::<$t>() }>().0 {
@@ -146,12 +146,17 @@ pub struct Samples {
     pub bounded: bool,
 }
 
+/// What is not a number is shown as air.
+const NOT_A_NUMBER_HU: i16 = -1024;
+
 /// What happened to samples that are no whole `i16`.
 #[derive(Default)]
 struct Losses {
     rounded: u64,
     saturated: u64,
     not_numbers: u64,
+    /// What stands in their place.
+    absent: i16,
 }
 
 impl Samples {
@@ -184,7 +189,7 @@ impl Samples {
     }
 
     /// Reads one slice in chunks of whole samples.
-    fn slice(
+    pub(super) fn slice(
         &mut self,
         buffer: &mut Vec<u8>,
         mut take: impl FnMut(&[u8]) -> Result<(), SampleError>,
@@ -217,7 +222,18 @@ impl Samples {
     /// # Errors
     /// [`SampleError`].
     pub fn into_volume(
+        self,
+        geometry: Geometry,
+        path: &Path,
+        ctx: &JobContext<LoadEvent>,
+    ) -> Result<(Volume, Vec<Finding>), SampleError> {
+        self.into_volume_with(NOT_A_NUMBER_HU, geometry, path, ctx)
+    }
+
+    /// [`Self::into_volume`] with `absent` in place of what is not a number.
+    pub(super) fn into_volume_with(
         mut self,
+        absent: i16,
         geometry: Geometry,
         path: &Path,
         ctx: &JobContext<LoadEvent>,
@@ -230,7 +246,7 @@ impl Samples {
         }
         ctx.progress.set(0, nz as u64);
         ctx.send(LoadEvent::Begin { geometry, window: None });
-        let (mut hu, mut buffer, mut losses) = (Vec::<i16>::new(), Vec::new(), Losses::default());
+        let (mut hu, mut buffer, mut losses) = (Vec::<i16>::new(), Vec::new(), Losses { absent, ..Losses::default() });
         let format = self.format;
         for k in 0..nz {
             if ctx.is_cancelled() {
@@ -328,7 +344,7 @@ impl Losses {
     fn hu(&mut self, v: f64) -> i16 {
         if v.is_nan() {
             self.not_numbers += 1;
-            return -1024;
+            return self.absent;
         }
         let whole = v.round();
         let clamped = whole.clamp(f64::from(i16::MIN), f64::from(i16::MAX));
@@ -347,7 +363,9 @@ impl Losses {
         };
         add(self.rounded, Severity::Note, "rounded", "are fractions and were rounded to whole HU");
         add(self.saturated, Severity::Warning, "saturated", "lie outside -32768 to 32767 and were cut to that range");
-        add(self.not_numbers, Severity::Warning, "not-a-number", "are not numbers and are shown as -1024 HU");
+        let unit = if self.absent == NOT_A_NUMBER_HU { " HU" } else { "" };
+        let text = format!("are not numbers and are shown as {}{unit}", self.absent);
+        add(self.not_numbers, Severity::Warning, "not-a-number", &text);
         out
     }
 }

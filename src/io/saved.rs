@@ -1,6 +1,6 @@
 //! Where a volume is, in a form that can be stored: shared by the project file and the crash journal.
 
-use crate::core::{Geometry, Layer, LayerId, Origin, Segment, Volume, Window, Work};
+use crate::core::{Geometry, Layer, LayerId, Origin, Segment, ValueScale, Volume, Window, Work};
 use crate::io::archive;
 use crate::io::bricks::checked_geometry;
 use crate::io::types::{DicomStack, Resampling, SliceFile, VolumeSource};
@@ -78,6 +78,8 @@ pub struct SavedStack {
     #[serde(default)]
     resampling: Option<Resampling>,
     window: Option<Window>,
+    #[serde(default)]
+    scale: Option<ValueScale>,
     study_uid: String,
     series_uid: String,
     frame_of_reference_uid: String,
@@ -116,6 +118,7 @@ impl SavedSource {
                     geometry: stack.geometry,
                     resampling: stack.resampling.clone(),
                     window: stack.window,
+                    scale: stack.scale.clone(),
                     study_uid: stack.study_uid.clone(),
                     series_uid: stack.series_uid.clone(),
                     frame_of_reference_uid: stack.frame_of_reference_uid.clone(),
@@ -124,11 +127,12 @@ impl SavedSource {
         }
     }
 
-    /// As read from the folder `base`; `None` when the stored grid is impossible.
+    /// As read from the folder `base`; `None` when the stored grid or scale is impossible.
     pub fn resolve(&self, base: &Path) -> Option<VolumeSource> {
         Some(match self {
             Self::Nifti(path) => VolumeSource::Nifti(path.resolve(base)),
             Self::Nrrd(path) => VolumeSource::Nrrd(path.resolve(base)),
+            Self::Dicom(stack) if stack.scale.as_ref().is_some_and(|s| !s.is_sound()) => return None,
             Self::Dicom(stack) => {
                 let folder = stack.folder.resolve(base);
                 let slice = |s: &SavedSlice| SliceFile {
@@ -143,6 +147,7 @@ impl SavedSource {
                     slices: stack.slices.iter().map(slice).collect(),
                     resampling: stack.resampling.clone(),
                     window: stack.window,
+                    scale: stack.scale.clone(),
                     study_uid: stack.study_uid.clone(),
                     series_uid: stack.series_uid.clone(),
                     frame_of_reference_uid: stack.frame_of_reference_uid.clone(),

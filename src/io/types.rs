@@ -1,6 +1,6 @@
 //! What a scan finds and what a loader gives: shared by every reader and writer.
 
-use crate::core::{Geometry, Window};
+use crate::core::{Geometry, ValueScale, Window};
 use crate::io::image_stack::Pictures;
 use crate::io::scan::COPY;
 use glam::DVec3;
@@ -112,7 +112,12 @@ pub struct Series {
 impl Series {
     /// CT with a usable grid.
     pub fn can_open(&self) -> bool {
-        self.geometry.is_some() && self.source.is_some()
+        self.geometry.is_some() && self.source.is_some() && !self.can_lay_over()
+    }
+
+    /// No CT, and opened for nothing but to be laid over one: PET, MR.
+    pub fn can_lay_over(&self) -> bool {
+        matches!(&self.source, Some(VolumeSource::Dicom(stack)) if stack.scale.is_some())
     }
 
     /// A file that holds the image of a DICOM series beside it.
@@ -171,6 +176,8 @@ pub struct DicomStack {
     /// `Some` when `geometry` is not the grid of the slices.
     pub resampling: Option<Resampling>,
     pub window: Option<Window>,
+    /// `Some` for a series that is no CT: how its values become samples.
+    pub scale: Option<ValueScale>,
     /// For references in exported masks. Never shown, logged or used as a path.
     pub study_uid: String,
     pub series_uid: String,

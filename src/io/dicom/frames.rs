@@ -8,7 +8,7 @@ use super::lut::{ModalityLut, to_hu, voi_lut};
 use super::padding::{Fate, Padding, looks_signed};
 use super::resample::OUTSIDE_HU;
 use super::worker::decode_guarded;
-use crate::core::VoiLut;
+use crate::core::{ValueScale, VoiLut};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -105,7 +105,21 @@ impl FrameFile {
     ///
     /// # Errors
     /// [`DicomError::Read`] or [`DicomError::Decode`].
+    #[cfg(test)]
     pub fn read_hu(&self, frame: usize, out: &mut [i16]) -> Result<Reading, DicomError> {
+        self.read_samples(frame, None, out)
+    }
+
+    /// Decodes `frame` into `out`, which holds rows x columns samples: in HU, or on the scale of a series that is no CT.
+    ///
+    /// # Errors
+    /// [`DicomError::Read`] or [`DicomError::Decode`].
+    pub fn read_samples(
+        &self,
+        frame: usize,
+        scale: Option<&ValueScale>,
+        out: &mut [i16],
+    ) -> Result<Reading, DicomError> {
         if out.len() != self.format.frame_samples() {
             return Err(DicomError::decode(&self.path, "its size differs from the rest of the series"));
         }
@@ -115,23 +129,42 @@ impl FrameFile {
             rescale_intercept: place.map_or(0.0, |p| p.rescale_intercept),
         };
         let lut = self.table.clone().unwrap_or_else(linear);
+        let lut = match scale {
+            Some(scale) => lut.in_units_of(scale.scale()),
+            None => lut,
+        };
+        let hounsfield = scale.is_none();
         if !self.syntax.encapsulated && self.format.bits_allocated == 16 {
             let bytes = self.native_bytes(frame)?;
             let pairs = bytes.as_chunks().0.iter();
             // Two loops, so that each is a straight copy for the compiler.
             Ok(if self.syntax.big_endian_pixels {
-                self.convert(pairs.map(|b| u16::from_be_bytes(*b)), &lut, out)
+                self.convert(pairs.map(|b| u16::from_be_bytes(*b)), &lut, hounsfield, out)
             } else {
-                self.convert(pairs.map(|b| u16::from_le_bytes(*b)), &lut, out)
+                self.convert(pairs.map(|b| u16::from_le_bytes(*b)), &lut, hounsfield, out)
             })
         } else {
-            Ok(self.convert(self.read_words(frame)?.iter().copied(), &lut, out))
+            Ok(self.convert(self.read_words(frame)?.iter().copied(), &lut, hounsfield, out))
         }
     }
 
-    /// Words to HU, with what their header says of them set right.
-    fn convert(&self, words: impl Iterator<Item = u16> + Clone, lut: &ModalityLut, out: &mut [i16]) -> Reading {
+    /// Words to samples, with what their header says of them set right.
+    fn convert(
+        &self,
+        words: impl Iterator<Item = u16> + Clone,
+        lut: &ModalityLut,
+        hounsfield: bool,
+        out: &mut [i16],
+    ) -> Reading {
         let is_padding = |word: &u16| self.padding.is_some_and(|p| p.holds(*word, &self.format));
+        if !hounsfield {
+            // Signs are guessed from what CT holds, and air is not what lies outside of these.
+            to_hu(words.clone(), &self.format, lut, out);
+            for (sample, _) in out.iter_mut().zip(words).filter(|(_, word)| is_padding(word)) {
+                *sample = 0;
+            }
+            return Reading { signed_in_unsigned: false };
+        }
         let signed = match self.padding {
             None => looks_signed(words.clone(), &self.format),
             Some(_) => !self.format.signed && looks_signed(words.clone().filter(|w| !is_padding(w)), &self.format),
@@ -154,7 +187,7 @@ impl FrameFile {
     /// Decodes `frame` to raw words; 1-bit frames give 0 and 1.
     ///
     /// # Errors
-    /// As [`FrameFile::read_hu`].
+    /// As [`FrameFile::read_samples`].
     pub fn read_words(&self, frame: usize) -> Result<Vec<u16>, DicomError> {
         if self.syntax.encapsulated {
             let data = self.fragment_bytes(frame)?;

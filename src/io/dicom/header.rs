@@ -73,6 +73,8 @@ pub(super) struct FileHeader {
     pub sop_class_uid: String,
     pub sop_instance_uid: String,
     pub modality: String,
+    /// Units of PET as DICOM names them (PS3.3 C.8.9.1); empty elsewhere.
+    pub units: String,
     /// The header names no modality; it was told from the storage class.
     pub assumed_modality: bool,
     pub acquisition: i64,
@@ -148,6 +150,7 @@ impl FileHeader {
             sop_class_uid,
             sop_instance_uid: set.text(tags::SOP_INSTANCE_UID),
             modality,
+            units: set.text(tags::UNITS),
             assumed_modality,
             acquisition: set.integer(tags::ACQUISITION_NUMBER).unwrap_or(0),
             instance: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),

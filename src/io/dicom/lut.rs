@@ -37,6 +37,18 @@ impl ModalityLut {
         }
     }
 
+    /// The same in other units, `by` of which make one.
+    pub fn in_units_of(self, by: f64) -> Self {
+        match self {
+            Self::Linear { rescale_slope, rescale_intercept } => {
+                Self::Linear { rescale_slope: rescale_slope / by, rescale_intercept: rescale_intercept / by }
+            }
+            Self::Table { first, entries } => {
+                Self::Table { first, entries: entries.into_iter().map(|e| e / by).collect() }
+            }
+        }
+    }
+
     fn hu(&self, stored: i32) -> i16 {
         // `as` saturates; halves round away from zero.
         self.value(stored).round() as i16

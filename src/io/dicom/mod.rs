@@ -2,7 +2,8 @@
 //!
 //! Only `io` calls this. The way in: `guard` opens a file within bounds and `parse` walks its elements; `header`
 //! takes what a scan needs, `group`, `placed`, `phases`, `spacing` and `stack` make series of it, `scan` lists them. `frames` finds the
-//! pixels, `codec` and `lut` turn them into Hounsfield units, `series` into a volume. Masks come from `seg`,
+//! pixels, `codec` and `lut` turn them into Hounsfield units, `series` into a volume; `overlay`
+//! says which series that are no CT are read to be laid over one. Masks come from `seg`,
 //! `rtstruct` and `mask_series`. The way out: `write` with `seg_write` and `ct_write`.
 //!
 //! Headers are parsed here and not by dicom-rs, which believes lengths before it has seen the bytes; its codecs
@@ -42,6 +43,9 @@ mod multiframe_tests;
 mod notes;
 #[cfg(test)]
 mod notes_tests;
+mod overlay;
+#[cfg(test)]
+mod overlay_tests;
 mod padding;
 mod parse;
 mod phases;

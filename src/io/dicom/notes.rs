@@ -3,6 +3,7 @@
 
 use super::format::FalseLength;
 use super::group::Slice;
+use super::overlay::is_laid_over;
 use super::padding::Fate;
 use super::resample::OUTSIDE_HU;
 use crate::io::{Finding, Severity};
@@ -21,7 +22,10 @@ fn note(severity: Severity, code: &'static str, text: impl Into<String>) -> Find
 /// Everything there is to say about slices that can be read.
 pub(super) fn notes(usable: &[Slice<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    values(usable, &mut findings);
+    // What is no CT is not expected to hold Hounsfield units.
+    if usable.iter().any(|s| !is_laid_over(&s.header.modality)) {
+        values(usable, &mut findings);
+    }
     identifiers(usable, &mut findings);
     shape(usable, &mut findings);
     lengths(usable, &mut findings);

@@ -111,6 +111,11 @@ fn nrrd(path: &Path) -> Vec<i32> {
 
 /// Compares samples at equal world positions.
 fn assert_equal_in_world(geometry: &Geometry, ours: impl Fn([i64; 3]) -> f64, truth: &Path) {
+    assert_near_in_world(geometry, ours, truth, 0.0);
+}
+
+/// [`assert_equal_in_world`] to within `tolerance`.
+fn assert_near_in_world(geometry: &Geometry, ours: impl Fn([i64; 3]) -> f64, truth: &Path, tolerance: f64) {
     let (dims, samples, affine) = nifti(truth);
     assert_eq!(dims.iter().product::<usize>(), geometry.voxel_count());
     let map = geometry.voxel_from_world() * affine;
@@ -119,7 +124,8 @@ fn assert_equal_in_world(geometry: &Geometry, ours: impl Fn([i64; 3]) -> f64, tr
         let exact = map.transform_point3(v);
         let voxel = exact.round();
         assert!((exact - voxel).abs().max_element() < 0.01, "{v} falls between voxels at {exact}");
-        assert_eq!(ours(voxel.to_array().map(|c| c as i64)), *expected, "at {voxel}");
+        let found = ours(voxel.to_array().map(|c| c as i64));
+        assert!((found - expected).abs() <= tolerance, "{found} for {expected} at {voxel}");
     }
 }
 
@@ -173,6 +179,16 @@ fn one_flat_folder_of_ct_pet_mr_and_three_structure_sets() {
     );
     let mask = only_mask(ct);
     assert_equal_in_world(volume.geometry(), |v| f64::from(mask.labels.at(v)), &folder.join("nifti/CT_mask.nii.gz"));
+    for (modality, unit, file) in [("PT", "g/ml", "nifti/PET_image.nii.gz"), ("MR", "", "nifti/MR_T1_image.nii.gz")] {
+        let overlay = all.iter().find(|s| s.modality == modality).unwrap();
+        assert!(overlay.can_lay_over(), "{:?}", overlay.findings);
+        let volume = load(stack(overlay));
+        let scale = volume.scale.clone().unwrap();
+        assert_eq!(scale.unit(), unit);
+        let value = |v| volume.at(v).map_or(f64::NAN, |sample| scale.value(f64::from(sample)));
+        // Half a sample, and what 32-bit floats round.
+        assert_near_in_world(volume.geometry(), value, &folder.join(file), scale.scale() / 2.0 + 1e-6);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! From a stack of files to a volume in Hounsfield units, slice by slice as they are ready.
+//! From a stack of files to a volume in Hounsfield units, or on the stack's own scale, slice by slice as they are ready.
 
 use super::error::DicomError;
 use super::frames::FrameFile;
@@ -22,7 +22,7 @@ type Shared<'a> = HashMap<&'a Path, OnceLock<Result<Arc<FrameFile>, DicomError>>
 /// Decodes the stack, slices in parallel. Sends [`LoadEvent::Begin`], then each slice as it is ready: the middle one
 /// first, because that is what a viewer opens on.
 ///
-/// Values are the modality LUT's, rounded to whole HU and saturated to `i16`. Memory: the volume, and one file's
+/// Values are the modality LUT's, rounded to whole HU (or to samples of the stack's scale) and saturated to `i16`. Memory: the volume, and one file's
 /// frame for each worker; slices still queued as events are copies. A resampled stack is decoded whole before its
 /// first plane is sent, and both are in memory until the end.
 ///
@@ -72,6 +72,9 @@ pub fn load_stack_with_findings(
     };
     let volume = Volume::new(geometry, hu).map_err(|e| DicomError::Series { reason: e.to_string() })?;
     let findings = noticed.findings();
+    if stack.scale.is_some() {
+        return Ok((volume.with_scale(stack.scale.clone()), findings));
+    }
     Ok((volume.with_window(stack.window).with_lut(noticed.voi_lut.into_inner().flatten()), findings))
 }
 
@@ -117,7 +120,7 @@ fn decode(
             None => Arc::new(FrameFile::open(&slice.path)?),
         };
         noticed.voi_lut.get_or_init(|| file.voi_lut.clone());
-        let reading = file.read_hu(slice.frame, out)?;
+        let reading = file.read_samples(slice.frame, stack.scale.as_ref(), out)?;
         noticed.signed.fetch_add(usize::from(reading.signed_in_unsigned), Ordering::Relaxed);
         ctx.progress.step();
         ready(k, out);

@@ -6,6 +6,7 @@
 
 use super::group::{Group, Slice};
 use super::notes::notes;
+use super::overlay::{is_laid_over, value_scale};
 use super::phases::{Phases, split_phases, split_stacks};
 use super::placed::{Placed, placed_slices};
 use super::regular::{Slices, regular_grid};
@@ -44,6 +45,16 @@ fn finding(severity: Severity, code: &'static str, text: impl Into<String>) -> F
 pub(super) fn stacks(group: &Group<'_>) -> Vec<Listed> {
     let n = group.slices.len();
     let first = group.first();
+    if is_laid_over(&first.modality) && !group.is_scout() && !first.colour {
+        let mut listed = opened(group);
+        for one in &mut listed {
+            let what =
+                if one.stack.is_some() { "opens only to be laid over a CT and looked at" } else { "is not opened" };
+            let text = format!("{} {what}: its values are no Hounsfield units.", first.modality);
+            one.findings.push(finding(Severity::Note, "not-ct", text));
+        }
+        return listed;
+    }
     if first.modality != "CT" {
         let modality = if first.modality.is_empty() { "An image without modality" } else { &first.modality };
         let text = format!("{modality} is listed but not opened: only CT carries Hounsfield units.");
@@ -57,6 +68,13 @@ pub(super) fn stacks(group: &Group<'_>) -> Vec<Listed> {
         let text = "These images are in colour (a capture or rendering), not CT slices; they are not opened.";
         return Listed::closed(n, vec![finding(Severity::Note, "colour", text)]);
     }
+    opened(group)
+}
+
+/// The series of slices of a modality that is opened.
+fn opened(group: &Group<'_>) -> Vec<Listed> {
+    let n = group.slices.len();
+    let first = group.first();
     if first.sop_class_uid.starts_with(uids::SECONDARY_CAPTURE_IMAGE_STORAGE) && group.slices[0].place.spacing.is_none()
     {
         let text = "This is a screen capture without pixel spacing, not a CT slice; it is not opened.";
@@ -156,7 +174,8 @@ fn usable_slices<'h>(group: &Group<'h>, findings: &mut Vec<Finding>) -> Vec<Slic
 
 /// Even parts of slices in ascending order, each a stack; and what all of them are when resampled.
 fn build(placed: &[Placed<'_>], mut findings: Vec<Finding>) -> Vec<Listed> {
-    let regular = resampled(placed).map(Arc::new);
+    let hounsfield = value_scale(placed).is_none();
+    let regular = hounsfield.then(|| resampled(placed)).flatten().map(Arc::new);
     let mut listed = even_parts(placed, &mut findings, regular.is_some());
     let Some(regular) = regular else { return listed };
     let (d, s) = (regular.geometry.dims(), regular.geometry.spacing());
@@ -233,11 +252,14 @@ fn one(placed: &[Placed<'_>], mut findings: Vec<Finding>, offered: bool) -> List
 
 fn stack_of(placed: &[Placed<'_>], geometry: Geometry, resampling: Option<Resampling>) -> Option<DicomStack> {
     let header = placed.first()?.slice.header;
+    let scale = value_scale(placed);
     Some(DicomStack {
         geometry,
         slices: placed.iter().map(slice_file).collect(),
         resampling,
-        window: header.window,
+        // Theirs are over values, and mostly over all of them.
+        window: header.window.filter(|_| scale.is_none()),
+        scale,
         study_uid: header.study_uid.clone(),
         series_uid: header.series_uid.clone(),
         frame_of_reference_uid: header.frame_of_reference_uid.clone(),

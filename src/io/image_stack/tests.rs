@@ -145,6 +145,7 @@ fn series(names: &[&str]) -> DicomStack {
         slices: names.iter().map(slice).collect(),
         resampling: None,
         window: None,
+        scale: None,
         study_uid: String::new(),
         series_uid: String::new(),
         frame_of_reference_uid: String::new(),

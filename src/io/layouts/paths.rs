@@ -66,7 +66,7 @@ pub(super) fn stacks(files: &[PathBuf], ctx: &JobContext<()>) -> Vec<DicomStack>
         .flat_map(|p| p.studies)
         .flat_map(|s| s.series)
         .filter_map(|series| match series.source {
-            Some(VolumeSource::Dicom(stack)) if series.geometry.is_some() => Some(stack),
+            Some(VolumeSource::Dicom(stack)) if series.geometry.is_some() && stack.scale.is_none() => Some(stack),
             _ => None,
         })
         .collect()

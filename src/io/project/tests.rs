@@ -128,6 +128,7 @@ fn a_dicom_source_survives_a_move_of_both() {
         slices: vec![slice("1.dcm"), slice("2.dcm")],
         resampling: None,
         window: None,
+        scale: None,
         study_uid: "1".into(),
         series_uid: "2".into(),
         frame_of_reference_uid: "3".into(),

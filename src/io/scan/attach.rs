@@ -61,6 +61,8 @@ fn owners(scan: &Scan, file: &VolumeFile) -> Vec<usize> {
     let mut list: Vec<Candidate> = scan
         .series()
         .enumerate()
+        // A mask is of an image that can have one.
+        .filter(|(_, series)| !series.can_lay_over())
         .filter_map(|(at, series)| {
             let placement = Placement::find(&file.geometry, series.geometry.as_ref()?)?;
             let path = series_path(series)?;

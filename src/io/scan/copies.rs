@@ -29,7 +29,7 @@ pub fn join(scan: &mut Scan, ctx: &JobContext<()>) {
         .flat_map(|(p, patient)| patient.studies.iter().enumerate().map(move |(s, study)| (p, s, study)))
         .flat_map(|(p, s, study)| study.series.iter().map(move |series| (p, s, series)))
         .filter_map(|(p, s, series)| match &series.source {
-            Some(VolumeSource::Dicom(stack)) => Some((p, s, series.label.clone(), stack.clone())),
+            Some(VolumeSource::Dicom(stack)) if series.can_open() => Some((p, s, series.label.clone(), stack.clone())),
             _ => None,
         })
         .collect();

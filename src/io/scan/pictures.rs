@@ -91,7 +91,7 @@ fn shared_out(scan: &mut Scan, name: &str, files: &[PathBuf], size: [usize; 2]) 
 
 fn stack(series: &Series) -> Option<&DicomStack> {
     match &series.source {
-        Some(VolumeSource::Dicom(stack)) => Some(stack),
+        Some(VolumeSource::Dicom(stack)) if series.can_open() => Some(stack),
         _ => None,
     }
 }
