@@ -62,6 +62,10 @@ impl Workspace {
             self.notify(Notice::warning("Open the image first, then import its mask."));
             return;
         };
+        if document.is_overlay() {
+            self.refuses_on_overlay();
+            return;
+        }
         let geometry = document.case.geometry;
         let stack = stack_of(document);
         let name = file_label(&path);

@@ -17,6 +17,7 @@ mod measuring;
 mod modelling;
 mod notice;
 mod opening;
+mod overlay_case;
 mod picture;
 mod question;
 mod reporting;
@@ -213,7 +214,11 @@ impl Workspace {
 
     /// Applies one command.
     pub fn dispatch(&mut self, command: impl Into<Command>) {
-        match command.into() {
+        let command = command.into();
+        if self.refuses(&command) {
+            return;
+        }
+        match command {
             Command::Open(c) => self.apply_open(c),
             Command::View(c) => self.apply_view(c),
             Command::Picture(c) => self.apply_picture(c),

@@ -62,7 +62,8 @@ impl Workspace {
             })
             .collect();
         let masks = scan.masks.len();
-        if openable.is_empty() && masks > 0 && self.active_document().is_some() {
+        let overlays: Vec<Series> = scan.series().filter(|s| s.can_lay_over()).cloned().collect();
+        if openable.is_empty() && overlays.is_empty() && masks > 0 && self.active_document().is_some() {
             // A mask dropped onto an open case belongs to it.
             self.import_mask(path.to_owned());
             return;
@@ -77,6 +78,11 @@ impl Workspace {
         match openable.as_slice() {
             // One possibility is no choice: open it.
             [(p, s, n)] => self.open_scanned(*p, *s, *n),
+            [] if overlays.len() == 1 => overlays.into_iter().for_each(|series| self.open_series(series)),
+            [] if !overlays.is_empty() => self.notify(Notice::info(format!(
+                "{} series can be laid over a CT: choose one in the patient panel.",
+                overlays.len()
+            ))),
             [] if masks > 0 => self.notify(Notice::warning(
                 "Only masks were found here. Open the image they belong to first, then import the mask.",
             )),
@@ -94,7 +100,7 @@ impl Workspace {
         let found =
             self.scan.as_ref().and_then(|s| s.patients.get(patient)?.studies.get(study)?.series.get(series)).cloned();
         let Some(series) = found else { return };
-        if series.can_open_somehow() {
+        if series.can_open_somehow() || series.can_lay_over() {
             self.open_series(series);
         } else {
             self.notify(Notice::warning(format!(
@@ -109,8 +115,9 @@ impl Workspace {
         let id = self.next_case_id();
         let reader = source.clone();
         let handle = jobs::spawn("Reading the series", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
-            crate::io::load_volume_with_findings(&reader, ctx)
+            crate::io::load_values(&reader, ctx)
         });
+        let lays_over = series.can_lay_over();
         let on_event = move |w: &mut Self, event| w.take_load_event(id, &series, &source, event);
         self.start(JobTask::new(handle, on_event, move |w, volume| match (w.document_mut(id), volume) {
             (Some(document), Some((volume, findings))) => {
@@ -118,6 +125,9 @@ impl Workspace {
                 document.load_findings.clone_from(&findings);
                 for finding in findings.into_iter().filter(|f| f.severity > Severity::Note) {
                     w.notify(Notice::warning(finding.text));
+                }
+                if lays_over {
+                    w.lay_over_active(id);
                 }
             }
             (Some(document), None) if document.is_unsaved() => w.notify(Notice::warning(
@@ -135,7 +145,13 @@ impl Workspace {
                 document.source = Some(source.clone());
                 document.study = self.scan.as_ref().and_then(|s| StudyOf::find(s, source));
                 document.found_masks.clone_from(&series.masks);
-                self.add_document(document);
+                // What is laid over a CT leaves it in front.
+                let behind = document.is_overlay() && self.active_document().is_some_and(|d| !d.is_overlay());
+                if behind {
+                    self.documents.push(document);
+                } else {
+                    self.add_document(document);
+                }
             }
             LoadEvent::Slice { k, hu } => {
                 if let Some(document) = self.document_mut(id) {

@@ -18,6 +18,7 @@ pub struct SlabChoice {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FusionChoice {
     pub case: CaseId,
+    /// Over the samples of that case, as windows of images are.
     pub window: Window,
     pub color_map: ColorMap,
     /// `0..=1`.
@@ -102,7 +103,7 @@ impl Workspace {
         }
     }
 
-    fn fuse(&mut self, case: Option<CaseId>) {
+    pub(super) fn fuse(&mut self, case: Option<CaseId>) {
         let Some(active) = self.active_document().map(|d| d.case.id) else { return };
         let Some(case) = case.filter(|c| *c != active) else {
             self.with_view(|d| d.view.fusion = None);
@@ -112,10 +113,13 @@ impl Workspace {
             self.notify(Notice::warning("Wait until the other case is read, then lay it over."));
             return;
         };
-        // The whole range of what is above nothing: right for PET, and a beginning for anything else.
+        // The whole range of what is above nothing: a beginning for whatever does not know better.
         let [low, high] = volume.range().map(f64::from);
         let floor = low.max(0.0).min(high - 1.0);
-        let window = Window::new((high - floor).max(1.0), f64::midpoint(high, floor));
+        let window = match &volume.scale {
+            Some(_) => volume.first_window(),
+            None => Window::new((high - floor).max(1.0), f64::midpoint(high, floor)),
+        };
         self.with_view(|d| {
             d.view.fusion = Some(FusionChoice { case, window, color_map: ColorMap::HotIron, opacity: 0.5 });
         });

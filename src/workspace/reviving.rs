@@ -57,7 +57,7 @@ impl Workspace {
                 })?;
                 let Some(found) = found else { return Err(IoError::from(journal::JournalError::InUse(folder))) };
                 let history = reviver.finish(&found.layers);
-                let image = load_source(found.source.as_ref(), &folder, ctx)?;
+                let image = load_source(found.source.as_ref(), &folder, &found.fingerprint, ctx)?;
                 let volume = &image.0;
                 if !found.fingerprint.geometry.same_grid(volume.geometry(), 1e-3) {
                     return Err(IoError::from(ProjectError::OtherVolume(folder)));

@@ -136,7 +136,7 @@ impl Workspace {
         let folder = dir.clone();
         let handle = jobs::spawn("Opening the project", self.waker.clone(), move |ctx: &JobContext<LoadEvent>| {
             let data = io::load_project(&folder)?;
-            let (volume, findings) = load_source(data.source.as_ref(), &folder, ctx)?;
+            let (volume, findings) = load_source(data.source.as_ref(), &folder, &data.fingerprint, ctx)?;
             data.check_volume(&folder, &volume)?;
             let place = if folder.is_dir() { folder.as_path() } else { folder.parent().unwrap_or(Path::new("")) };
             let writable = io::can_write_into(place);
@@ -385,13 +385,20 @@ fn discard_aside(journal: Journal) {
     }
 }
 
+/// The image as it was when `fingerprint` was taken: on a scale of its own, or in whole HU.
 pub(super) fn load_source(
     source: Option<&VolumeSource>,
     place: &Path,
+    fingerprint: &Fingerprint,
     ctx: &JobContext<LoadEvent>,
 ) -> Result<(Volume, Vec<Finding>), IoError> {
     let source = source.ok_or_else(|| IoError::from(ProjectError::NoVolume(place.to_owned())))?;
-    io::load_volume_with_findings(source, ctx)
+    let (volume, findings) = io::load_values(source, ctx)?;
+    let is_file = !matches!(source, VolumeSource::Dicom(_));
+    if is_file && volume.scale.is_some() && !fingerprint.fits(&volume) {
+        return io::load_volume_with_findings(source, ctx);
+    }
+    Ok((volume, findings))
 }
 
 fn with_project_ending(path: PathBuf) -> PathBuf {

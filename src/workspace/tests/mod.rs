@@ -7,6 +7,7 @@ mod journal;
 mod learning;
 mod masks;
 mod models;
+mod overlay;
 mod progress;
 mod resuming;
 mod reviewed;
