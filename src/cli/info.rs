@@ -36,7 +36,8 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), CliError> {
 
 /// Why a single file gives nothing, when an error is all there is to say about it.
 fn refusal(scan: &Scan) -> Option<String> {
-    let useful = !scan.masks.is_empty() || scan.series().any(|s| s.can_open() || !s.masks.is_empty());
+    let useful =
+        !scan.masks.is_empty() || scan.series().any(|s| s.can_open() || s.can_lay_over() || !s.masks.is_empty());
     if useful || !scan.root.is_file() {
         return None;
     }
@@ -86,6 +87,7 @@ fn series_text(t: &mut String, series: &Series) {
         let _ = write!(t, ", {} x {} x {} voxels of {:.3} x {:.3} x {:.3} mm", d[0], d[1], d[2], s.x, s.y, s.z);
     }
     t.push_str(match (series.can_open(), series.can_open_somehow()) {
+        _ if series.can_lay_over() => ", opens to be laid over a CT only\n",
         (true, _) => "\n",
         (false, true) => ", opens resampled only\n",
         (false, false) => ", cannot be opened as CT\n",
@@ -159,6 +161,7 @@ fn series_json(series: &Series) -> Value {
         "modality": series.modality,
         "slices": series.slices,
         "can_open": series.can_open(),
+        "can_lay_over": series.can_lay_over(),
         "geometry": geometry,
         "resampled": resampled,
         "masks": series.masks.iter().map(|m| m.name.clone()).collect::<Vec<_>>(),

@@ -10,9 +10,9 @@ pub struct WindowLevelTool {
     start: Option<Window>,
 }
 
-/// HU per screen point: proportional to the width, so that narrow windows are set finely and wide ones quickly.
+/// HU (or samples of an overlay) per screen point: proportional to the width, so that narrow windows are set finely and wide ones quickly.
 fn step(window: &Window) -> f64 {
-    (window.window_width / 250.0).clamp(0.25, 20.0)
+    (window.window_width / 250.0).clamp(0.25, 200.0)
 }
 
 impl Tool for WindowLevelTool {

@@ -116,7 +116,12 @@ fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCom
         ui.horizontal(|ui| {
             ui.label(RichText::new(&series.label).strong());
             ui.label(RichText::new(&series.modality).small().weak());
-            if series.can_open_somehow() && ui.button("Open").clicked() {
+            let name = match (series.can_open_somehow(), series.can_lay_over()) {
+                (true, _) => "Open",
+                (false, true) => "Lay over",
+                (false, false) => return,
+            };
+            if ui.button(name).clicked() {
                 out.push(open.into());
             }
         });

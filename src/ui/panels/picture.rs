@@ -1,6 +1,6 @@
 //! Window with its histogram, interpolation, slab, colour map, fusion and cine: a part of the View panel.
 
-use crate::core::{ColorMap, Histogram, Interpolation, SlabMode, Window};
+use crate::core::{ColorMap, Histogram, Interpolation, SlabMode, ValueScale, Window};
 use crate::ui::keys::with_keys;
 use crate::ui::shortcuts::Action;
 use crate::ui::theme::ACCENT;
@@ -18,7 +18,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, document: &Document, viewer: &mu
         out.push(MeasureCommand::Histogram.into());
     }
     if let Some(histogram) = document.histogram() {
-        window(ui, histogram, document.view.window, out);
+        window(ui, histogram, document.view.window, &document.values(), out);
     }
     let mut invert = document.view.invert;
     if ui.checkbox(&mut invert, "Invert").changed() {
@@ -129,15 +129,19 @@ fn fusion(ui: &mut Ui, workspace: &Workspace, document: &Document, out: &mut Vec
     list(ui, "Colours of fusion", fusion.color_map, &ColorMap::ALL, ColorMap::name, |m| {
         out.push(PictureCommand::FusionColorMap(m).into());
     });
+    let values = workspace.document(fusion.case).map_or_else(ValueScale::hounsfield, Document::values);
     ui.horizontal(|ui| {
-        let mut window = fusion.window;
+        let Window { window_width: mut width, window_center: mut center, .. } = values.of_values(fusion.window);
+        let (step, digits) = (values.scale(), values.decimals());
         let w = ui.label("W");
-        let wide = DragValue::new(&mut window.window_width).speed(5.0).range(1.0..=65_536.0).max_decimals(0);
-        let changed = named(ui.add(wide).labelled_by(w.id), "Window width of fusion", window.window_width);
+        let wide = DragValue::new(&mut width).speed(5.0 * step).range(step..=65_536.0 * step).max_decimals(digits);
+        let changed = named(ui.add(wide).labelled_by(w.id), "Window width of fusion", width);
         let l = ui.label("L");
-        let center = DragValue::new(&mut window.window_center).speed(5.0).max_decimals(0);
-        let moved = named(ui.add(center).labelled_by(l.id), "Window level of fusion", window.window_center);
+        let level = DragValue::new(&mut center).speed(5.0 * step).max_decimals(digits);
+        let moved = named(ui.add(level).labelled_by(l.id), "Window level of fusion", center);
+        ui.label(values.unit());
         if changed.changed() || moved.changed() {
+            let window = Window::new(values.sample(width), values.sample(center));
             out.push(PictureCommand::FusionWindow(window).into());
         }
     });
@@ -153,7 +157,7 @@ fn named(field: Response, name: &str, value: f64) -> Response {
 }
 
 /// The image's values, with the two ends of the window as handles; what lies between moves both.
-fn window(ui: &mut Ui, histogram: &Histogram, now: Window, out: &mut Vec<Command>) {
+fn window(ui: &mut Ui, histogram: &Histogram, now: Window, values: &ValueScale, out: &mut Vec<Command>) {
     let (_, rect) = ui.allocate_space(Vec2::new(ui.available_width().max(60.0), HEIGHT));
     let painter = ui.painter().with_clip_rect(rect);
     painter.rect_filled(rect, 2.0, ui.visuals().extreme_bg_color);
@@ -192,17 +196,21 @@ fn window(ui: &mut Ui, histogram: &Histogram, now: Window, out: &mut Vec<Command
         }
         handle.widget_info(|| {
             let mut info = egui::WidgetInfo::labeled(egui::Role::Slider, true, name);
-            info.value = Some([low, high][n]);
+            info.value = Some(values.value([low, high][n]));
             info
         });
     }
     ui.horizontal(|ui| {
         for (end, name) in ends.iter_mut().zip(["Window from", "Window to"]) {
             let label = ui.label(if name == "Window from" { "From" } else { "to" });
-            let field = ui.add(DragValue::new(end).speed(2.0).max_decimals(0)).labelled_by(label.id);
-            changed |= field.changed();
+            let mut value = values.value(*end);
+            let field = DragValue::new(&mut value).speed(2.0 * values.scale()).max_decimals(values.decimals());
+            if ui.add(field).labelled_by(label.id).changed() {
+                *end = values.sample(value);
+                changed = true;
+            }
         }
-        ui.label("HU");
+        ui.label(values.unit());
     });
     if changed && ends[1] - ends[0] >= 1.0 {
         let window = Window::new(ends[1] - ends[0], f64::midpoint(ends[0], ends[1]));
@@ -210,7 +218,7 @@ fn window(ui: &mut Ui, histogram: &Histogram, now: Window, out: &mut Vec<Command
     }
 }
 
-/// HU at both sides of the picture: where all but a ten-thousandth of the voxels are, and the window.
+/// Samples at both sides of the picture: where all but a ten-thousandth of the voxels are, and the window.
 fn shown_range(histogram: &Histogram, window: Window) -> (f64, f64) {
     let total: u64 = histogram.counts.iter().sum();
     let mut left = total / 10_000;

@@ -10,8 +10,8 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
         alarms(ui, workspace);
         match hover {
             Some(h) => {
-                let hu = h.hu.map_or_else(|| "reading…".to_owned(), |v| format!("{v} HU"));
-                let mut text = format!("{hu:>9}   voxel {} {} {}", h.voxel[0], h.voxel[1], h.voxel[2]);
+                let value = h.value.clone().unwrap_or_else(|| "reading…".to_owned());
+                let mut text = format!("{value:>9}   voxel {} {} {}", h.voxel[0], h.voxel[1], h.voxel[2]);
                 // A narrow window has room for one of the two positions.
                 if ui.available_width() > 560.0 {
                     text += &format!("   {:.1} {:.1} {:.1} mm", h.world.x, h.world.y, h.world.z);

@@ -1,6 +1,6 @@
 //! Tools, brush size, window and overlay: what a hand reaches for while it works.
 
-use crate::core::{PRESETS, VoiFunction, Window};
+use crate::core::{PRESETS, Preset, Window};
 use crate::edit::{LassoMode, Over};
 use crate::tools::{MAX_TOLERANCE, MeasureKind, ToolKind};
 use crate::ui::keys::{keys_of, keys_of_both, with_keys};
@@ -221,7 +221,10 @@ fn window(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
     let header = volume.and_then(|v| v.header_window);
     let table = document.shown_table().is_some();
     let chosen = |window: Window| !table && window == now;
-    let name = match PRESETS.iter().find(|p| p.window == now) {
+    let values = document.values();
+    // Presets are over HU.
+    let presets: &[Preset] = if document.is_overlay() { &[] } else { &PRESETS };
+    let name = match presets.iter().find(|p| p.window == now) {
         _ if table => "Header table",
         Some(preset) => preset.name,
         None if header == Some(now) => "Header",
@@ -236,7 +239,10 @@ fn window(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
         if volume.is_some_and(|v| v.header_lut.is_some()) && ui.selectable_label(table, "Header table").clicked() {
             out.push(ViewCommand::HeaderTable.into());
         }
-        for (n, preset) in PRESETS.iter().enumerate() {
+        if document.is_overlay() && ui.selectable_label(false, "From the image").clicked() {
+            out.push(ViewCommand::HeaderWindow.into());
+        }
+        for (n, preset) in presets.iter().enumerate() {
             let text = format!("{}  {}/{}", preset.name, preset.window.window_width, preset.window.window_center);
             let keys = keys_of(Action::Preset(n));
             if ui.selectable_label(chosen(preset.window), text).on_hover_text(keys).clicked() {
@@ -245,15 +251,16 @@ fn window(ui: &mut Ui, document: &Document, out: &mut Vec<Command>) {
         }
     });
     list.response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Window preset"));
-    let mut width = now.window_width;
-    let mut center = now.window_center;
+    let Window { window_width: mut width, window_center: mut center, .. } = values.of_values(now);
+    let (step, digits) = (values.scale(), values.decimals());
     let w = ui.label("W");
-    let changed = ui.add(DragValue::new(&mut width).speed(2.0).range(1.0..=65536.0).max_decimals(0)).labelled_by(w.id);
+    let wide = DragValue::new(&mut width).speed(2.0 * step).range(step..=65_536.0 * step).max_decimals(digits);
+    let changed = ui.add(wide).labelled_by(w.id);
     let l = ui.label("L");
-    let moved = ui.add(DragValue::new(&mut center).speed(2.0).max_decimals(0)).labelled_by(l.id);
+    let level = DragValue::new(&mut center).speed(2.0 * step).max_decimals(digits);
+    let moved = ui.add(level).labelled_by(l.id);
     if changed.changed() || moved.changed() {
-        let function = VoiFunction::Linear;
-        out.push(ViewCommand::Window(Window { window_width: width, window_center: center, function }).into());
+        out.push(ViewCommand::Window(Window::new(values.sample(width), values.sample(center))).into());
     }
 }
 

@@ -239,7 +239,10 @@ impl Viewer {
 fn link(leader: &Document, document: &Document) -> Linked {
     let last = DVec3::from_array(document.case.geometry.dims().map(|n| n as f64 - 1.0));
     let there = map_voxel(&leader.case.geometry, &document.case.geometry, leader.view.crosshair);
-    Linked { crosshair: there.clamp(DVec3::ZERO, last), window: leader.view.window, oblique: leader.view.oblique }
+    // A window over HU says nothing of other values.
+    let own = leader.is_overlay() || document.is_overlay();
+    let window = if own { document.view.window } else { leader.view.window };
+    Linked { crosshair: there.clamp(DVec3::ZERO, last), window, oblique: leader.view.oblique }
 }
 
 fn named(list: &egui::Response, name: String) {

@@ -42,8 +42,8 @@ pub struct Hover {
     pub voxel: [i64; 3],
     /// LPS millimetres.
     pub world: DVec3,
-    /// `None` while the volume is still being read.
-    pub hu: Option<i16>,
+    /// The image's value with its unit; `None` while the volume is still being read.
+    pub value: Option<String>,
     pub segment: Option<String>,
 }
 

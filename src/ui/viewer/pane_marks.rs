@@ -118,7 +118,10 @@ impl Marks<'_> {
         let text = if self.look.table {
             "Header table".to_owned()
         } else {
-            format!("W {:.0}  L {:.0}  {preset}", window.window_width, window.window_center)
+            let values = document.values();
+            let (shown, digits) = (values.of_values(window), values.decimals());
+            let preset = if document.is_overlay() { values.unit() } else { preset };
+            format!("W {:.digits$}  L {:.digits$}  {preset}", shown.window_width, shown.window_center)
         };
         // One line below the letter at the top, which it would meet in a narrow pane.
         let right = rect.right_top() + Vec2::new(-8.0, 24.0);

@@ -445,7 +445,7 @@ fn hover_at(document: &Document, shown: Shown, view: &PaneView, axes: PlaneAxes,
         plane: view.plane,
         voxel,
         world: geometry.world_from_voxel().transform_point3(position),
-        hu: document.case.volume.as_ref().and_then(|v| v.at(voxel)),
+        value: document.case.volume.as_ref().and_then(|v| v.at(voxel)).map(|v| document.values().text(v)),
         segment,
     }
 }
