@@ -15,6 +15,7 @@ mod names;
 mod opening;
 mod operations;
 mod over_time;
+mod overlay;
 mod picture;
 mod pictures;
 mod progress;
