@@ -335,6 +335,7 @@ mod tests {
             study_uid: String::new(),
             series_uid: "1.2".into(),
             frame_of_reference_uid: String::new(),
+            scale: None,
         }
     }
 
