@@ -37,6 +37,15 @@ pub struct Probe {
     restless: bool,
 }
 
+/// How long the first slice of an image takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstSlice {
+    /// From the choice of the folder until its headers are read.
+    pub scan: Duration,
+    /// From there until the frame that shows a slice is drawn, the device's work included.
+    pub shown: Duration,
+}
+
 /// A pane of the probe's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbePane {
@@ -89,16 +98,16 @@ impl Response {
 }
 
 impl Probe {
-    /// Opens `path` and draws frames until it is read and on the device; also gives the time until the frame that shows
-    /// its first slice was drawn, the scan and the device's work included.
+    /// Opens `path` and draws frames until it is read and on the device; also gives how long its first slice took.
     ///
     /// # Errors
     /// One sentence when it could not be opened, or not within ten minutes.
-    pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<(Self, Duration), String> {
+    pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<(Self, FirstSlice), String> {
         let mut probe = Self::start(gpu, home);
         // A window is there before something is opened in it.
         probe.settle()?;
         let begun = Instant::now();
+        let mut scanned = None;
         probe.workspace.dispatch(OpenCommand::Path(path));
         while probe.texture_bytes().uploads == 0 {
             if (probe.workspace.active_document().is_none() && !probe.workspace.is_busy()) || begun.elapsed() > PATIENCE
@@ -106,8 +115,16 @@ impl Probe {
                 return Err("The image could not be opened.".into());
             }
             probe.frame(Vec::new())?;
+            if scanned.is_none() && probe.workspace.scan.is_some() {
+                scanned = Some(begun.elapsed());
+            }
+            if !probe.restless {
+                // As a window does, which draws when it is woken: the readers have the processor.
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
-        let first = begun.elapsed();
+        let scan = scanned.unwrap_or_default();
+        let first = FirstSlice { scan, shown: begun.elapsed().saturating_sub(scan) };
         probe.wait()?;
         Ok((probe, first))
     }
@@ -334,7 +351,7 @@ mod tests {
         let missing = dir.path().join("nothing.nrrd");
         assert!(Probe::open(gpu.clone(), Home::under(&dir.path().join("home")), missing).is_err());
         let (mut probe, first) = Probe::open(gpu, Home::under(&dir.path().join("home")), path).unwrap();
-        assert!(first > Duration::ZERO);
+        assert!(first.scan > Duration::ZERO && first.shown > Duration::ZERO);
         assert_eq!(probe.texture_bytes().images, 2 * voxels as u64);
 
         let slice = |probe: &Probe| probe.workspace().active_document().unwrap().slice_index(Plane::Axial);

@@ -192,6 +192,7 @@ impl MainWindow {
                 });
             }
             CentralPanel::default().show(ui, |ui| {
+                self.viewer.warm_up(ui);
                 panels::start::show(ui, workspace, &mut self.dialog, out);
             });
             return;

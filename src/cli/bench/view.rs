@@ -53,22 +53,27 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
     Ok(())
 }
 
-/// From the choice of a folder of DICOM slices to the first of them on the screen.
+/// From the choice of a folder of DICOM slices over the scan of their headers to the first of them on the screen.
 fn first_slice(sampler: &mut Sampler, gpu: &Arc<SharedGpu>, folder: &TemporaryFolder) -> Result<(), CliError> {
     let dims = if sampler.quick { [128, 128, 24] } else { [512, 512, 300] };
-    let name = format!("first slice on screen, {} x {}x{} DICOM", dims[2], dims[0], dims[1]);
+    let size = format!("{} x {}x{} DICOM", dims[2], dims[0], dims[1]);
+    let name = format!("first slice on screen after the scan, {size}");
     sampler.begin("view", &name)?;
     let series = folder.0.join("series");
     std::fs::create_dir_all(&series).map_err(CliError::of)?;
     write_ct_series(&series, &cubes(dims)?, &super::load::info()).map_err(CliError::of)?;
-    let mut times = Vec::new();
+    let (mut scans, mut times) = (Vec::new(), Vec::new());
     for n in 0..if sampler.quick { 2 } else { 6 } {
         let home = Home::under(&folder.0.join(format!("home-first-{n}")));
         let (mut probe, first) = Probe::open(Arc::clone(gpu), home, series.clone()).map_err(CliError)?;
         probe.workspace_mut().shut_down();
         // The first run warms up.
-        times.extend((n > 0).then_some(first.as_secs_f64()));
+        if n > 0 {
+            scans.push(first.scan.as_secs_f64());
+            times.push(first.shown.as_secs_f64());
+        }
     }
+    sampler.add("view", &format!("scan, {size}"), scans, None);
     sampler.add("view", &name, times, None);
     Ok(())
 }

@@ -15,6 +15,16 @@ pub enum SliceData {
     Of(usize, Arc<Volume>),
 }
 
+impl SliceData {
+    /// Its number and HU, i fastest.
+    pub fn samples(&self) -> (usize, &[i16]) {
+        match self {
+            Self::Streamed(k, hu) => (*k, hu),
+            Self::Of(k, whole) => (*k, whole.slice(*k).unwrap_or_default()),
+        }
+    }
+}
+
 /// Which slices of a shown case were handed over, so that none is missing however the reading and the showing of a
 /// case overlap.
 #[derive(Default)]
@@ -165,12 +175,7 @@ mod tests {
     use glam::DVec3;
 
     fn numbers(slices: &[SliceData]) -> Vec<usize> {
-        slices
-            .iter()
-            .map(|s| match s {
-                SliceData::Streamed(k, _) | SliceData::Of(k, _) => *k,
-            })
-            .collect()
+        slices.iter().map(|s| s.samples().0).collect()
     }
 
     #[test]

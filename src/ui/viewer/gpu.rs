@@ -1,6 +1,7 @@
 //! What the device holds for the window, and the paint callbacks of slice panes and of the 3-D view.
 
-use super::feed::{CaseInbox, GpuFeed, Inbox, LayerInbox, SliceData};
+use super::feed::{CaseInbox, GpuFeed, Inbox, LayerInbox};
+use super::first::{Blank, FirstSlice};
 use crate::core::{BrickIndex, CaseId, LayerId, Volume};
 use crate::render::{
     LabelTexture, PaneId, RenderError, SliceRenderer, SliceTextures, SliceView, VolumeBlit, VolumeContent,
@@ -20,13 +21,17 @@ const BRICKS_PER_FRAME: usize = 1024;
 pub const SETTLED: Duration = Duration::from_millis(250);
 
 /// Kept among egui's callback resources.
-struct Scene {
-    renderer: SliceRenderer,
+pub(super) struct Scene {
+    pub renderer: SliceRenderer,
+    /// Drawn while no case is open.
+    pub blank: Option<Blank>,
     blit: VolumeBlit,
     drawer: Option<VolumeDrawer>,
     /// The case that the 3-D view was asked to show last.
     drawn_case: Option<CaseId>,
     cases: BTreeMap<CaseId, CaseTextures>,
+    /// Of cases that come into `cases` with the next frame.
+    first: BTreeMap<CaseId, FirstSlice>,
     /// Grows with every upload.
     uploads: u64,
     /// The frame whose portion was taken in.
@@ -91,7 +96,7 @@ impl TextureBytes {
 }
 
 /// The scene, made at the first call, with this frame's portion of uploads taken in.
-fn scene<'a>(
+pub(super) fn scene<'a>(
     device: &wgpu::Device,
     queue: &wgpu::Queue,
     resources: &'a mut CallbackResources,
@@ -102,10 +107,12 @@ fn scene<'a>(
     if resources.get::<Scene>().is_none() {
         resources.insert(Scene {
             renderer: SliceRenderer::new(device, format)?,
+            blank: None,
             blit: VolumeBlit::new(device, format),
             drawer: None,
             drawn_case: None,
             cases: BTreeMap::new(),
+            first: BTreeMap::new(),
             uploads: 0,
             frame: None,
         });
@@ -130,7 +137,10 @@ impl CallbackTrait for SliceCallback {
         let mut inbox = self.feed.inbox();
         let result = scene(device, queue, resources, &mut inbox, self.frame, self.target_format).and_then(|scene| {
             let Some(scene) = scene else { return Ok(()) };
-            let Some(case) = scene.cases.get(&self.case) else { return Ok(()) };
+            let Some(case) = scene.cases.get(&self.case) else {
+                let Some(first) = scene.first.get(&self.case) else { return Ok(()) };
+                return first.prepare(&mut scene.renderer, queue, self.pane, &self.view);
+            };
             let layers = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(texture, _)| texture));
             let fused = self.fused.and_then(|id| scene.cases.get(&id)).map(|c| &c.volume);
             let textures = SliceTextures { volume: &case.volume, layers, fused };
@@ -146,9 +156,14 @@ impl CallbackTrait for SliceCallback {
         render_pass: &mut wgpu::RenderPass<'static>,
         resources: &CallbackResources,
     ) {
-        if let Some(scene) = resources.get::<Scene>() {
-            scene.renderer.paint(render_pass, self.pane);
-        }
+        paint(resources, render_pass, self.pane);
+    }
+}
+
+/// Draws a pane that was prepared.
+pub(super) fn paint(resources: &CallbackResources, render_pass: &mut wgpu::RenderPass<'static>, pane: PaneId) {
+    if let Some(scene) = resources.get::<Scene>() {
+        scene.renderer.paint(render_pass, pane);
     }
 }
 
@@ -194,12 +209,20 @@ impl Scene {
                 self.drawn_case = None;
             }
         }
+        self.first.retain(|id, _| inbox.cases.contains_key(id) && !self.cases.contains_key(id));
         let mut bytes = SLICE_BYTES_PER_FRAME;
         let mut bricks = BRICKS_PER_FRAME;
         for (id, wanted) in &mut inbox.cases {
             let case = match self.cases.entry(*id) {
                 std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::btree_map::Entry::Vacant(new) => {
+                    if let std::collections::btree_map::Entry::Vacant(first) = self.first.entry(*id)
+                        && let Some(slice) = FirstSlice::of(device, queue, wanted)?
+                    {
+                        first.insert(slice);
+                        self.uploads += 1;
+                        continue;
+                    }
                     let volume = VolumeTexture::new(device, wanted.dims)?;
                     new.insert(CaseTextures { volume, layers: BTreeMap::new(), revision: 0 })
                 }
@@ -266,10 +289,8 @@ impl CaseTextures {
         }
         *bytes = bytes.saturating_sub(portion * nx * ny * 2);
         for slice in wanted.slices.drain(..portion) {
-            match slice {
-                SliceData::Streamed(k, hu) => self.volume.upload_slice(queue, k, &hu)?,
-                SliceData::Of(k, whole) => self.volume.upload_slice(queue, k, whole.slice(k).unwrap_or_default())?,
-            }
+            let (k, hu) = slice.samples();
+            self.volume.upload_slice(queue, k, hu)?;
         }
         *uploads += 1;
         self.revision = *uploads;

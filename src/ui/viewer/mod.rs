@@ -4,6 +4,7 @@ mod annotations;
 mod compare;
 mod comparing;
 mod feed;
+mod first;
 mod gpu;
 mod input;
 mod marks;
@@ -247,6 +248,11 @@ impl Viewer {
         if self.feed.has_pending() {
             ctx.request_repaint();
         }
+    }
+
+    /// Makes ready for the first case; call while none is shown.
+    pub fn warm_up(&self, ui: &egui::Ui) {
+        first::warm_up(ui, &self.feed, self.frame, self.target_format);
     }
 
     fn feed_case(&self, document: &mut Document, layers: &[LayerId]) {

@@ -103,7 +103,11 @@ impl Workspace {
             (1..=LabelId::MAX).zip(&state.classes).map(|(id, class)| Segment::new(id, class.clone())).collect();
         let Some(document) = self.document(id) else { return };
         let Some(volume) = document.case.volume.clone() else { return };
-        if document.learned().is_some() || document.is_overlay() || document.stroke.is_some() || !self.learning.is_running() {
+        if document.learned().is_some()
+            || document.is_overlay()
+            || document.stroke.is_some()
+            || !self.learning.is_running()
+        {
             return;
         }
         let before = layer_of_loop(&document.case.layers, &name);
