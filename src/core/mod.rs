@@ -25,7 +25,7 @@ pub use flips::{Flips, FlipsError};
 pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
 pub use measure::{Measured, Measurement, Shape, ShapeKind};
-pub use plane::{Interpolation, Plane, PlaneAxes, PlaneDirections, SlabMode};
+pub use plane::{Interpolation, Plane, PlaneAxes, PlaneDirections, SlabMode, TurnedPlane};
 pub use segment::{Code, LabelId, PALETTE, Segment, default_color, segments_for_values};
 pub use statistics::{Histogram, HuStatistics, HuSums, label_statistics};
 pub use value_scale::ValueScale;

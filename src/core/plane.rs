@@ -198,6 +198,28 @@ impl PlaneDirections {
     }
 }
 
+/// A turned plane and where it lies, for what is drawn on it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TurnedPlane {
+    pub directions: PlaneDirections,
+    /// Along the normal from the origin of the patient's coordinates, in mm.
+    pub depth: f64,
+}
+
+impl TurnedPlane {
+    /// The one through a place in the patient (LPS, mm).
+    pub fn through(directions: PlaneDirections, world: DVec3) -> Self {
+        Self { directions, depth: directions.normal().dot(world) }
+    }
+
+    /// Whether it is the same plane, but for rounding.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (a, b) = (self.directions, other.directions);
+        let near = |a: DVec3, b: DVec3| (a - b).abs().max_element() < 1e-9;
+        near(a.right, b.right) && near(a.down, b.down) && (self.depth - other.depth).abs() < 1e-6
+    }
+}
+
 /// For each world axis (L, P, H) the voxel axis closest to it; a permutation.
 fn closest_axes(geometry: &Geometry) -> [usize; 3] {
     const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];

@@ -1,11 +1,11 @@
 //! What a brush looks like and which voxels it may change.
 
 use super::bits::equal_bits;
-use crate::core::{BRICK_EDGE, LabelId, LabelMap, Volume};
+use crate::core::{BRICK_EDGE, LabelId, LabelMap, PlaneDirections, Volume};
 use std::sync::Arc;
 
 /// Form of the brush.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum BrushShape {
     /// A disc in the slice across voxel axis `through_axis` (0 = i, 1 = j, 2 = k); other slices stay untouched.
     Round2d { through_axis: usize },
@@ -15,6 +15,10 @@ pub enum BrushShape {
     Square2d { through_axis: usize },
     /// A box with its sides along the voxel axes.
     Cube,
+    /// A disc on a turned plane: what of the voxels that the plane cuts has its centre before or behind the disc.
+    RoundOn { plane: PlaneDirections },
+    /// A square on a turned plane, its sides along the plane's directions.
+    SquareOn { plane: PlaneDirections },
 }
 
 impl BrushShape {
@@ -22,13 +26,21 @@ impl BrushShape {
     pub fn through_axis(self) -> Option<usize> {
         match self {
             Self::Round2d { through_axis } | Self::Square2d { through_axis } => Some(through_axis),
-            Self::Sphere | Self::Cube => None,
+            Self::Sphere | Self::Cube | Self::RoundOn { .. } | Self::SquareOn { .. } => None,
+        }
+    }
+
+    /// The turned plane on which it is flat, if any.
+    pub fn plane(self) -> Option<PlaneDirections> {
+        match self {
+            Self::RoundOn { plane } | Self::SquareOn { plane } => Some(plane),
+            Self::Sphere | Self::Cube | Self::Round2d { .. } | Self::Square2d { .. } => None,
         }
     }
 
     /// Whether it has corners.
     pub fn is_square(self) -> bool {
-        matches!(self, Self::Square2d { .. } | Self::Cube)
+        matches!(self, Self::Square2d { .. } | Self::Cube | Self::SquareOn { .. })
     }
 }
 

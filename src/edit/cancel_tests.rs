@@ -2,7 +2,7 @@
 
 use super::test_maps::{at, blobs, grid, volume, voxels};
 use super::*;
-use crate::core::{LabelMap, Layer, LayerId, Origin};
+use crate::core::{LabelMap, Layer, LayerId, Origin, PlaneDirections, TurnedPlane};
 use glam::DVec3;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +52,13 @@ fn operations(map: &LabelMap) -> Vec<Operation> {
     let corner = |x: f64, y: f64| DVec3::new(x, y, 5.0);
     let corners = vec![corner(8.0, 8.0), corner(30.0, 7.0), corner(31.0, 21.0), corner(9.0, 20.0)];
     let lasso = |mode| Operation::Lasso { corners: corners.clone(), axis: 2, index: 5, mode, through: true };
+    // Leaning over by a fifth, through the corners of the contour and through the seed.
+    let leaning = PlaneDirections { right: DVec3::X, down: DVec3::new(0.0, 1.0, 0.2).normalize() };
+    let through = |voxel: DVec3| TurnedPlane::through(leaning, grid(DIMS).world_from_voxel().transform_point3(voxel));
+    let lasso_on = |mode, through_all| {
+        let plane = through(corner(20.0, 18.0));
+        Operation::LassoOn { corners: corners.clone(), plane, mode, through: through_all }
+    };
     let islands = |what| Operation::Islands { what, connectivity: Connectivity::Corners, extent: Extent::Volume };
     let smooth = |how| Operation::Smooth { how, radius_mm: 2.6, extent: Extent::Volume };
     let margin = |mm| Operation::Margin { mm, extent: Extent::Volume };
@@ -68,7 +75,11 @@ fn operations(map: &LabelMap) -> Vec<Operation> {
         lasso(LassoMode::Remove),
         lasso(LassoMode::KeepInside),
         lasso(LassoMode::Split { label: 9 }),
+        lasso_on(LassoMode::Add, false),
+        lasso_on(LassoMode::KeepInside, false),
+        lasso_on(LassoMode::Remove, true),
         Operation::Fill { seed, axis: 2 },
+        Operation::FillOn { seed, plane: through(DVec3::from_array(seed.map(|v| v as f64))) },
         Operation::Seeds { background: Some(3) },
         Operation::Threshold { range: [-20, 50], extent: Extent::Volume },
         Operation::Grow { seed: [20, 18, 3], tolerance: 60, extent: Extent::Volume },
@@ -121,6 +132,8 @@ fn kind(operation: &Operation) -> usize {
         Operation::Combine { .. } => 12,
         Operation::Invert => 13,
         Operation::Clear => 14,
+        Operation::LassoOn { .. } => 15,
+        Operation::FillOn { .. } => 16,
     }
 }
 
@@ -139,7 +152,7 @@ fn an_operation_that_is_stopped_says_so_and_changes_nothing() {
     let rule = PaintRule::paint(1, [false; 256]);
     let all = operations(&before);
     let kinds: BTreeSet<usize> = all.iter().map(kind).collect();
-    assert_eq!(kinds, (0..15).collect(), "every kind of operation is tried");
+    assert_eq!(kinds, (0..17).collect(), "every kind of operation is tried");
     for operation in all {
         let name = operation.name();
         let mut done = before.clone();

@@ -23,9 +23,13 @@ impl Frame {
     /// `found` (in voxels of the grid) with room for `mm` around it, within `extent`.
     ///
     /// # Errors
-    /// [`EditError::Outside`] for a slice that there is none of, [`EditError::EmptySegment`] where nothing is found on it.
+    /// [`EditError::Outside`] for a slice that there is none of, [`EditError::EmptySegment`] where nothing is found on it,
+    /// [`EditError::StraightOnly`] for a turned plane.
     pub fn around(map: &LabelMap, found: VoxelBox, mm: f64, extent: Extent) -> Result<Self, EditError> {
         let (mut dims, mut spacing) = (map.geometry().dims(), map.geometry().spacing().to_array());
+        if matches!(extent, Extent::Turned(_)) {
+            return Err(EditError::StraightOnly);
+        }
         let within = extent.region(dims).ok_or(EditError::Outside)?;
         if clipped(found, within).is_empty() {
             return Err(EditError::EmptySegment);
@@ -33,7 +37,7 @@ impl Frame {
         let room = std::array::from_fn(|a| ((mm / spacing[a]).ceil() as usize).saturating_add(1));
         let region = clipped(widened(found, room, dims), within);
         let (axis, flat) = match extent {
-            Extent::Volume => (2, false),
+            Extent::Volume | Extent::Turned(_) => (2, false),
             Extent::Slice { axis, .. } => (axis, true),
         };
         dims.swap(axis, 2);

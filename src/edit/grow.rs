@@ -20,7 +20,11 @@ pub(super) fn threshold(
     let image = image.filter(|v| v.geometry().dims() == map.geometry().dims()).ok_or(EditError::ImageMissing)?;
     let dims = map.geometry().dims();
     let region = extent.region(dims).ok_or(EditError::Outside)?;
-    repaint(map, region, rule, watch, |voxel| range_bits(image, range, voxel, BRICK_EDGE.min(dims[0] - voxel[0])))
+    let cut = extent.cut(map)?;
+    repaint(map, region, rule, watch, |voxel| {
+        let bits = cut(voxel);
+        if bits == 0 { 0 } else { bits & range_bits(image, range, voxel, BRICK_EDGE.min(dims[0] - voxel[0])) }
+    })
 }
 
 /// Paints what can be reached from `seed` through faces over voxels that differ from its value by at most `tolerance`
@@ -43,6 +47,7 @@ pub(super) fn grow(
     let centre = image.at(seed.map(|v| v as i64)).ok_or(EditError::ImageMissing)?;
     let range = [centre.saturating_sub(tolerance), centre.saturating_add(tolerance)];
     let table = rule.table();
+    let cut = extent.cut(map)?;
     // Voxels of the segment itself conduct, so that a region can be grown on.
     let conducts = |label: u8| label == rule.label || table[usize::from(label)] == rule.label;
     let open = BitGrid::filled(region, |voxel| {
@@ -50,7 +55,10 @@ pub(super) fn grow(
             return None;
         }
         let len = BRICK_EDGE.min(dims[0] - voxel[0]);
-        let mut bits = range_bits(image, range, voxel, len);
+        let mut bits = cut(voxel);
+        if bits != 0 {
+            bits &= range_bits(image, range, voxel, len);
+        }
         if bits != 0 && !rule.limits.is_open() {
             bits &= rule.limits.allowed(voxel, len);
         }
@@ -73,7 +81,7 @@ pub(super) fn grow(
     }
     // A slice across i is wider here than it is: planes are told apart by the flood.
     let reached = match extent {
-        Extent::Volume => flood(&open, seed, false, watch)?,
+        Extent::Volume | Extent::Turned(_) => flood(&open, seed, false, watch)?,
         Extent::Slice { axis, .. } => {
             let mut turned = seed;
             turned.swap(axis, 2);

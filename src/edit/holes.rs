@@ -21,6 +21,7 @@ pub(super) fn fill_holes(
     let axis = match extent {
         Extent::Slice { axis, .. } => Some(axis),
         Extent::Volume => planes,
+        Extent::Turned(_) => return Err(EditError::StraightOnly),
     };
     if axis.is_some_and(|a| a > 2) {
         return Err(EditError::Outside);
@@ -87,6 +88,7 @@ mod tests {
                     let here = match extent {
                         Extent::Volume => true,
                         Extent::Slice { axis, index } => v[axis] == index,
+                        Extent::Turned(_) => false,
                     };
                     let want = if here && !reached.contains(&v) { 1 } else { at(&before, v) };
                     assert_eq!(at(&map, v), want, "{v:?} {extent:?} {planes:?}");

@@ -52,11 +52,15 @@ pub(super) fn islands(
     let wanted = extent.region(map.geometry().dims()).ok_or(EditError::Outside)?;
     let region = clipped(label_box(map, rule.label).ok_or(EditError::EmptySegment)?, wanted);
     let axis = match extent {
-        Extent::Volume => 2,
+        Extent::Volume | Extent::Turned(_) => 2,
         Extent::Slice { axis, .. } => axis,
     };
-    let planes = extent != Extent::Volume;
-    let grid = BitGrid::turned(map, rule.label, region, axis);
+    let planes = matches!(extent, Extent::Slice { .. });
+    let mut grid = BitGrid::turned(map, rule.label, region, axis);
+    if matches!(extent, Extent::Turned(_)) {
+        let cut = extent.cut(map)?;
+        grid.merge(&BitGrid::filled(grid.region(), |voxel| Some(cut(voxel))), |a, b| a & b);
+    }
     if grid.is_empty() {
         return Err(EditError::EmptySegment);
     }

@@ -111,6 +111,7 @@ mod tests {
         let within = |v: &[usize; 3]| match extent {
             Extent::Volume => true,
             Extent::Slice { axis, index } => v[axis] == index,
+            Extent::Turned(_) => false,
         };
         let all: Vec<([usize; 3], u8)> = voxels(dims).filter(within).map(|v| (v, at(before, v))).collect();
         let mut map = before.clone();

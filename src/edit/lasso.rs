@@ -45,6 +45,18 @@ pub(super) fn lasso(
         voxel[axis] = index;
         inside.bits16(voxel)
     };
+    apply(map, rule, region, mode, watch, wanted)
+}
+
+/// Does what `mode` says with the voxels of `region` that `wanted` names.
+pub(super) fn apply(
+    map: &mut LabelMap,
+    rule: &PaintRule,
+    region: VoxelBox,
+    mode: LassoMode,
+    watch: &dyn Watch,
+    wanted: impl Fn([usize; 3]) -> u16 + Sync,
+) -> Result<Edited, EditError> {
     let erase = rule.erasing(rule.label);
     match mode {
         LassoMode::Add => repaint(map, region, rule, watch, wanted).map(Edited::from),

@@ -11,6 +11,7 @@ mod bits;
 mod brush;
 mod combine;
 mod components;
+mod cut;
 mod delta;
 mod distance;
 mod fill;
@@ -36,6 +37,7 @@ mod sources;
 mod stroke;
 mod sweep;
 mod tidy;
+mod turned;
 mod wire;
 
 pub use brush::{Brush, BrushShape, Limits, Over, PaintRule};
@@ -59,3 +61,5 @@ mod cancel_tests;
 mod test_maps;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turned_tests;

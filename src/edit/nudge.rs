@@ -1,7 +1,8 @@
 //! Pushing a contour: a disc that begins inside the segment pushes its outline outwards, one that begins outside pushes
 //! it inwards.
 
-use crate::core::{LabelId, LabelMap};
+use super::cut::Cut;
+use crate::core::{LabelId, LabelMap, PlaneDirections};
 use glam::DVec3;
 
 /// What a push does, decided where it begins.
@@ -17,17 +18,45 @@ impl Nudge {
     /// For a push that begins at the continuous voxel position `at` on the slice across `through_axis`.
     pub fn at(map: &LabelMap, label: LabelId, at: DVec3, through_axis: usize, radius_mm: f64) -> Self {
         let geometry = map.geometry();
-        let dims = geometry.dims();
-        let place = (at + 0.5).floor();
-        let voxel = |p: DVec3| p.to_array().map(|v| v as i64);
-        let inside = map.at(voxel(place)) == label;
         // A ball of radius r reaches r * |row a of the inverse| voxels along axis a; on slanted axes that is more than
         // the spacing tells.
         let voxel_from_mm = geometry.voxel_from_world().matrix3;
         let reach: [i64; 3] = std::array::from_fn(|a| {
             if a == through_axis { 0 } else { (radius_mm * voxel_from_mm.row(a).length()).ceil() as i64 + 1 }
         });
-        let centre = voxel(place);
+        Self::within(map, label, at, radius_mm, reach, |_, mut step| {
+            if through_axis < 3 {
+                step[through_axis] = 0.0;
+            }
+            Some(geometry.world_from_voxel().transform_vector3(step))
+        })
+    }
+
+    /// As [`Self::at`] on a turned plane through `at`; `None` when it is no plane.
+    pub fn on(map: &LabelMap, label: LabelId, at: DVec3, plane: &PlaneDirections, radius_mm: f64) -> Option<Self> {
+        let geometry = map.geometry();
+        let cut = Cut::through(geometry, plane, at)?;
+        let reach = cut.reach(geometry, radius_mm).to_array().map(|v| v.ceil() as i64);
+        let away = |voxel: [usize; 3], step: DVec3| {
+            let mm = geometry.world_from_voxel().transform_vector3(step);
+            cut.band.holds(voxel).then(|| cut.across(mm))
+        };
+        Some(Self::within(map, label, at, radius_mm, reach, away))
+    }
+
+    /// Looks at the voxels up to `reach` around `at`; `away` gives how far one of them is in mm on the plane, if it is
+    /// seen there, from its number and its distance from `at` in voxels.
+    fn within(
+        map: &LabelMap,
+        label: LabelId,
+        at: DVec3,
+        radius_mm: f64,
+        reach: [i64; 3],
+        away: impl Fn([usize; 3], DVec3) -> Option<DVec3>,
+    ) -> Self {
+        let dims = map.geometry().dims();
+        let centre = (at + 0.5).floor().to_array().map(|v| v as i64);
+        let inside = map.at(centre) == label;
         let range = |a: usize| (centre[a] - reach[a]).max(0)..=(centre[a] + reach[a]).min(dims[a] as i64 - 1);
         let mut nearest = radius_mm * radius_mm;
         for k in range(2) {
@@ -36,12 +65,11 @@ impl Nudge {
                     if (map.at([i, j, k]) == label) == inside {
                         continue;
                     }
-                    let mut step = DVec3::new(i as f64, j as f64, k as f64) - at;
-                    if through_axis < 3 {
-                        step[through_axis] = 0.0;
+                    let step = DVec3::new(i as f64, j as f64, k as f64) - at;
+                    // Numbers of the grid: the ranges begin at 0.
+                    if let Some(mm) = away([i, j, k].map(|v| v as usize), step) {
+                        nearest = nearest.min(mm.length_squared());
                     }
-                    let mm = geometry.world_from_voxel().transform_vector3(step);
-                    nearest = nearest.min(mm.length_squared());
                 }
             }
         }

@@ -3,10 +3,11 @@
 //! [`Operation::run`] is pure: it changes the map it is given and nothing else, and what it changes is its delta. It
 //! may take a second on a large volume, so the workspace runs it on a snapshot and off the window's thread.
 
+use super::cut::Cut;
 use super::islands::Islands;
 use super::{Connectivity, Delta, PaintRule};
-use super::{adopt, combine, fill, grow, holes, interpolate, islands, lasso, seeds, smooth};
-use crate::core::{LabelId, LabelMap, Layer, Volume};
+use super::{adopt, combine, fill, grow, holes, interpolate, islands, lasso, seeds, smooth, turned};
+use crate::core::{LabelId, LabelMap, Layer, TurnedPlane, Volume};
 use glam::DVec3;
 use std::sync::Arc;
 
@@ -73,15 +74,20 @@ pub enum EditError {
     /// A contour with fewer than three corners, or with a corner that is no number.
     #[error("A contour needs at least three corners.")]
     NoContour,
+    /// What is counted slice by slice was asked for on a turned plane.
+    #[error("This works on straight planes and on the whole volume: straighten the planes first.")]
+    StraightOnly,
 }
 
 /// Where an operation works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Extent {
     /// The whole volume, in three dimensions.
     Volume,
     /// One slice across a voxel axis, in two dimensions.
     Slice { axis: usize, index: usize },
+    /// The voxels that a turned plane cuts.
+    Turned(TurnedPlane),
 }
 
 /// What a drawn contour does with its inside.
@@ -137,10 +143,23 @@ pub enum Operation {
         /// Through all slices across the axis, as with scissors, and not on this one alone.
         through: bool,
     },
+    /// A contour drawn on a turned plane: corners as continuous voxel positions, seen along the plane's normal.
+    LassoOn {
+        corners: Vec<DVec3>,
+        plane: TurnedPlane,
+        mode: LassoMode,
+        /// Through the whole volume along the normal, and not only what the plane cuts.
+        through: bool,
+    },
     /// Paints the area around a voxel of a slice that carries its label, which must be closed.
     Fill {
         seed: [usize; 3],
         axis: usize,
+    },
+    /// As [`Self::Fill`] among the voxels that a turned plane cuts.
+    FillOn {
+        seed: [usize; 3],
+        plane: TurnedPlane,
     },
     /// Lets all unlocked segments spread until they meet; one may stand for the background.
     Seeds {
@@ -226,11 +245,15 @@ impl Operation {
     /// What was done, as the menu says it before the segment's name ("Fill holes: liver").
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Lasso { mode: LassoMode::Add, .. } => "Draw",
-            Self::Lasso { mode: LassoMode::Remove, .. } => "Cut",
-            Self::Lasso { mode: LassoMode::KeepInside, .. } => "Keep inside",
-            Self::Lasso { mode: LassoMode::Split { .. }, .. } => "Split off",
-            Self::Fill { .. } => "Fill area",
+            Self::Lasso { mode: LassoMode::Add, .. } | Self::LassoOn { mode: LassoMode::Add, .. } => "Draw",
+            Self::Lasso { mode: LassoMode::Remove, .. } | Self::LassoOn { mode: LassoMode::Remove, .. } => "Cut",
+            Self::Lasso { mode: LassoMode::KeepInside, .. } | Self::LassoOn { mode: LassoMode::KeepInside, .. } => {
+                "Keep inside"
+            }
+            Self::Lasso { mode: LassoMode::Split { .. }, .. } | Self::LassoOn { mode: LassoMode::Split { .. }, .. } => {
+                "Split off"
+            }
+            Self::Fill { .. } | Self::FillOn { .. } => "Fill area",
             Self::Seeds { .. } => "Grow from seeds",
             Self::Threshold { .. } => "Threshold",
             Self::Grow { .. } => "Grow region",
@@ -259,7 +282,7 @@ impl Operation {
     /// Whether it needs no job: it looks at one slice alone.
     pub fn is_quick(&self) -> bool {
         match self {
-            Self::Lasso { through, .. } => !through,
+            Self::Lasso { through, .. } | Self::LassoOn { through, .. } => !through,
             Self::Fill { .. } | Self::CopySlice { .. } => true,
             Self::Threshold { extent, .. } | Self::Grow { extent, .. } => matches!(extent, Extent::Slice { .. }),
             _ => false,
@@ -288,7 +311,11 @@ impl Operation {
                 let contour = lasso::Drawn { corners, axis: *axis, index: *index, through: *through };
                 lasso::lasso(map, rule, &contour, *mode, watch)
             }
+            Self::LassoOn { corners, plane, mode, through } => {
+                turned::lasso(map, rule, corners, plane, *mode, *through, watch)
+            }
             Self::Fill { seed, axis } => fill::fill(map, rule, *seed, *axis, watch).map(Edited::from),
+            Self::FillOn { seed, plane } => turned::fill(map, rule, *seed, plane, watch).map(Edited::from),
             Self::Seeds { background } => {
                 seeds::grow_from_seeds(map, rule, image, *background, watch).map(Edited::from)
             }
@@ -329,7 +356,19 @@ impl Operation {
 }
 
 impl Extent {
-    /// The voxels it covers, or `None` when there is no such slice.
+    /// What a turned plane leaves of 16 voxels from the one given on; all of them where there is none.
+    ///
+    /// # Errors
+    /// [`EditError::Outside`] for a plane that is none.
+    pub(super) fn cut(self, map: &LabelMap) -> Result<impl Fn([usize; 3]) -> u16 + Sync + use<>, EditError> {
+        let cut = match self {
+            Self::Turned(plane) => Some(Cut::of(map.geometry(), &plane).ok_or(EditError::Outside)?),
+            Self::Volume | Self::Slice { .. } => None,
+        };
+        Ok(move |voxel: [usize; 3]| cut.map_or(u16::MAX, |cut| cut.band.bits16(voxel)))
+    }
+
+    /// The voxels it covers, or `None` when there is no such slice; of a turned plane the box around all it may cut.
     pub(super) fn region(self, dims: [usize; 3]) -> Option<crate::core::VoxelBox> {
         let mut region = crate::core::VoxelBox { min: [0; 3], max: dims };
         if let Self::Slice { axis, index } = self {

@@ -195,6 +195,7 @@ mod tests {
         let within = |v: &[usize; 3]| match extent {
             Extent::Volume => true,
             Extent::Slice { axis, index } => v[axis] == index,
+            Extent::Turned(_) => false,
         };
         let all: Vec<[usize; 3]> = voxels(dims).filter(within).collect();
         let set: Vec<bool> = all.iter().map(|v| at(before, *v) == 1).collect();

@@ -3,8 +3,10 @@
 //! In millimetres the swept shape is a capsule, `{x : dist(x, segment) <= radius}`. A capsule is convex, so each row
 //! of voxels meets it in one interval, which is found by solving for the interval's ends instead of testing voxels. A
 //! box along the voxel axes sweeps a convex shape as well; its intervals follow from the times at which a row is met.
+//! On a turned plane the capsule is that of the positions seen along the plane's normal, and what the plane cuts bounds it.
 
 use super::Brush;
+use super::cut::{Band, Cut, swept_square};
 use super::recorder::Row;
 use crate::core::{Geometry, VoxelBox};
 use glam::{DMat3, DVec3};
@@ -15,8 +17,10 @@ const RIM: f64 = 1.0 + 1e-9;
 /// A brush's path across a grid.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// Millimetres from voxels, without the origin.
+    /// Millimetres from voxels, without the origin; on a turned plane without what lies along its normal.
     mm_from_voxel: DMat3,
+    /// Squared length in mm of a step along i.
+    step_squared: f64,
     dims: [usize; 3],
     /// Ends of the path in voxels; on a slice's centre plane when the brush is 2-D.
     from: DVec3,
@@ -27,6 +31,10 @@ pub(super) struct Sweep {
     radius_squared: f64,
     /// Half the sides of a square brush in voxels.
     half: Option<DVec3>,
+    /// What a turned plane cuts.
+    cut: Option<Cut>,
+    /// On a turned plane the sides of what a square brush sweeps.
+    hexagon: Vec<Band>,
     /// Voxels that can be covered: `min <= v < max`.
     min: [usize; 3],
     max: [usize; 3],
@@ -40,7 +48,8 @@ impl Sweep {
             return None;
         }
         let dims = geometry.dims();
-        let mm_from_voxel = geometry.world_from_voxel().matrix3;
+        let mut mm_from_voxel = geometry.world_from_voxel().matrix3;
+        let step_squared = mm_from_voxel.x_axis.length_squared();
         let voxel_from_mm = mm_from_voxel.inverse();
         // A ball of radius r reaches r * |row a of the inverse| voxels along axis a, and at least half a voxel counts.
         let mut reach = DVec3::from_array(std::array::from_fn(|a| radius * voxel_from_mm.row(a).length() + 1.0));
@@ -58,6 +67,22 @@ impl Sweep {
                 half[through_axis] = 0.0;
             }
         }
+        let mut cut = None;
+        let mut hexagon = Vec::new();
+        if let Some(plane) = brush.shape.plane() {
+            let found = Cut::through(geometry, &plane, to)?;
+            // The path is moved onto the plane through its end, as it is onto the slice of its end.
+            from = to + voxel_from_mm * found.across(mm_from_voxel * (from - to));
+            reach = found.reach(geometry, radius);
+            if half.take().is_some() {
+                hexagon = swept_square(geometry, &plane, [from, to], radius);
+                // To the corners.
+                reach = found.reach(geometry, radius * std::f64::consts::SQRT_2);
+            }
+            let [x, y, z] = [mm_from_voxel.x_axis, mm_from_voxel.y_axis, mm_from_voxel.z_axis].map(|a| found.across(a));
+            mm_from_voxel = DMat3::from_cols(x, y, z);
+            cut = Some(found);
+        }
         let low = from.min(to) - reach;
         let high = from.max(to) + reach;
         let min = std::array::from_fn(|a| low[a].floor().max(0.0) as usize);
@@ -69,6 +94,7 @@ impl Sweep {
         let radius_squared = radius * radius * RIM;
         Some(Self {
             mm_from_voxel,
+            step_squared,
             dims,
             from,
             to,
@@ -76,6 +102,8 @@ impl Sweep {
             path_squared: path.length_squared(),
             radius_squared,
             half,
+            cut,
+            hexagon,
             min,
             max,
         })
@@ -103,6 +131,11 @@ impl Sweep {
         if let Some(half) = self.half {
             return self.interval_of_box(half, j, k);
         }
+        if !self.hexagon.is_empty() {
+            let hull = self.between(j, k, (f64::NEG_INFINITY, f64::INFINITY), &self.hexagon)?;
+            return self
+                .ends(hull, |i| self.hexagon.iter().all(|band| band.holds([i, j, k])) && self.is_cut([i, j, k]));
+        }
         // Positions on the row are base + t * step, with t = i - from.x.
         let base = self.mm_from_voxel * DVec3::new(0.0, j as f64 - self.from.y, k as f64 - self.from.z);
         let step = self.mm_from_voxel.x_axis;
@@ -115,14 +148,33 @@ impl Sweep {
         join(self.within_radius(base, step));
         join(self.within_radius(base - self.path, step));
         join(self.within_tube(base, step));
-        // One voxel more on both sides, then the ends are tested: what is painted depends on `covers` alone.
-        let low = (self.from.x + hull.0 - 1.0).floor().max(self.min[0] as f64);
-        let high = (self.from.x + hull.1 + 1.0).ceil().min(self.max[0] as f64 - 1.0);
+        let hull = self.between(j, k, (self.from.x + hull.0, self.from.x + hull.1), &[])?;
+        self.ends(hull, |i| self.covers(base + step * (i as f64 - self.from.x)) && self.is_cut([i, j, k]))
+    }
+
+    /// What of a row's interval lies within `bands` and is cut.
+    fn between(&self, j: usize, k: usize, mut hull: (f64, f64), bands: &[Band]) -> Option<(f64, f64)> {
+        for band in bands.iter().chain(self.cut.as_ref().map(|cut| &cut.band)) {
+            let (low, high) = band.of_row(j, k)?;
+            hull = (hull.0.max(low), hull.1.min(high));
+        }
+        Some(hull)
+    }
+
+    /// Whether the turned plane, where there is one, cuts a voxel.
+    fn is_cut(&self, voxel: [usize; 3]) -> bool {
+        self.cut.as_ref().is_none_or(|cut| cut.band.holds(voxel))
+    }
+
+    /// The voxels of a row that are covered, near the interval that was worked out: one voxel more on both sides, then
+    /// the ends are tested, so that what is painted depends on `covers` alone.
+    fn ends(&self, hull: (f64, f64), covers: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
+        let low = (hull.0 - 1.0).floor().max(self.min[0] as f64);
+        let high = (hull.1 + 1.0).ceil().min(self.max[0] as f64 - 1.0);
         if low > high {
             return None;
         }
         let (mut low, mut high) = (low as usize, high as usize);
-        let covers = |i: usize| self.covers(base + step * (i as f64 - self.from.x));
         while !covers(low) {
             low += 1;
             if low > high {
@@ -172,7 +224,7 @@ impl Sweep {
         let a = step.length_squared();
         let c = base.length_squared() - self.radius_squared;
         // The row runs along the tube: it is inside or outside as a whole.
-        if a <= 1e-14 * self.mm_from_voxel.x_axis.length_squared() {
+        if a <= 1e-14 * self.step_squared {
             return (c <= 0.0).then_some((f64::NEG_INFINITY, f64::INFINITY));
         }
         let b = base.dot(step);

@@ -1,7 +1,7 @@
 //! Small grids and maps for the tests of this module.
 
-use crate::core::{Geometry, LabelMap, Volume};
-use glam::{DAffine3, DMat3, DVec3};
+use crate::core::{Geometry, LabelMap, PlaneDirections, Volume};
+use glam::{DAffine3, DMat3, DQuat, DVec3, EulerRot};
 use std::sync::Arc;
 
 /// For tests in which no millimetre counts: 0.7 x 0.9 x 2.5 mm.
@@ -38,6 +38,13 @@ pub fn at(map: &LabelMap, voxel: [usize; 3]) -> u8 {
 pub fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *state >> 33
+}
+
+/// A plane turned at random.
+pub fn directions(state: &mut u64) -> PlaneDirections {
+    let mut angle = || (next(state) % 6283) as f64 / 1000.0;
+    let turn = DQuat::from_euler(EulerRot::XYZ, angle(), angle(), angle());
+    PlaneDirections { right: DVec3::X, down: DVec3::Y }.turned(turn)
 }
 
 /// Labels `0..count` at random.

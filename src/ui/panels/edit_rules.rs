@@ -86,7 +86,7 @@ fn skew_warning(geometry: &Geometry, extent: Extent) -> Option<String> {
     let skew = geometry.skew();
     let degrees = match extent {
         Extent::Slice { axis, .. } => *skew.get(axis)?,
-        Extent::Volume => skew.into_iter().fold(0.0, f64::max),
+        Extent::Volume | Extent::Turned(_) => skew.into_iter().fold(0.0, f64::max),
     };
     (degrees > STRAIGHT).then(|| {
         format!(
