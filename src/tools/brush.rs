@@ -23,11 +23,12 @@ impl Tool for BrushTool {
         match (event.phase, self.last) {
             (Phase::Press, None) => {
                 self.last = Some(event.voxel);
-                vec![
-                    EditCommand::BeginStroke { erase: self.erase != event.inverse, through_axis: event.through_axis }
-                        .into(),
-                    EditCommand::ExtendStroke { from: event.voxel, to: event.voxel }.into(),
-                ]
+                let erase = self.erase != event.inverse;
+                let begin = match event.turned {
+                    None => EditCommand::BeginStroke { erase, through_axis: event.through_axis },
+                    Some(plane) => EditCommand::BeginStrokeOn { erase, plane: plane.directions },
+                };
+                vec![begin.into(), EditCommand::ExtendStroke { from: event.voxel, to: event.voxel }.into()]
             }
             (Phase::Drag, Some(from)) if event.voxel != from => {
                 self.last = Some(event.voxel);
@@ -54,7 +55,7 @@ impl Tool for BrushTool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{PRESETS, Plane};
+    use crate::core::{PRESETS, Plane, PlaneDirections, TurnedPlane};
     use glam::DVec2;
 
     fn event(phase: Phase, x: f64) -> PointerEvent {
@@ -62,6 +63,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::new(x, 0.0, 0.0),
             delta: DVec2::ZERO,
             inverse: false,
@@ -88,6 +90,17 @@ mod tests {
         assert_eq!(spans, [(1.0, 1.0), (1.0, 5.0), (5.0, 60.0), (60.0, 61.0)]);
         assert!(matches!(all[0], Command::Edit(EditCommand::BeginStroke { erase: false, through_axis: 2 })));
         assert!(matches!(all.last(), Some(Command::Edit(EditCommand::CommitStroke))));
+    }
+
+    #[test]
+    fn on_a_turned_plane_the_stroke_keeps_to_it() {
+        let directions = PlaneDirections { right: DVec3::X, down: DVec3::Z };
+        let turned = Some(TurnedPlane::through(directions, DVec3::Y));
+        let first = BrushTool::new(true).pointer(&PointerEvent { turned, ..event(Phase::Press, 0.0) });
+        let [Command::Edit(EditCommand::BeginStrokeOn { erase: true, plane }), _] = first[..] else {
+            panic!("{first:?}")
+        };
+        assert_eq!(plane, directions);
     }
 
     #[test]

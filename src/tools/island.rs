@@ -1,6 +1,6 @@
 //! A click keeps the connected part under the pointer and removes the others, or the other way round.
 
-use super::{Phase, PointerEvent, Tool, voxel_under};
+use super::{Phase, PointerEvent, Tool, shown_extent, voxel_under};
 use crate::edit::{Connectivity, Extent, Islands, Operation};
 use crate::workspace::{Command, EditCommand};
 
@@ -22,8 +22,7 @@ impl Default for IslandTool {
 impl Tool for IslandTool {
     fn pointer(&mut self, event: &PointerEvent) -> Vec<Command> {
         let (Phase::Press, Some(voxel)) = (event.phase, voxel_under(event)) else { return Vec::new() };
-        let axis = event.through_axis;
-        let extent = if self.volume { Extent::Volume } else { Extent::Slice { axis, index: voxel[axis] } };
+        let extent = if self.volume { Extent::Volume } else { shown_extent(event, voxel) };
         let what = if self.remove != event.inverse { Islands::RemoveAt(voxel) } else { Islands::KeepAt(voxel) };
         vec![EditCommand::Apply(Operation::Islands { what, connectivity: self.connectivity, extent }).into()]
     }

@@ -1,6 +1,7 @@
 //! Contours: a drag draws freehand and ends with the release, clicks set the corners of a polygon.
 
 use super::{Phase, PointerEvent, Tool};
+use crate::core::TurnedPlane;
 use crate::edit::{LassoMode, Operation};
 use crate::workspace::{Command, EditCommand};
 use glam::DVec3;
@@ -14,8 +15,21 @@ pub struct Contour {
     /// Voxel axis through the pane it is drawn in, and the slice.
     pub axis: usize,
     pub index: usize,
+    /// The plane it is drawn on instead, when that is none of the grid's.
+    pub turned: Option<TurnedPlane>,
     /// Continuous voxel positions.
     pub corners: Vec<DVec3>,
+}
+
+impl Contour {
+    /// Whether it lies where a pane looks that shows this slice, or this turned plane.
+    pub fn lies_on(&self, axis: usize, index: usize, turned: Option<&TurnedPlane>) -> bool {
+        match (&self.turned, turned) {
+            (None, None) => self.axis == axis && self.index == index,
+            (Some(own), Some(shown)) => own.is_same(shown),
+            _ => false,
+        }
+    }
 }
 
 /// Draws contours; `mode` says what becomes of their inside, and the inverse modifier swaps adding and removing.
@@ -51,17 +65,22 @@ impl LassoTool {
             (LassoMode::Add | LassoMode::KeepInside | LassoMode::Split { .. }, true) => LassoMode::Remove,
             (LassoMode::Remove, true) => LassoMode::Add,
         };
-        let Contour { corners, axis, index } = contour;
-        vec![EditCommand::Apply(Operation::Lasso { corners, axis, index, mode, through: self.through }).into()]
+        let Contour { corners, axis, index, turned } = contour;
+        let through = self.through;
+        let operation = match turned {
+            None => Operation::Lasso { corners, axis, index, mode, through },
+            Some(plane) => Operation::LassoOn { corners, plane, mode, through },
+        };
+        vec![EditCommand::Apply(operation).into()]
     }
 
     /// Adds corners to the contour, which begins with them when there is none on that slice.
     pub fn append(&mut self, axis: usize, index: usize, corners: &[DVec3], inverse: bool) {
-        let here = |c: &Contour| c.axis == axis && c.index == index;
+        let here = |c: &Contour| c.lies_on(axis, index, None);
         let contour = self.contour.take().filter(here);
         let mut contour = contour.unwrap_or_else(|| {
             self.inverse = inverse;
-            Contour { axis, index, corners: Vec::new() }
+            Contour { axis, index, turned: None, corners: Vec::new() }
         });
         for corner in corners {
             if contour.corners.last() != Some(corner) {
@@ -82,11 +101,12 @@ impl Tool for LassoTool {
         let index = event.voxel[event.through_axis].round().max(0.0) as usize;
         match event.phase {
             Phase::Press => {
-                let here = |c: &Contour| c.axis == event.through_axis && c.index == index;
+                let here = |c: &Contour| c.lies_on(event.through_axis, index, event.turned.as_ref());
                 // On another slice or in another pane a new contour begins.
                 let mut contour = self.contour.take().filter(here).unwrap_or_else(|| {
                     self.inverse = event.inverse;
-                    Contour { axis: event.through_axis, index, corners: Vec::new() }
+                    let (axis, turned) = (event.through_axis, event.turned);
+                    Contour { axis, index, turned, corners: Vec::new() }
                 });
                 let again = contour.corners.last() == Some(&event.voxel);
                 self.drag = Some((0.0, contour.corners.len()));
@@ -129,7 +149,7 @@ impl Tool for LassoTool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::{PRESETS, Plane};
+    use crate::core::{PRESETS, Plane, PlaneDirections};
     use glam::DVec2;
 
     fn event(phase: Phase, x: f64, y: f64, inverse: bool) -> PointerEvent {
@@ -137,6 +157,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::new(x, y, 7.0),
             delta: DVec2::new(if phase == Phase::Drag { 5.0 } else { 0.0 }, 0.0),
             inverse,
@@ -173,6 +194,21 @@ mod tests {
         let done = tool.pointer(&event(Phase::Press, 9.0, 9.0, false));
         assert_eq!(applied(&done), Some((3, 7, LassoMode::Add)), "the second click on a corner closes");
         assert!(tool.pointer(&event(Phase::Release, 9.0, 9.0, false)).is_empty());
+
+        // On a turned plane, and anew when the plane was moved in between.
+        let on = |depth: f64, x: f64, y: f64| {
+            let directions = PlaneDirections { right: DVec3::X, down: DVec3::Z };
+            PointerEvent { turned: Some(TurnedPlane { directions, depth }), ..event(Phase::Press, x, y, false) }
+        };
+        for (depth, x, y) in [(3.0, 1.0, 1.0), (4.0, 0.0, 0.0), (4.0, 9.0, 0.0), (4.0, 9.0, 9.0)] {
+            assert!(tool.pointer(&on(depth, x, y)).is_empty());
+            tool.pointer(&event(Phase::Release, x, y, false));
+        }
+        let done = tool.close();
+        let [Command::Edit(EditCommand::Apply(Operation::LassoOn { corners, plane, .. }))] = &done[..] else {
+            panic!("{done:?}")
+        };
+        assert_eq!((corners.len(), plane.depth), (3, 4.0));
 
         tool.pointer(&event(Phase::Press, 1.0, 1.0, false));
         tool.pointer(&event(Phase::Cancel, 1.0, 1.0, false));

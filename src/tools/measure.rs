@@ -199,6 +199,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::from_array(voxel),
             delta: DVec2::new(delta, 0.0),
             inverse: false,

@@ -24,7 +24,8 @@ pub use push::PushTool;
 pub use region::{MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
 
-use crate::core::{Plane, Window};
+use crate::core::{Plane, TurnedPlane, Window};
+use crate::edit::Extent;
 use crate::workspace::Command;
 use glam::{DVec2, DVec3};
 
@@ -101,6 +102,11 @@ impl ToolKind {
         matches!(self, Self::Brush | Self::Eraser | Self::Push)
     }
 
+    /// Whether it also works on planes that are none of the grid's: the others look at slices as the image has them.
+    pub fn works_turned(self) -> bool {
+        !matches!(self, Self::Wire | Self::Prompt)
+    }
+
     /// Whether it draws a contour.
     pub fn draws(self) -> bool {
         matches!(self, Self::Lasso | Self::Wire)
@@ -124,7 +130,9 @@ pub struct PointerEvent {
     pub plane: Plane,
     /// Voxel axis through the pane.
     pub through_axis: usize,
-    /// Continuous voxel position under the pointer, on the shown slice.
+    /// The plane that the pane shows, when it is none of the grid's; the axis then is that of the slices it replaces.
+    pub turned: Option<TurnedPlane>,
+    /// Continuous voxel position under the pointer, on the shown slice or plane.
     pub voxel: DVec3,
     /// Movement since the last event, in screen points.
     pub delta: DVec2,
@@ -138,6 +146,12 @@ pub struct PointerEvent {
 fn voxel_under(event: &PointerEvent) -> Option<[usize; 3]> {
     let voxel = (event.voxel + 0.5).floor();
     (voxel.is_finite() && voxel.min_element() >= 0.0).then(|| voxel.to_array().map(|v| v as usize))
+}
+
+/// What a pane shows: the slice of `voxel`, or what its turned plane cuts.
+fn shown_extent(event: &PointerEvent, voxel: [usize; 3]) -> Extent {
+    let axis = event.through_axis;
+    event.turned.map_or(Extent::Slice { axis, index: voxel[axis] }, Extent::Turned)
 }
 
 /// A tool turns pointer events into commands and keeps only what a drag needs.

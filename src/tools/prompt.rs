@@ -50,6 +50,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::new(x, 4.0, 2.0),
             delta: DVec2::ZERO,
             inverse,

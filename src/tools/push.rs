@@ -15,7 +15,11 @@ impl Tool for PushTool {
         match (event.phase, self.last) {
             (Phase::Press, None) => {
                 self.last = Some(event.voxel);
-                vec![EditCommand::BeginPush { at: event.voxel, through_axis: event.through_axis }.into()]
+                let (at, through_axis) = (event.voxel, event.through_axis);
+                vec![match event.turned {
+                    None => EditCommand::BeginPush { at, through_axis }.into(),
+                    Some(plane) => EditCommand::BeginPushOn { at, plane: plane.directions }.into(),
+                }]
             }
             (Phase::Drag, Some(from)) if event.voxel != from => {
                 self.last = Some(event.voxel);
@@ -47,6 +51,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::new(x, 0.0, 0.0),
             delta: DVec2::ZERO,
             inverse: false,

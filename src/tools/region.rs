@@ -1,6 +1,6 @@
 //! Region growing: press on a seed, drag right or up for more tolerance, release to keep what is shown.
 
-use super::{Phase, PointerEvent, Tool, voxel_under};
+use super::{Phase, PointerEvent, Tool, shown_extent, voxel_under};
 use crate::edit::{Extent, Operation};
 use crate::workspace::{Command, EditCommand};
 
@@ -31,8 +31,7 @@ impl Tool for RegionTool {
         match event.phase {
             Phase::Press => {
                 let Some(seed) = voxel_under(event) else { return Vec::new() };
-                let axis = event.through_axis;
-                let extent = if self.volume { Extent::Volume } else { Extent::Slice { axis, index: seed[axis] } };
+                let extent = if self.volume { Extent::Volume } else { shown_extent(event, seed) };
                 self.drag = Some((seed, extent, f64::from(self.tolerance)));
                 vec![EditCommand::Preview(Operation::Grow { seed, tolerance: self.tolerance, extent }).into()]
             }
@@ -67,6 +66,7 @@ mod tests {
             phase,
             plane: Plane::Coronal,
             through_axis: 1,
+            turned: None,
             voxel: DVec3::new(x, 4.0, 2.4),
             delta: DVec2::new(delta, 0.0),
             inverse: false,

@@ -51,6 +51,7 @@ mod tests {
             phase,
             plane: Plane::Axial,
             through_axis: 2,
+            turned: None,
             voxel: DVec3::ZERO,
             delta,
             inverse: false,

@@ -167,7 +167,10 @@ impl MainWindow {
         let Some(to) = from.checked_add_signed((by * upwards(document, plane)) as isize) else { return };
         if to < axes.size(&document.case.geometry)[2] {
             out.push(EditCommand::Apply(Operation::CopySlice { axis: axes.through, from, to }).into());
-            out.push(ViewCommand::Slice { plane, index: to }.into());
+            // On turned planes nothing is copied, and why is said.
+            if document.view.oblique.is_none() {
+                out.push(ViewCommand::Slice { plane, index: to }.into());
+            }
         }
     }
 

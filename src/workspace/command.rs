@@ -9,7 +9,7 @@ use super::resuming::Resumption;
 use super::reviewing::{Cause, Comparing};
 use super::settings::{GpuSharing, ThemeChoice};
 use super::stack_export::StackExport;
-use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, SliceStatus, Window};
+use crate::core::{CaseId, Flips, LabelId, LayerId, Plane, PlaneDirections, SliceStatus, Window};
 use crate::edit::Operation;
 use crate::metrics::Convention;
 use crate::metrics::quantities::QuantityOptions;
@@ -115,10 +115,20 @@ pub enum EditCommand {
         erase: bool,
         through_axis: usize,
     },
+    /// As [`Self::BeginStroke`] on a turned plane, which the positions of the stroke lie on.
+    BeginStrokeOn {
+        erase: bool,
+        plane: PlaneDirections,
+    },
     /// Starts pushing the outline of the active segment, outwards from inside and inwards from outside.
     BeginPush {
         at: DVec3,
         through_axis: usize,
+    },
+    /// As [`Self::BeginPush`] on a turned plane through `at`.
+    BeginPushOn {
+        at: DVec3,
+        plane: PlaneDirections,
     },
     /// Paints from one continuous voxel position to another.
     ExtendStroke {

@@ -5,7 +5,7 @@ use super::steps::{
 };
 use super::working::unmark_slices;
 use super::{Document, EditCommand, Workspace};
-use crate::core::{CaseId, LabelId, Layer, LayerId, Origin};
+use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin};
 use crate::edit::{Brush, BrushShape, Delta, Nudge, PackedDelta, PaintRule, Stroke};
 use crate::io::journal::{JournalEntry, StepMark};
 use glam::DVec3;
@@ -39,8 +39,20 @@ pub(super) struct OngoingStroke {
 impl Workspace {
     pub(super) fn apply_edit(&mut self, command: EditCommand) {
         match command {
-            EditCommand::BeginStroke { erase, through_axis } => self.begin_stroke(erase, through_axis),
-            EditCommand::BeginPush { at, through_axis } => self.begin_push(at, through_axis),
+            EditCommand::BeginStroke { erase, through_axis } => {
+                self.begin_stroke(erase, self.brush.brush(through_axis))
+            }
+            EditCommand::BeginStrokeOn { erase, plane } => self.begin_stroke(erase, self.brush.brush_on(plane)),
+            EditCommand::BeginPush { at, through_axis } => {
+                self.begin_push(BrushShape::Round2d { through_axis }, |labels, label, radius_mm| {
+                    Some(Nudge::at(labels, label, at, through_axis, radius_mm))
+                });
+            }
+            EditCommand::BeginPushOn { at, plane } => {
+                self.begin_push(BrushShape::RoundOn { plane }, |labels, label, radius_mm| {
+                    Nudge::on(labels, label, at, &plane, radius_mm)
+                });
+            }
             EditCommand::ExtendStroke { from, to } => self.extend_stroke(from, to),
             EditCommand::CommitStroke => self.commit_stroke(),
             EditCommand::AbortStroke => self.abort_stroke(),
@@ -61,8 +73,8 @@ impl Workspace {
         }
     }
 
-    fn begin_stroke(&mut self, erase: bool, through_axis: usize) {
-        let (brush, settings) = (self.brush.brush(through_axis), self.brush);
+    fn begin_stroke(&mut self, erase: bool, brush: Brush) {
+        let settings = self.brush;
         let Some(target) = self.target() else { return };
         let Some(document) = self.document_mut(target.case) else { return };
         document.drop_preview();
@@ -78,15 +90,16 @@ impl Workspace {
         document.stroke = Some(OngoingStroke { layer: layer.id, stroke, brush, rule, word });
     }
 
-    fn begin_push(&mut self, at: DVec3, through_axis: usize) {
+    /// A push with a disc of this shape; `nudge` says which way it goes on labels, for a segment and the brush's radius.
+    fn begin_push(&mut self, shape: BrushShape, nudge: impl FnOnce(&LabelMap, LabelId, f64) -> Option<Nudge>) {
         let radius_mm = self.brush.radius_mm;
         let Some(target) = self.target() else { return };
         let Some(document) = self.document_mut(target.case) else { return };
         document.drop_preview();
         let Some(layer) = document.case.layer(target.layer) else { return };
-        let nudge = Nudge::at(&layer.labels, target.rule.label, at, through_axis, radius_mm);
+        let Some(nudge) = nudge(&layer.labels, target.rule.label, radius_mm) else { return };
         let rule = if nudge.erase { target.rule.erasing(target.rule.label) } else { target.rule };
-        let brush = Brush { shape: BrushShape::Round2d { through_axis }, radius_mm: nudge.radius_mm };
+        let brush = Brush { shape, radius_mm: nudge.radius_mm };
         let stroke = Stroke::begin(&layer.labels);
         document.stroke = Some(OngoingStroke { layer: layer.id, stroke, brush, rule, word: "Push" });
     }

@@ -137,6 +137,12 @@ impl Workspace {
 
     /// Computes an operation and shows what it would change, or with `apply` does it.
     pub(super) fn operate(&mut self, operation: Operation, apply: bool) {
+        let turned = self.active_document().is_some_and(|d| d.view.oblique.is_some());
+        if turned && matches!(operation, Operation::CopySlice { .. }) {
+            // The slice that is meant is not the plane that is seen.
+            self.notify(Notice::warning(EditError::StraightOnly.to_string()));
+            return;
+        }
         self.operate_as(operation, apply, Origin::Human, Vec::new());
     }
 
@@ -163,7 +169,9 @@ impl Workspace {
         let Some(layer) = document.case.layer(target.layer) else { return };
         let base = layer.clone();
         let mut operation = operation;
-        if let Operation::Lasso { mode: LassoMode::Split { label }, .. } = &mut operation {
+        if let Operation::Lasso { mode: LassoMode::Split { label }, .. }
+        | Operation::LassoOn { mode: LassoMode::Split { label }, .. } = &mut operation
+        {
             *label = layer.free_label().unwrap_or(0);
         }
         let free = if operation.is_joint() { [None, None] } else { free_labels(layer) };

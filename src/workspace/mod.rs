@@ -68,7 +68,7 @@ pub use task::TaskView;
 pub use training::{TrainingState, TrainingView};
 pub use working::{Progress, SourceKind};
 
-use crate::core::{CaseId, Interpolation, LayerId};
+use crate::core::{CaseId, Interpolation, LayerId, PlaneDirections};
 use crate::edit::{Brush, BrushShape};
 use crate::io::{Fingerprint, Scan};
 use crate::jobs::Waker;
@@ -99,6 +99,17 @@ impl BrushSettings {
             (true, false) => BrushShape::Sphere,
             (false, true) => BrushShape::Square2d { through_axis },
             (false, false) => BrushShape::Round2d { through_axis },
+        };
+        Brush { shape, radius_mm: self.radius_mm }
+    }
+
+    /// The brush on a pane that shows a turned plane.
+    pub fn brush_on(&self, plane: PlaneDirections) -> Brush {
+        let shape = match (self.sphere, self.square) {
+            (true, true) => BrushShape::Cube,
+            (true, false) => BrushShape::Sphere,
+            (false, true) => BrushShape::SquareOn { plane },
+            (false, false) => BrushShape::RoundOn { plane },
         };
         Brush { shape, radius_mm: self.radius_mm }
     }

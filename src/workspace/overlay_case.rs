@@ -63,7 +63,9 @@ fn asks_for_hu(command: &Command) -> bool {
         Command::Edit(c) => matches!(
             c,
             EditCommand::BeginStroke { .. }
+                | EditCommand::BeginStrokeOn { .. }
                 | EditCommand::BeginPush { .. }
+                | EditCommand::BeginPushOn { .. }
                 | EditCommand::Preview(_)
                 | EditCommand::Apply(_)
         ),

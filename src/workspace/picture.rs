@@ -1,7 +1,7 @@
 //! How the image of the active case is seen: planes, slabs, colour maps, a second volume laid over it.
 
 use super::{Document, Notice, Workspace};
-use crate::core::{CaseId, ColorMap, Interpolation, Plane, PlaneAxes, PlaneDirections, SlabMode, Window};
+use crate::core::{CaseId, ColorMap, Interpolation, Plane, PlaneAxes, PlaneDirections, SlabMode, TurnedPlane, Window};
 use glam::{DQuat, DVec3};
 
 /// The thickest slab in mm.
@@ -168,6 +168,12 @@ impl Document {
             Some(planes) => planes[number(plane)],
             None => PlaneDirections::straight(&self.case.geometry, plane),
         }
+    }
+
+    /// What is shown of a plane, when the planes are turned.
+    pub fn turned_plane(&self, plane: Plane) -> Option<TurnedPlane> {
+        let world = self.case.geometry.world_from_voxel().transform_point3(self.view.crosshair);
+        self.view.oblique.is_some().then(|| TurnedPlane::through(self.directions(plane), world))
     }
 
     fn turn_planes(&mut self, plane: Plane, radians: f64) {

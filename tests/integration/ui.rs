@@ -26,5 +26,6 @@ mod review;
 mod scale;
 mod screen;
 mod tools;
+mod turned;
 mod views;
 mod window;

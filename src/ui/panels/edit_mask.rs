@@ -321,10 +321,11 @@ impl EditPanel {
         (self.smallest_mm3 / document.case.geometry.voxel_volume()).ceil() as u64
     }
 
-    /// The volume, or the slice that is shown of this plane.
+    /// The volume, or the slice that is shown of this plane, or what it cuts when it is turned.
     fn extent(&self, document: &Document, plane: Plane) -> Extent {
         let axis = PlaneAxes::of(&document.case.geometry, plane).through;
         let slice = Extent::Slice { axis, index: document.slice_index(plane) };
+        let slice = document.turned_plane(plane).map_or(slice, Extent::Turned);
         if self.reach == Reach::Slice { slice } else { Extent::Volume }
     }
 

@@ -3,7 +3,7 @@
 use super::annotations::pixel;
 use super::measures;
 use super::wire::WireHand;
-use crate::core::{Geometry, Measurement, PlaneAxes, Volume, Window};
+use crate::core::{Geometry, Measurement, PlaneAxes, PlaneDirections, TurnedPlane, Volume, Window};
 use crate::render::PaneView;
 use crate::tools::{
     BrushTool, CrosshairTool, FillTool, IslandTool, LassoTool, MeasureTool, Phase, PointerEvent, PromptTool, PushTool,
@@ -249,10 +249,16 @@ pub fn pointer(ui: &Ui, pane: &PaneInput<'_>, view: &mut PaneView, belt: &mut To
     out
 }
 
-/// Masks are edited and regions drawn on slices of the grid; on turned planes other tools work.
+/// Regions are drawn, edges followed and prompts given on slices of the grid; on turned planes the other tools work.
 pub fn may_begin(view: &PaneView, belt: &ToolBelt) -> bool {
     let region = belt.current == ToolKind::Measure && belt.measure.kind().is_region();
-    view.oblique.is_none() || !(belt.current.edits() || region)
+    view.oblique.is_none() || (belt.current.works_turned() && !region)
+}
+
+/// The plane of a pane, when it is none of the grid's.
+pub fn turned(view: &PaneView) -> Option<TurnedPlane> {
+    let frame = view.oblique.as_ref()?;
+    Some(TurnedPlane::through(PlaneDirections { right: frame.right, down: frame.down }, frame.origin))
 }
 
 /// The point of a kept measurement that a press takes hold of.
@@ -269,7 +275,8 @@ fn point_under(pane: &PaneInput<'_>, view: &PaneView, pos: Pos2) -> Option<(Meas
 fn closes_contour(pane: &PaneInput<'_>, view: &PaneView, belt: &ToolBelt, pos: Pos2) -> bool {
     let Some(contour) = belt.lasso.contour().filter(|_| belt.current.draws()) else { return false };
     let through = PlaneAxes::of(pane.geometry, view.plane).through;
-    if contour.axis != through || contour.index != view.slice_index(pane.geometry) || contour.corners.len() < 3 {
+    let here = contour.lies_on(through, view.slice_index(pane.geometry), turned(view).as_ref());
+    if !here || contour.corners.len() < 3 {
         return false;
     }
     let first = view.screen_from_voxel(pane.geometry, contour.corners[0]);
@@ -308,6 +315,7 @@ fn make(pane: &PaneInput<'_>, view: &PaneView, phase: Phase, pos: Pos2, delta: V
         phase,
         plane: view.plane,
         through_axis: axes.through,
+        turned: turned(view),
         voxel,
         delta: DVec2::new(f64::from(delta.x), f64::from(delta.y)),
         inverse,

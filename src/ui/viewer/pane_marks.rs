@@ -1,7 +1,7 @@
 //! What is written over a slice: names, position, window, crosshair, contours, measurements, the brush.
 
 use super::annotations;
-use super::input::{ToolBelt, may_begin};
+use super::input::{ToolBelt, may_begin, turned};
 use super::marks;
 use super::measures::{Figures, OnPane, is_shown};
 use super::slice_pane::Look;
@@ -140,7 +140,8 @@ impl Marks<'_> {
         let axis = PlaneAxes::of(geometry, view.plane).through;
         let pointer = ui.input(|i| i.pointer.hover_pos()).filter(|_| self.hovered);
         let here = view.oblique.is_none();
-        let contour = belt.lasso.contour().filter(|c| here && c.axis == axis && c.index == view.slice_index(geometry));
+        let (index, plane) = (view.slice_index(geometry), turned(view));
+        let contour = belt.lasso.contour().filter(|c| c.lies_on(axis, index, plane.as_ref()));
         if let Some(contour) = contour {
             let way = if belt.current() == ToolKind::Wire { belt.wire.way() } else { &[] };
             annotations::contour(painter, rect, view, geometry, contour, way, pointer, self.scale);

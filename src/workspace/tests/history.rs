@@ -1,7 +1,7 @@
 //! Undo and redo through commands: bits, names, and what must not be part of the history.
 
 use super::*;
-use crate::core::{Flips, LabelId, Origin, Segment, SliceStatus};
+use crate::core::{Flips, LabelId, Origin, Plane, PlaneDirections, Segment, SliceStatus};
 use crate::edit::{Connectivity, Extent, Islands, LassoMode, Logic, Operation, Over, Smoothing};
 use proptest::prelude::*;
 
@@ -24,8 +24,15 @@ pub(super) fn content(desk: &Desk) -> Content {
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    Stroke { erase: bool, sphere: bool, from: [f64; 3], to: [f64; 3] },
-    AbortedStroke { to: [f64; 3] },
+    Stroke {
+        erase: bool,
+        sphere: bool,
+        from: [f64; 3],
+        to: [f64; 3],
+    },
+    AbortedStroke {
+        to: [f64; 3],
+    },
     Undo,
     Redo,
     NewLayer,
@@ -40,11 +47,25 @@ pub(super) enum Step {
     Lock(LabelId, bool),
     Color(LabelId, u8),
     Operate(Ask),
-    Rules { over: usize, hu_only: bool, inside: Option<(usize, LabelId)> },
+    Rules {
+        over: usize,
+        hu_only: bool,
+        inside: Option<(usize, LabelId)>,
+    },
     Merge(LabelId, LabelId),
     SwapLungs,
     JumpTo(usize),
-    Push { from: [f64; 3], to: [f64; 3] },
+    Push {
+        from: [f64; 3],
+        to: [f64; 3],
+    },
+    /// On a plane turned by so many radians.
+    Turned {
+        erase: bool,
+        turn: f64,
+        from: [f64; 3],
+        to: [f64; 3],
+    },
     Square(bool),
     Adaptive(bool),
     Mark(usize, SliceStatus),
@@ -110,6 +131,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::SwapLungs),
         2 => (0usize..20).prop_map(Step::JumpTo),
         2 => (at(), at()).prop_map(|(from, to)| Step::Push { from, to }),
+        2 => (any::<bool>(), -1.5..1.5, at(), at())
+            .prop_map(|(erase, turn, from, to)| Step::Turned { erase, turn, from, to }),
         1 => any::<bool>().prop_map(Step::Square),
         1 => any::<bool>().prop_map(Step::Adaptive),
         2 => (0usize..22, 0usize..3).prop_map(|(k, s)| Step::Mark(k, SliceStatus::ALL[s])),
@@ -194,6 +217,14 @@ impl Desk {
             Step::Push { from, to } => {
                 let [from, to] = [from, to].map(DVec3::from_array);
                 self.w.dispatch(EditCommand::BeginPush { at: from, through_axis: 2 });
+                self.w.dispatch(EditCommand::ExtendStroke { from, to });
+                self.w.dispatch(EditCommand::CommitStroke);
+            }
+            Step::Turned { erase, turn, from, to } => {
+                let [from, to] = [from, to].map(DVec3::from_array);
+                let straight = PlaneDirections::straight(&self.document().case.geometry, Plane::Axial);
+                let plane = straight.turned(glam::DQuat::from_rotation_x(turn));
+                self.w.dispatch(EditCommand::BeginStrokeOn { erase, plane });
                 self.w.dispatch(EditCommand::ExtendStroke { from, to });
                 self.w.dispatch(EditCommand::CommitStroke);
             }

@@ -138,9 +138,11 @@ fn planes_are_turned_by_a_handle_laid_through_points_and_straightened() {
     let turned = screen.document().view.oblique.expect("the planes are turned");
     assert!(turned[0].normal().z.abs() > 0.999, "the plane of the hand stays");
     assert!(turned[1].normal().y.abs() < 0.99, "the coronal plane turned");
-    // Painting needs a straight plane; nothing is painted by mistake.
-    screen.key(Modifiers::NONE, Key::B);
+    // The edge lasso looks at slices of the grid: it says so, and nothing is drawn by mistake.
+    screen.key(Modifiers::SHIFT, Key::P);
     screen.paint(Plane::Coronal, Modifiers::NONE);
+    assert!(screen.paints_in(screen.pane(Plane::Coronal), "works on straight planes"));
+    screen.key(Modifiers::NONE, Key::Enter);
     assert!(screen.document().layer().is_none());
     let before = screen.document().view.crosshair;
     let middle = screen.pane(Plane::Coronal).center();
