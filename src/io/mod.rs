@@ -57,7 +57,10 @@ pub use open::{
     resample_all,
 };
 pub use orient::Placement;
-pub use project::{PROJECT_ENDING, ProjectData, ProjectError, ViewState, is_project, load_project, save_project};
+pub use project::{
+    PROJECT_ENDING, ProjectData, ProjectError, ProjectGlance, ViewState, glance_at_project, is_project, load_project,
+    projects_in, save_project,
+};
 pub use samples::SampleError;
 pub use saved::{Fingerprint, LayerMeta};
 pub use scan::{dicom_files, scan};

@@ -129,6 +129,11 @@ impl MainWindow {
             }
             Action::SliceDone(status) => out.push(WorkCommand::DoneAndNext(status).into()),
             Action::NextToDo(back) => out.push(WorkCommand::NextToDo { back }.into()),
+            Action::NextCase(back) => out.push(WorkCommand::NextCase { back }.into()),
+            Action::ListCases => {
+                self.layout.reveal(Pane::Patients);
+                self.dialog.ask(Purpose::Cases, "");
+            }
             Action::WriteNote => {
                 self.layout.reveal(Pane::Layers);
                 self.layers.slices.write();

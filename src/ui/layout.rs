@@ -359,7 +359,7 @@ impl Behavior<Pane> for Panes<'_> {
 impl Panes<'_> {
     fn side(&mut self, ui: &mut Ui, pane: Pane) {
         match pane {
-            Pane::Patients => super::panels::patients::show(ui, self.workspace, self.out),
+            Pane::Patients => super::panels::patients::show(ui, self.workspace, self.dialog, self.out),
             Pane::View => super::panels::view::show(ui, self.workspace, self.viewer, self.out),
             Pane::Layers => self.layers.show(ui, self.workspace, self.dialog, self.out),
             Pane::Edit => self.edit.show(ui, self.workspace, self.viewer.focus(), self.out),

@@ -184,11 +184,11 @@ impl MainWindow {
 
     fn center(&mut self, ui: &mut Ui, workspace: &Workspace, shown: Shown, out: &mut Vec<Command>) {
         if workspace.active_document().is_none() {
-            if workspace.scan.is_some() {
+            if workspace.scan.is_some() || workspace.caseload.folder().is_some() {
                 let width = (0.5 * ui.available_width()).min(330.0);
                 Panel::left("found").default_size(width).show(ui, |ui| {
                     ui.label(RichText::new("Patients").strong());
-                    panels::patients::show(ui, workspace, out);
+                    panels::patients::show(ui, workspace, &mut self.dialog, out);
                 });
             }
             CentralPanel::default().show(ui, |ui| {
@@ -253,6 +253,7 @@ impl MainWindow {
                 Purpose::LearnReport => out.push(crate::workspace::LearnCommand::Report(path).into()),
                 Purpose::ExportModel => out.push(crate::workspace::LearnCommand::ExportModel(path).into()),
                 Purpose::EarlierData => self.learn.take_path(path),
+                Purpose::Cases => out.push(crate::workspace::WorkCommand::ListCases(path).into()),
             }
         }
         let messages = &self.messages;

@@ -82,6 +82,10 @@ pub enum Action {
     SliceDone(SliceStatus),
     /// Next (or previous) slice that is to do.
     NextToDo(bool),
+    /// Next (or previous) case with slices to do.
+    NextCase(bool),
+    /// Lists a folder of projects as the cases to work on.
+    ListCases,
     WriteNote,
     ToggleSources,
 }
@@ -171,6 +175,9 @@ pub const BINDINGS: &[Binding] = &[
     bind("Progress", "Slice is to do", Action::SliceDone(SliceStatus::ToDo), NONE, Some(Key::U)),
     bind("Progress", "Next slice to do", Action::NextToDo(false), NONE, Some(Key::Period)),
     bind("Progress", "Previous slice to do", Action::NextToDo(true), NONE, Some(Key::Comma)),
+    bind("Progress", "Next case with slices to do", Action::NextCase(false), CTRL, Some(Key::Period)),
+    bind("Progress", "Previous case with slices to do", Action::NextCase(true), CTRL, Some(Key::Comma)),
+    bind("Progress", "List a folder of projects to work on", Action::ListCases, NONE, None),
     bind("Progress", "Note on this slice", Action::WriteNote, SHIFT, Some(Key::N)),
     bind("Progress", "Show where voxels come from", Action::ToggleSources, SHIFT, Some(Key::G)),
     bind("Segments", "Previous segment", Action::SegmentBy(-1), NONE, Some(Key::Q)),

@@ -227,6 +227,12 @@ pub enum WorkCommand {
     NextToDo {
         back: bool,
     },
+    /// Lists the projects of a folder as the cases to work on.
+    ListCases(PathBuf),
+    /// Goes to the next case with slices to do, and opens it where it is not.
+    NextCase {
+        back: bool,
+    },
     /// Writes on a slice; an empty text takes the note away.
     Note {
         slice: usize,

@@ -3,6 +3,7 @@
 //! Floor 3. Headless: knows no window and no GPU drawing. The window draws `&Workspace` and sends commands; tests and
 //! the command line do the same. [`Workspace::poll`] takes in what background work has produced and never blocks.
 
+mod caseload;
 mod cohort;
 mod command;
 mod document;
@@ -39,6 +40,7 @@ mod working;
 #[cfg(test)]
 mod tests;
 
+pub use caseload::{CaseLine, CaseLoad};
 pub use cohort::{
     CohortCase, CohortCommand, CohortError, CohortEvent, CohortRequest, CohortRoom, CohortSums, Judged, JudgedMask,
     OpenStudy, OverTime, badness, compare_cohort,
@@ -143,6 +145,7 @@ pub struct Workspace {
     pub learning: LearnRoom,
     pub review: ReviewRoom,
     pub cohort: CohortRoom,
+    pub caseload: CaseLoad,
     /// Unsaved work of earlier sessions.
     pub recoverable: Vec<Recoverable>,
     /// The last thing done, for the status bar.
@@ -197,6 +200,7 @@ impl Workspace {
             learning: LearnRoom::default(),
             review: ReviewRoom::default(),
             cohort: CohortRoom::default(),
+            caseload: CaseLoad::default(),
             recoverable: Vec::new(),
             status: String::new(),
             question: None,

@@ -127,6 +127,7 @@ impl Workspace {
                     }
                 }
                 w.status = format!("Saved {}", file_label(&dir));
+                w.list_cases_again();
             },
         ));
     }
@@ -146,6 +147,7 @@ impl Workspace {
             handle,
             |_, _| {},
             move |w, opened| {
+                let to_work = w.take_awaited(&dir);
                 let Some((data, volume, findings, writable)) = opened else { return };
                 w.remember(&dir);
                 if let Some(version) = data.newer {
@@ -180,6 +182,9 @@ impl Workspace {
                 document.adopt_measurements(data.view.measurements);
                 w.adopt_layers(&mut document, data.layers);
                 w.add_document(document);
+                if to_work {
+                    w.go_to_work();
+                }
             },
         ));
     }

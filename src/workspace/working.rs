@@ -64,8 +64,14 @@ impl Progress {
 
 impl Workspace {
     pub(super) fn apply_work(&mut self, command: WorkCommand) {
+        match command {
+            WorkCommand::ListCases(folder) => return self.list_cases(folder, true),
+            WorkCommand::NextCase { back } => return self.next_case(back),
+            _ => {}
+        }
         let Some(id) = self.active else { return };
         match command {
+            WorkCommand::ListCases(_) | WorkCommand::NextCase { .. } => {}
             WorkCommand::Status { slice, status } => self.set_status(id, [slice, slice], status),
             WorkCommand::StatusOf { from, to, status } => self.set_status(id, [from.min(to), from.max(to)], status),
             WorkCommand::DoneAndNext(status) => {
@@ -138,7 +144,7 @@ impl Workspace {
         });
     }
 
-    fn next_to_do(&mut self, back: bool) {
+    pub(super) fn next_to_do(&mut self, back: bool) {
         let Some(document) = self.active_document_mut() else { return };
         let (slice, count) = (document.work_slice(), document.case.geometry.dims()[2]);
         let next = document.layer().map_or_else(

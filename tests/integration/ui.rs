@@ -2,6 +2,7 @@
 
 mod alarms;
 mod cancelling;
+mod caseload;
 mod cohort;
 mod editing;
 mod findings;

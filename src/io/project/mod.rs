@@ -4,6 +4,10 @@
 //! files under new names, then renames the manifest into place, then removes what it no longer names: whenever it is
 //! interrupted, the folder holds the old project or the new one, whole.
 
+mod glance;
+
+pub use glance::{ProjectGlance, glance_at_project, projects_in};
+
 use crate::core::{LabelId, LabelMap, Layer, LayerId, Measurement, Volume, Window};
 use crate::io::atomic::{plain_reason, write_atomic, write_atomic_bytes};
 use crate::io::bounds::open_regular;

@@ -238,3 +238,37 @@ fn damage_and_newer_versions_are_refused_by_name() {
     let other = Volume::new(*volume.geometry(), vec![0i16; volume.hu().len()]).unwrap();
     assert!(matches!(saved.check_volume(&path, &other), Err(ProjectError::OtherVolume(_))));
 }
+
+#[test]
+fn a_glance_says_what_the_whole_project_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let g = geometry([9, 7, 11], 0.3);
+    for (n, layers) in [0usize, 1, 3].into_iter().enumerate() {
+        let (mut data, volume) = data(g, 40 + n as u64, layers);
+        // The second layer is the one that has marks.
+        data.view.active_layer = data.layers.get(1).map(|l| l.id).or(data.view.active_layer);
+        let path = dir.path().join(format!("deep/er/case {}.{PROJECT_ENDING}", 10 - n));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        save_project(&path, &data, Some(&volume)).unwrap();
+        let glance = glance_at_project(&path).unwrap();
+        let whole = load_project(&path).unwrap();
+        let of = |l: &Layer| l.work.slices.progress(11);
+        let want = whole.layers.iter().find(|l| Some(l.id) == data.view.active_layer).map_or([11, 0, 0], of);
+        assert_eq!(glance, ProjectGlance { name: whole.name, slices: want });
+        assert_eq!(want, if layers > 1 { [10, 0, 1] } else { [11, 0, 0] });
+    }
+    let names = |folder: &Path| -> Vec<String> {
+        let found = projects_in(folder).unwrap();
+        found.iter().map(|p| p.file_stem().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(names(dir.path()), ["case 8", "case 9", "case 10"]);
+    assert_eq!(names(&dir.path().join("deep/er/case 9.maskwright")), ["case 9"]);
+    assert!(projects_in(&dir.path().join("nowhere")).is_err());
+    // One that is damaged says so and is listed all the same.
+    let broken = dir.path().join("deep/er/case 9.maskwright");
+    fs::write(broken.join(MANIFEST), "Project(version: 2, name: 3)").unwrap();
+    assert!(matches!(glance_at_project(&broken), Err(ProjectError::Damaged { .. })));
+    fs::write(broken.join(MANIFEST), "Project(version: 99, what: \"else\")").unwrap();
+    assert!(matches!(glance_at_project(&broken), Err(ProjectError::Newer { version: 99, .. })));
+    assert_eq!(names(dir.path()).len(), 3);
+}

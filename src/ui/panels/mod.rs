@@ -1,6 +1,7 @@
 //! The panels around the slices. Each draws from `&Workspace` and pushes commands; none keeps a copy of the document.
 
 pub mod about;
+pub mod cases;
 mod color;
 pub mod edit_history;
 pub mod edit_joint;

@@ -29,6 +29,8 @@ pub enum Purpose {
     CohortImages,
     ExportCohort,
     Weights,
+    /// Projects to work on.
+    Cases,
 }
 
 impl Purpose {
@@ -55,6 +57,7 @@ impl Purpose {
             Self::CohortImages => "Images of the cohort",
             Self::ExportCohort => "Export cohort report",
             Self::Weights => "Weights to start from",
+            Self::Cases => "Cases to work on",
         }
     }
 
@@ -87,6 +90,7 @@ impl Purpose {
             Self::LearnReport => "Ends in .md, .csv or .json",
             Self::ExportModel => "A new folder: weights, recipe, model card and provenance",
             Self::Recipe => "A recipe in RON",
+            Self::Cases => "A folder with projects, also in folders within it",
             Self::Weights => {
                 "Ends in .safetensors, .pth or .pt; names of torchvision and segmentation_models_pytorch are known"
             }
@@ -114,7 +118,12 @@ impl Purpose {
     fn wants_folder(self) -> bool {
         matches!(
             self,
-            Self::TrainingData | Self::EarlierData | Self::CohortTruth | Self::CohortJudged(_) | Self::CohortImages
+            Self::TrainingData
+                | Self::EarlierData
+                | Self::CohortTruth
+                | Self::CohortJudged(_)
+                | Self::CohortImages
+                | Self::Cases
         )
     }
 

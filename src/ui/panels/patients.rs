@@ -1,13 +1,15 @@
 //! What the last scan found: patients, studies, series, their problems, and the masks beside them.
 
+use super::path_dialog::PathDialog;
 use crate::io::{Finding, Series, Severity};
 use crate::workspace::{Command, FileCommand, OpenCommand, Workspace};
 use egui::{Color32, RichText, Ui};
 
 /// The panel.
-pub fn show(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
     super::scrolled(ui, |ui| {
         open_cases(ui, workspace, out);
+        super::cases::show(ui, workspace, dialog, out);
         masks(ui, workspace, out);
         let Some(scan) = &workspace.scan else {
             if workspace.documents().is_empty() {

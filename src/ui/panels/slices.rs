@@ -119,7 +119,8 @@ fn go_to(document: &Document, k: usize) -> Command {
     ViewCommand::Crosshair(voxel).into()
 }
 
-fn progress(ui: &mut Ui, name: &str, progress: Progress) {
+/// A bar with words on it.
+pub(super) fn progress(ui: &mut Ui, name: &str, progress: Progress) {
     let [done, all] = progress.done();
     let approved = progress.slices[2];
     let mut text = format!("{name}: {done} of {all}");

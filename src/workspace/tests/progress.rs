@@ -188,3 +188,63 @@ fn a_home_that_cannot_be_written_is_told_and_tried_again() {
     desk.settle();
     assert_eq!(desk.document().failed_save(), None);
 }
+
+#[test]
+fn the_cases_of_a_folder_are_listed_and_gone_through() {
+    let mut desk = Desk::with_case();
+    let cohort = desk.dir.path().join("cohort");
+    let project = |n: usize| cohort.join(format!("part {n}/case {n}.maskwright"));
+    for n in [2usize, 10, 3] {
+        std::fs::create_dir_all(project(n).parent().unwrap()).unwrap();
+        desk.stroke(false, [20.0, 18.0, 7.0], [20.0, 18.0, 7.0]);
+        let status = SliceStatus::Corrected;
+        // The third is done, the others have one slice more each.
+        let to = if n == 3 { DIMS[2] - 1 } else { n };
+        desk.w.dispatch(WorkCommand::StatusOf { from: 0, to, status });
+        desk.w.dispatch(FileCommand::SaveProject(Some(project(n))));
+        desk.settle();
+        for k in 0..DIMS[2] {
+            desk.w.dispatch(WorkCommand::Status { slice: k, status: SliceStatus::ToDo });
+        }
+    }
+    let broken = cohort.join("case 99.maskwright");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("project.ron"), "nothing").unwrap();
+    let id = desk.document().case.id;
+    desk.w.dispatch(OpenCommand::Close(id));
+    desk.w.dispatch(WorkCommand::ListCases(cohort.clone()));
+    desk.settle();
+    let slices = |desk: &Desk| -> Vec<(String, Option<[usize; 3]>)> {
+        desk.w.case_lines().into_iter().map(|l| (l.name, l.slices.ok())).collect()
+    };
+    let [two, three, ten] = [[17, 3, 0], [0, 20, 0], [9, 11, 0]];
+    let named = |n: usize, of| (format!("case {n}"), of);
+    let all = [named(99, None), named(2, Some(two)), named(3, Some(three)), named(10, Some(ten))];
+    assert_eq!(slices(&desk), all);
+    assert_eq!(desk.w.cohort_progress(), Progress { slices: [26, 34, 0], cases: [1, 3] });
+
+    // With nothing open the first; the done one is passed over, and the damaged one too.
+    let at = |desk: &Desk| desk.document().project.clone();
+    for n in [2usize, 10, 2] {
+        desk.w.dispatch(WorkCommand::NextCase { back: false });
+        desk.settle();
+        assert_eq!(at(&desk), Some(project(n)), "{:?}", desk.w.take_notices());
+        let slice = desk.document().work_slice();
+        assert_eq!(desk.document().layer().unwrap().work.slices.status(slice), SliceStatus::ToDo);
+    }
+    assert_eq!(desk.w.documents().len(), 2);
+    desk.w.dispatch(WorkCommand::NextCase { back: true });
+    assert_eq!(at(&desk), Some(project(10)));
+    // An open case counts as it is now, and one that is in no folder stands at the end.
+    desk.w.dispatch(WorkCommand::StatusOf { from: 0, to: 19, status: SliceStatus::Approved });
+    assert_eq!(slices(&desk)[3].1, Some([0, 0, 20]));
+    desk.open_file("other.nrrd");
+    assert_eq!(slices(&desk)[4], ("other.nrrd".to_owned(), Some([20, 0, 0])));
+    assert_eq!(desk.w.cohort_progress().cases, [2, 4]);
+    // A folder that is not there is told of, and the list stays.
+    desk.w.dispatch(WorkCommand::ListCases(desk.dir.path().join("nowhere")));
+    desk.settle();
+    assert!(desk.w.take_notices().iter().any(|n| n.text.contains("cannot be listed")));
+    assert_eq!(slices(&desk).len(), 5);
+    assert_eq!(desk.w.caseload.folder(), Some(cohort.as_path()));
+}
