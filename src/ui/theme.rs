@@ -9,9 +9,10 @@ pub const PANE_BACKGROUND: [u8; 3] = [0, 0, 0];
 pub const VOLUME_BACKGROUND: [u8; 3] = [14, 17, 22];
 /// Text over slices.
 pub const PANE_TEXT: Color32 = Color32::from_rgb(205, 214, 222);
-/// Crosshair lines per plane: axial, coronal, sagittal (as in 3D Slicer: red, green, yellow).
+/// Crosshair lines per plane: axial, coronal, sagittal. 3D Slicer's are red, green and yellow, of which the last two come
+/// together for the colour-blind: blue stands for green.
 pub const PLANE_COLORS: [Color32; 3] =
-    [Color32::from_rgb(236, 96, 92), Color32::from_rgb(110, 190, 110), Color32::from_rgb(232, 200, 84)];
+    [Color32::from_rgb(236, 96, 92), Color32::from_rgb(86, 180, 233), Color32::from_rgb(240, 228, 66)];
 /// Difference overlay: only A, only B, both; apart for the common forms of colour blindness.
 pub const DIFFERENCE_COLORS: [[u8; 3]; 3] = [[230, 159, 0], [0, 114, 178], [0, 158, 115]];
 /// What a preview would add and take away: apart from each other and from the segments' palette for the common forms of
@@ -167,6 +168,7 @@ mod tests {
         apart("preview", &PREVIEW_COLORS, 60.0);
         apart("prompts", &PROMPT_COLORS.map(rgb), 50.0);
         apart("difference", &DIFFERENCE_COLORS, 15.0);
+        apart("planes", &PLANE_COLORS.map(rgb), 40.0);
         apart("status", &STATUS_COLORS.map(rgb), 20.0);
         apart("sources", &SOURCE_COLORS, 15.0);
         // A preview lies among the segments.
