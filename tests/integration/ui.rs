@@ -1,11 +1,14 @@
 //! The window under real pointer and key events, found by the names that screen readers get.
 
 mod alarms;
+mod annotator;
 mod cancelling;
 mod caseload;
 mod cohort;
+mod docking;
 mod editing;
 mod findings;
+mod habits;
 mod history;
 mod keyboard;
 mod layers;
