@@ -1,7 +1,7 @@
 //! Who goes first on one machine: drawing before painting before prediction before training.
 //!
-//! The window reports each frame and what the hand does; whoever predicts says so while it lasts; training asks before
-//! every step and waits its turn. Nothing here blocks the window.
+//! The window reports each frame and what the hand does; whoever predicts says so while it lasts, and asks before every
+//! pass; training asks before every step. Both wait their turn. Nothing here blocks the window.
 
 use super::CancelToken;
 use std::sync::Arc;
@@ -19,10 +19,21 @@ pub enum Hand {
     Paints,
 }
 
+/// What waits for its turn, behind what the hand does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Waits for drawing and painting.
+    Prediction,
+    /// Waits for these and for predictions.
+    Training,
+}
+
 /// For how long a movement counts.
 const MOVED: Duration = Duration::from_millis(150);
-/// Training gets a step at least this often, however long a stroke lasts.
+/// Whoever waits gets a turn at least this often, however long a stroke lasts.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// After a movement no more than this is left to drawing before a step or a pass.
+const LONGEST_SHARE: Duration = Duration::from_millis(400);
 const NAP: Duration = Duration::from_millis(4);
 
 /// Shared by the window and everyone who computes; clones speak of the same machine.
@@ -35,6 +46,9 @@ struct State {
     /// Nanoseconds since `origin` at which a hand moved last; 0 for never.
     moved: AtomicU64,
     predictions: AtomicUsize,
+    /// Predictions and trainings that wait at this moment.
+    waiting: [AtomicUsize; 2],
+    longest_wait: Duration,
     /// Off: training never waits, for measuring what waiting costs.
     enabled: AtomicBool,
     waited: AtomicU64,
@@ -43,15 +57,7 @@ struct State {
 
 impl Default for Arbiter {
     fn default() -> Self {
-        Self(Arc::new(State {
-            origin: Instant::now(),
-            painting: AtomicBool::new(false),
-            moved: AtomicU64::new(0),
-            predictions: AtomicUsize::new(0),
-            enabled: AtomicBool::new(true),
-            waited: AtomicU64::new(0),
-            worked: AtomicU64::new(0),
-        }))
+        Self::with_longest_wait(LONGEST_WAIT)
     }
 }
 
@@ -60,14 +66,46 @@ pub struct Predicting(Arbiter);
 
 impl Drop for Predicting {
     fn drop(&mut self) {
-        self.0.0.predictions.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.predictions.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// While it lives, somebody waits for a turn.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Arbiter {
+    /// With another longest wait than the usual three seconds: what looks at the order of things must not depend on how
+    /// long they take.
+    pub fn with_longest_wait(longest_wait: Duration) -> Self {
+        Self(Arc::new(State {
+            origin: Instant::now(),
+            painting: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
+            predictions: AtomicUsize::new(0),
+            waiting: Default::default(),
+            longest_wait,
+            enabled: AtomicBool::new(true),
+            waited: AtomicU64::new(0),
+            worked: AtomicU64::new(0),
+        }))
+    }
+
     /// The window says what the hand did in this frame.
     pub fn frame(&self, hand: Hand) {
-        self.0.painting.store(hand == Hand::Paints, Ordering::Relaxed);
+        self.0.painting.store(hand == Hand::Paints, Ordering::SeqCst);
         if hand != Hand::Still {
             self.0.moved.store(self.now().max(1), Ordering::Relaxed);
         }
@@ -75,13 +113,18 @@ impl Arbiter {
 
     /// Whether a stroke is under way.
     pub fn is_painting(&self) -> bool {
-        self.0.painting.load(Ordering::Relaxed)
+        self.0.painting.load(Ordering::SeqCst)
+    }
+
+    /// Whether somebody waits for a turn at this moment.
+    pub fn waits(&self, work: Work) -> bool {
+        self.0.waiting[work as usize].load(Ordering::SeqCst) > 0
     }
 
     /// Training waits while the result lives.
     #[must_use]
     pub fn predicting(&self) -> Predicting {
-        self.0.predictions.fetch_add(1, Ordering::Relaxed);
+        self.0.predictions.fetch_add(1, Ordering::SeqCst);
         Predicting(self.clone())
     }
 
@@ -97,22 +140,37 @@ impl Arbiter {
     /// `serve` does what others ask of the calling thread. It is called at once and again and again while this waits:
     /// where training and predictions share a thread, the prediction that is waited for can only be made here.
     pub fn before_step(&self, last: Duration, cancel: &CancelToken, serve: impl Fn()) {
+        let waited = self.wait(Work::Training, last, cancel, &serve);
+        self.0.waited.fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
+        self.0.worked.fetch_add(last.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Called by a prediction in front of a pass through the network; `last` is how long the pass before took. Waits while
+    /// somebody paints, and while a hand moves as long as the last pass took.
+    pub fn before_prediction(&self, last: Duration, cancel: &CancelToken) {
+        self.wait(Work::Prediction, last, cancel, &|| {});
+    }
+
+    fn wait(&self, work: Work, last: Duration, cancel: &CancelToken, serve: &dyn Fn()) -> Duration {
         let begun = Instant::now();
         serve();
-        if self.0.enabled.load(Ordering::Relaxed) {
-            let longest = last.min(Duration::from_millis(400));
-            while !cancel.is_cancelled() && begun.elapsed() < LONGEST_WAIT {
-                let must = self.0.painting.load(Ordering::Relaxed) || self.0.predictions.load(Ordering::Relaxed) > 0;
-                let may = self.moves() && begun.elapsed() < longest;
-                if !must && !may {
-                    break;
-                }
-                std::thread::sleep(NAP);
-                serve();
-            }
+        if !self.0.enabled.load(Ordering::Relaxed) {
+            return begun.elapsed();
         }
-        self.0.waited.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.0.worked.fetch_add(last.as_nanos() as u64, Ordering::Relaxed);
+        let share = last.min(LONGEST_SHARE);
+        let mut waiting = None;
+        while !cancel.is_cancelled() && begun.elapsed() < self.0.longest_wait {
+            let predicted = work == Work::Training && self.0.predictions.load(Ordering::SeqCst) > 0;
+            let must = self.is_painting() || predicted;
+            let may = self.moves() && begun.elapsed() < share;
+            if !must && !may {
+                break;
+            }
+            waiting.get_or_insert_with(|| Waiting::new(&self.0.waiting[work as usize]));
+            std::thread::sleep(NAP);
+            serve();
+        }
+        begun.elapsed()
     }
 
     /// Share of the time that training had for itself so far, `0..=1`; `None` before the first step.
@@ -179,5 +237,35 @@ mod tests {
         });
         assert_eq!(calls.get(), 2);
         assert!(begun.elapsed() < LONGEST_WAIT);
+    }
+
+    #[test]
+    fn painting_comes_before_a_prediction_and_that_before_training() {
+        use std::sync::Mutex;
+        // Long enough that nobody goes ahead of turn on a slow machine.
+        let arbiter = Arbiter::with_longest_wait(Duration::from_secs(3600));
+        arbiter.frame(Hand::Paints);
+        let order = Mutex::new(Vec::new());
+        let cancel = CancelToken::default();
+        let early = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                arbiter.before_step(Duration::ZERO, &cancel, || {});
+                order.lock().unwrap().push(Work::Training);
+            });
+            scope.spawn(|| {
+                let _guard = arbiter.predicting();
+                arbiter.before_prediction(Duration::ZERO, &cancel);
+                order.lock().unwrap().push(Work::Prediction);
+            });
+            while !(arbiter.waits(Work::Training) && arbiter.waits(Work::Prediction)) {
+                std::thread::sleep(NAP);
+            }
+            let early = order.lock().unwrap().len();
+            arbiter.frame(Hand::Still);
+            early
+        });
+        assert_eq!(early, 0, "nothing goes ahead of a stroke");
+        assert_eq!(order.into_inner().unwrap(), [Work::Prediction, Work::Training]);
+        assert!(!arbiter.waits(Work::Training) && !arbiter.waits(Work::Prediction));
     }
 }

@@ -38,6 +38,8 @@ impl BackgroundPool {
     pub fn new(patience: Patience) -> Self {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|n| format!("background-{n}"))
+            // As the threads of jobs: gradients of deep networks need more than the system's usual 2 MiB.
+            .stack_size(16 << 20)
             .start_handler(move |_| yield_to_others(patience))
             .build();
         Self(pool.ok().map(Arc::new))

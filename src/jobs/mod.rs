@@ -9,7 +9,7 @@ mod helper;
 mod limits;
 mod panics;
 
-pub use arbiter::{Arbiter, Hand, Predicting};
+pub use arbiter::{Arbiter, Hand, Predicting, Work};
 pub use background::{BackgroundPool, Patience, yield_to_others};
 pub use helper::{HelperError, Helpers, serve_helper};
 pub use limits::Limits;

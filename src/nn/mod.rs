@@ -1,6 +1,6 @@
 //! Networks, losses, optimizers, weight files and the choice of compute device.
 //!
-//! Floor 1: uses `core` alone. The only module besides `train` and `predict`
+//! Floor 1: uses `core`, `jobs` and `kernels`. The only module besides `train` and `predict`
 //! that knows burn, and besides `render`, `ui::viewer` and `app` the only one that knows wgpu. Used by `train`,
 //! `predict`, the command line's `doctor` and the program's start, which hands [`SharedGpu`] to the window.
 //!
@@ -30,6 +30,7 @@ mod schedule;
 mod segment;
 mod state;
 mod trial;
+mod turn;
 mod unet;
 mod weights;
 mod worker;
@@ -62,6 +63,7 @@ pub use schedule::{Plateau, ScheduleConfig};
 pub use segment::{Ensemble, FeatureMap, ModelSpec, SegmentError, Segmenter};
 pub use state::{LoadReport, apply_state, collect_gradients, collect_state, parameter_count};
 pub use trial::{Settled, Verdict, settle};
+pub use turn::{Fault, Turn};
 pub use unet::{BlockKind, InitKind, NormKind, UNetConfig, Upsampling};
 pub use weights::{
     HostTensor, StateDict, WeightsError, load_weights, read_metadata, read_weight_file, save_weights, sha256_hex,

@@ -5,13 +5,15 @@
 
 use crate::core::{LabelId, LabelMap, Segment, Volume};
 use crate::edit::{EditError, Watch, tidy};
-use crate::jobs::{CancelToken, JobContext};
+use crate::jobs::{CancelToken, JobContext, Patience};
 use crate::nn::{
     AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Ensemble, ModelSpec, SegmentError, Segmenter,
-    Settled, StateDict, Tiling, WeightsError, load_weights, read_metadata, read_weight_file, settle, sha256_hex, wait,
+    Settled, StateDict, Tiling, Turn, WeightsError, load_weights, read_metadata, read_weight_file, settle, sha256_hex,
+    wait,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 mod pytorch;
 
@@ -152,6 +154,22 @@ pub fn predict_with(
     predict_watched(source, options, volume, device, &mut |_, _| {}, ctx)
 }
 
+/// As [`predict_with`] beside a window: training waits for it, and it waits for drawing and painting.
+///
+/// # Errors
+/// As [`predict_with`].
+pub fn predict_in_turn(
+    source: &ModelSource,
+    options: &PredictOptions,
+    volume: &Volume,
+    device: &PredictDevice,
+    turn: &Turn,
+    ctx: &JobContext<PredictEvent>,
+) -> Result<Prediction, PredictError> {
+    let _guard = turn.predicting();
+    turn.run(Patience::Some, || predict(source, options, volume, device, turn, &mut |_, _| {}, ctx))
+}
+
 /// Is shown an axial slice and its probabilities: of the background and each class, or of the only class alone.
 pub type Watcher<'a> = dyn FnMut(usize, &[Vec<f32>]) + 'a;
 
@@ -167,6 +185,18 @@ pub fn predict_watched(
     watch: &mut Watcher<'_>,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
+    predict(source, options, volume, device, &Turn::default(), watch, ctx)
+}
+
+fn predict(
+    source: &ModelSource,
+    options: &PredictOptions,
+    volume: &Volume,
+    device: &PredictDevice,
+    turn: &Turn,
+    watch: &mut Watcher<'_>,
+    ctx: &JobContext<PredictEvent>,
+) -> Result<Prediction, PredictError> {
     ctx.progress.say("loading the network");
     ctx.wake();
     let mut models = Model::load_all(source)?;
@@ -179,20 +209,35 @@ pub fn predict_watched(
     let [width, height, slices] = view.size();
     let mut dense: Vec<LabelId> = vec![0; volume.geometry().voxel_count()];
     let engine = Engine::new(&models, device, ctx)?;
-    for start in (0..slices).step_by(BATCH) {
+    let (mut start, mut at_once, mut took) = (0, BATCH, Duration::ZERO);
+    while start < slices {
+        turn.before_prediction(took, &ctx.cancel);
         if ctx.is_cancelled() {
             return Err(PredictError::Cancelled);
         }
-        let chunk: Vec<usize> = (start..(start + BATCH).min(slices)).collect();
+        let begun = Instant::now();
+        let chunk: Vec<usize> = (start..(start + at_once).min(slices)).collect();
         let hu = chunk.iter().map(|k| view.slice(volume, *k)).collect();
-        for (k, maps) in chunk.iter().zip(engine.probabilities(hu, [width, height])?) {
+        let ready = turn.check().map_err(PredictError::from);
+        let found = match ready.and_then(|()| engine.probabilities(hu, [width, height])) {
+            Err(PredictError::Device(error)) if error.is_lack_of_memory() && at_once > 1 => {
+                at_once /= 2;
+                ctx.send(PredictEvent::Warning(format!(
+                    "The device lacks memory: {at_once} of the slices are predicted at once from here on."
+                )));
+                continue;
+            }
+            outcome => outcome?,
+        };
+        for (k, maps) in chunk.iter().zip(found) {
             watch(*k, &maps);
             view.put_labels(&mut dense, *k, &engine.ensemble().labels(&maps));
         }
-        let done = start + chunk.len();
-        ctx.progress.set(done as u64, slices as u64);
-        ctx.progress.say(format!("slice {done} of {slices}"));
-        ctx.send(PredictEvent::Slices { done, total: slices });
+        start += chunk.len();
+        took = begun.elapsed();
+        ctx.progress.set(start as u64, slices as u64);
+        ctx.progress.say(format!("slice {start} of {slices}"));
+        ctx.send(PredictEvent::Slices { done: start, total: slices });
     }
     // The count is that of the grid it was made for.
     let mut labels =

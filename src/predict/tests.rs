@@ -2,13 +2,17 @@
 
 use super::*;
 use crate::core::Geometry;
+use crate::jobs::{Arbiter, Hand, Work};
 use crate::jobs::{CancelToken, Waker};
+use crate::nn::Fault;
 use crate::nn::{
     Intensity, NetworkConfig, NetworkSpec, PreprocessConfig, SharedGpu, UNetConfig, collect_state, compute_device,
     initial_weights, save_weights,
 };
 use glam::DVec3;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn spec() -> ModelSpec {
     ModelSpec {
@@ -129,4 +133,83 @@ fn options_and_ensembles_depart_from_the_recipe_and_are_checked() {
     }
     let error = predict(&ModelSource::Ensemble(Vec::new()), PredictOptions::default()).unwrap_err();
     assert!(matches!(error, PredictError::NoModel));
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "never came: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_prediction_waits_for_a_stroke_and_goes_before_the_steps_of_a_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = ModelSource::Run(run_folder(folder.path()));
+    let volume = volume();
+    // Longer than any test: nobody goes ahead of turn because the machine is slow.
+    let arbiter = Arbiter::with_longest_wait(Duration::from_secs(3600));
+    let thread = ComputeThread::start(compute_device(DeviceChoice::Cpu, None).unwrap()).unwrap();
+    let (steps, cancel) = (Arc::new(AtomicUsize::new(0)), CancelToken::default());
+    let (behind, counted, ended) = (arbiter.clone(), steps.clone(), cancel.clone());
+    let training = thread.submit_long("training", move |compute| {
+        while !ended.is_cancelled() {
+            behind.before_step(Duration::ZERO, &ended, || compute.run_pending());
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    until("a step", || steps.load(Ordering::SeqCst) > 0);
+    arbiter.frame(Hand::Paints);
+    // The steps that are done when the network is asked.
+    let passes: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let (noted, counted) = (passes.clone(), steps.clone());
+    let fault: Fault = Arc::new(move || {
+        noted.lock().unwrap().push(counted.load(Ordering::SeqCst));
+        None
+    });
+    let turn = Turn::behind(arbiter.clone()).failing(Some(fault));
+    let device = PredictDevice::Thread(thread, DeviceChoice::Gpu);
+    let job = std::thread::spawn(move || {
+        let ctx = JobContext::detached();
+        predict_in_turn(&source, &PredictOptions::default(), &volume, &device, &turn, &ctx)
+    });
+    until("the wait for the stroke", || arbiter.waits(Work::Prediction));
+    let early = passes.lock().unwrap().len();
+    arbiter.frame(Hand::Still);
+    let found = job.join().unwrap().unwrap();
+    let after = steps.load(Ordering::SeqCst);
+    until("the training to go on", || steps.load(Ordering::SeqCst) > after + 10);
+    cancel.cancel();
+    wait("training", &training).unwrap();
+    let passes = passes.lock().unwrap().clone();
+    assert_eq!((early, passes.len()), (0, 2), "six slices in two passes, none during the stroke");
+    assert!(passes[1] <= passes[0] + 1, "the training went on beside the prediction: {passes:?}");
+    assert!(found.labels.counts()[1..3].iter().sum::<u64>() > 0);
+}
+
+#[test]
+fn a_prediction_that_lacks_memory_takes_fewer_slices_at_once_and_a_lost_device_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = ModelSource::Run(run_folder(folder.path()));
+    let (volume, cpu, options) = (volume(), PredictDevice::Choice(DeviceChoice::Cpu), PredictOptions::default());
+    let failing = |calls: &'static [usize], reason: &'static str| {
+        let (count, (ctx, events)) =
+            (AtomicUsize::new(0), JobContext::attached(CancelToken::default(), Arc::default(), Waker::none()));
+        let fault: Fault = Arc::new(move || {
+            let failed = || DeviceError::Failed { what: "predicting", reason: reason.into() };
+            calls.contains(&count.fetch_add(1, Ordering::SeqCst)).then(failed)
+        });
+        let turn = Turn::default().failing(Some(fault));
+        let outcome = predict_in_turn(&source, &options, &volume, &cpu, &turn, &ctx);
+        let warned = events.try_iter().filter(|e| matches!(e, PredictEvent::Warning(w) if w.contains("lacks memory")));
+        (outcome, warned.count())
+    };
+    let want = predict_with(&source, &options, &volume, &cpu, &JobContext::detached()).unwrap().labels;
+    let (outcome, warned) = failing(&[1, 2], "Not enough memory left");
+    assert!(outcome.unwrap().labels == want && warned == 2);
+    let (outcome, warned) = failing(&[0, 1, 2], "Not enough memory left");
+    assert!(outcome.unwrap_err().to_string().contains("Not enough memory") && warned == 2);
+    let (outcome, warned) = failing(&[1], "Parent device is lost");
+    assert!(outcome.unwrap_err().to_string().contains("Parent device is lost") && warned == 0);
 }

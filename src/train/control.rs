@@ -1,5 +1,6 @@
-//! Pause and resume, shared by a run and whoever watches it.
+//! Pause and resume, shared by a run and whoever watches it, and whose turn it is.
 
+use crate::nn::Turn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,12 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Default)]
 pub struct TrainControl {
     paused: Arc<AtomicBool>,
+    turn: Turn,
 }
 
 impl TrainControl {
     /// Not paused.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Not paused, and asking for its turn before every step.
+    pub fn in_turn(turn: Turn) -> Self {
+        Self { turn, ..Self::default() }
+    }
+
+    pub(super) fn turn(&self) -> &Turn {
+        &self.turn
     }
 
     /// Asks the run to wait after the step it is in.

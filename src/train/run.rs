@@ -14,7 +14,7 @@ use super::step::{Learner, Moment, Validation};
 use super::store::{DEFAULT_MEMORY, Slice, SliceStore};
 use super::tensorboard::EventFile;
 use super::{ClassShare, EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
-use crate::jobs::{JobContext, Waker};
+use crate::jobs::{JobContext, Patience, Waker};
 use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -124,7 +124,10 @@ impl Run {
         if let Some(text) = warning {
             ctx.send(TrainEvent::Warning(text));
         }
-        let Some(thread) = thread else { return self.go(request.test, &Compute::here(device), ctx) };
+        let Some(thread) = thread else {
+            let turn = self.control.turn().clone();
+            return turn.run(Patience::All, || self.go(request.test, &Compute::here(device), ctx));
+        };
         // The loop lives on the compute thread with a context of its own; its events are passed on from here.
         let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
         let look = request.test;
@@ -266,9 +269,9 @@ impl Run {
         let steps = plan.steps(order.len());
         let result = std::thread::scope(|scope| -> Result<(), TrainError> {
             let mut feed = plan.feed(scope, &order, Some(epoch), self.position.step);
-            let mut saved = Instant::now();
+            let (mut saved, mut took) = (Instant::now(), Duration::ZERO);
             while self.position.step < steps {
-                self.between_steps(learner, compute, ctx)?;
+                self.between_steps(took, learner, compute, ctx)?;
                 if saved.elapsed() > CHECKPOINT_EVERY {
                     self.save("last", learner)?;
                     saved = Instant::now();
@@ -283,7 +286,8 @@ impl Run {
                 }
                 self.position.step = step;
                 self.position.loss_sum += loss;
-                let seconds = begun.elapsed().as_secs_f64();
+                took = begun.elapsed();
+                let seconds = took.as_secs_f64();
                 ctx.progress.set((epoch * steps + step) as u64, (self.recipe.epochs * steps) as u64);
                 ctx.progress.say(format!("epoch {} of {}, loss {loss:.4}", epoch + 1, self.recipe.epochs));
                 ctx.send(TrainEvent::Step { epoch: epoch + 1, step, steps_per_epoch: steps, loss, seconds });
@@ -304,7 +308,8 @@ impl Run {
         ctx: &JobContext<TrainEvent>,
     ) -> Result<f64, TrainError> {
         loop {
-            match learner.step(batch, moment) {
+            let ready = self.control.turn().check().map_err(TrainError::from);
+            match ready.and_then(|()| learner.step(batch, moment)) {
                 Err(TrainError::Device(error)) if error.is_lack_of_memory() => {
                     if !self.recipe.halve_batch_on_lack_of_memory || !learner.cut_batches(batch.count) {
                         return Err(TrainError::Device(error));
@@ -319,14 +324,15 @@ impl Run {
         }
     }
 
-    /// Lets short work in, waits while paused, and leaves with a checkpoint when cancelled.
+    /// Lets short work in, waits for its turn and while paused, and leaves with a checkpoint when cancelled.
     fn between_steps(
         &self,
+        took: Duration,
         learner: &Learner,
         compute: &Compute,
         ctx: &JobContext<TrainEvent>,
     ) -> Result<(), TrainError> {
-        compute.run_pending();
+        self.control.turn().before_step(took, &ctx.cancel, || compute.run_pending());
         if self.control.is_paused() && !ctx.is_cancelled() {
             self.save("last", learner)?;
             ctx.send(TrainEvent::Paused);
@@ -354,14 +360,17 @@ impl Run {
         let model = learner.inference()?;
         std::thread::scope(|scope| {
             let mut feed = plan.feed(scope, &self.split.validation, None, 0);
+            let mut took = Duration::ZERO;
             for _ in 0..plan.steps(self.split.validation.len()) {
-                compute.run_pending();
+                self.control.turn().before_step(took, &ctx.cancel, || compute.run_pending());
+                let begun = Instant::now();
                 if ctx.is_cancelled() {
                     // The epoch's steps are done and saved; resuming validates again.
                     self.save("last", learner)?;
                     return Err(TrainError::Cancelled);
                 }
                 learner.validate(&model, &feed.next()?, &mut sums)?;
+                took = begun.elapsed();
             }
             Ok(sums)
         })
@@ -462,11 +471,12 @@ impl Run {
             .map_err(|e| TrainError::Weights { path: self.checkpoints.path(name), reason: e.to_string() })?;
         let cases = if look { test_cases(&self.prepared, &self.split) } else { Vec::new() };
         let mut test = Vec::new();
+        let between = || self.control.turn().before_step(Duration::ZERO, &ctx.cancel, || compute.run_pending());
         for (n, case) in cases.iter().enumerate() {
             ctx.progress.say(format!("testing case {} of {}", n + 1, cases.len()));
             ctx.wake();
             let Some(source) = self.prepared.sources.get(case.index) else { continue };
-            test.push(evaluate_case(source, case, &self.recipe, &segmenter, &|| compute.run_pending(), ctx)?);
+            test.push(evaluate_case(source, case, &self.recipe, &segmenter, &between, ctx)?);
         }
         let best = self.position.history.iter().find(|r| r.epoch == self.position.best_epoch);
         let summary = TrainSummary {

@@ -1,5 +1,7 @@
 //! Runs on small generated cases: learning, interruption, refusal.
 
+mod turns;
+
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
 use crate::jobs::{CancelToken, JobContext, Waker};
