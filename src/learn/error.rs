@@ -38,6 +38,11 @@ impl LearnError {
         matches!(self, Self::Device(_) | Self::Train(TrainError::Device(_)))
     }
 
+    /// Whether smaller work may succeed on the same device.
+    pub(super) fn is_lack_of_memory(&self) -> bool {
+        matches!(self, Self::Device(e) | Self::Train(TrainError::Device(e)) if e.is_lack_of_memory())
+    }
+
     /// Wraps an error of the file system.
     pub(super) fn io(verb: &'static str, path: &Path, error: &std::io::Error) -> Self {
         Self::Io { verb, path: path.into(), reason: crate::io::atomic::plain_reason(error) }

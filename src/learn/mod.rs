@@ -30,13 +30,13 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
+pub use crate::nn::Fault;
 pub use annotator::{correct_slice, patches};
 pub use card::model_card;
 pub use config::LoopConfig;
 pub use effort::{Effort, SliceEffort};
 pub use error::LearnError;
 pub use gate::{Decision, Figures, decide};
-pub use place::Fault;
 pub use pool::{Role, Sample, SampleInfo, SampleOrigin, case_key};
 pub use prompt::{PromptChange, PromptPoint, SliceFeatures};
 pub use queue::{RankedSlice, Reason, SliceView, rank};

@@ -1,15 +1,12 @@
 //! Where the loop computes: on the processor behind everything else, or on the thread that owns a graphics device.
 
 use super::LearnError;
-use super::round::{RoundInput, RoundOutput, RoundStep, fine_tune};
-use crate::jobs::{Arbiter, BackgroundPool, CancelToken, Patience};
-use crate::nn::{ComputeDevice, ComputeThread, DeviceError, ModelSpec, Segmenter, StateDict, wait};
+use super::round::{RoundInput, RoundOutput, RoundStep, fine_tune_in_turn};
+use crate::jobs::{BackgroundPool, CancelToken, Patience};
+use crate::nn::{ComputeDevice, ComputeThread, DeviceError, ModelSpec, Segmenter, StateDict, Turn, wait};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Makes the device fail where a test wants it to.
-pub type Fault = Arc<dyn Fn() -> Option<DeviceError> + Send + Sync>;
 
 /// A device and the way to it.
 #[derive(Clone)]
@@ -47,8 +44,8 @@ impl Place {
     }
 
     /// The network with these weights.
-    pub fn load(&self, spec: ModelSpec, weights: Arc<StateDict>, fault: &Fault) -> Result<Arc<Segmenter>, LearnError> {
-        fail(fault)?;
+    pub fn load(&self, spec: ModelSpec, weights: Arc<StateDict>, turn: &Turn) -> Result<Arc<Segmenter>, LearnError> {
+        turn.check()?;
         Ok(Arc::new(match self {
             Self::Cpu { device, .. } => Segmenter::new(spec, &weights, device)?,
             Self::Thread(thread) => {
@@ -62,10 +59,10 @@ impl Place {
     pub fn short<T: Send + 'static>(
         &self,
         what: &'static str,
-        fault: &Fault,
+        turn: &Turn,
         work: impl FnOnce() -> Result<T, DeviceError> + Send + 'static,
     ) -> Result<T, LearnError> {
-        fail(fault)?;
+        turn.check()?;
         Ok(match self {
             Self::Cpu { short, .. } => short.run(work)?,
             Self::Thread(thread) => wait(what, &thread.submit(what, move |_| work()))??,
@@ -73,11 +70,11 @@ impl Place {
     }
 
     /// Starts a round; its steps are told, and wait their turn.
-    pub fn start(&self, input: RoundInput, arbiter: Arbiter, fault: Fault) -> Running {
+    pub fn start(&self, input: RoundInput, turn: Turn) -> Running {
         let cancel = CancelToken::default();
         let (steps, told) = crossbeam_channel::unbounded();
         let (result, outcome) = bounded(1);
-        let gate = Gate { arbiter, cancel: cancel.clone(), steps, fault };
+        let gate = Gate { turn, cancel: cancel.clone(), steps };
         match self {
             Self::Cpu { device, training, .. } => {
                 let (device, pool) = (device.clone(), training.clone());
@@ -103,33 +100,22 @@ impl Place {
     }
 }
 
-fn fail(fault: &Fault) -> Result<(), DeviceError> {
-    fault().map_or(Ok(()), Err)
-}
-
 /// What stands between two steps.
 struct Gate {
-    arbiter: Arbiter,
+    turn: Turn,
     cancel: CancelToken,
     steps: Sender<(RoundStep, Duration)>,
-    fault: Fault,
 }
 
 impl Gate {
     fn run(self, input: RoundInput, device: &ComputeDevice, pending: impl Fn()) -> Result<RoundOutput, LearnError> {
         let mut since = Instant::now();
-        let mut failed = None;
-        let outcome = fine_tune(input, device, &mut |step| {
+        fine_tune_in_turn(input, device, &self.turn, &mut |step| {
             let took = since.elapsed();
-            self.arbiter.before_step(took, &self.cancel, &pending);
+            self.turn.before_step(took, &self.cancel, &pending);
             let _ = self.steps.send((step, took));
             since = Instant::now();
-            failed = (self.fault)();
-            failed.is_none() && !self.cancel.is_cancelled()
-        });
-        match failed {
-            Some(error) => Err(error.into()),
-            None => outcome,
-        }
+            !self.cancel.is_cancelled()
+        })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::gate::Figures;
 use super::{LearnError, LoopConfig, Role, Sample};
-use crate::nn::{ComputeDevice, StateDict};
-use crate::train::{Recipe, Tuner};
+use crate::nn::{ComputeDevice, StateDict, Turn};
+use crate::train::{Judgement, Recipe, TrainError, Tuner};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub enum RoundStep {
     Judging,
     /// A step is about to be made: number from 1, of at most so many; the loss of the one before.
     Step { number: usize, most: usize, loss: f64 },
+    /// The device lacked memory: batches are made in so many pieces from here on, whose gradients are averaged.
+    Cut { pieces: usize },
 }
 
 /// A candidate: the best of the judged states.
@@ -53,13 +55,23 @@ pub struct RoundOutput {
 const PATIENCE: usize = 3;
 
 /// Fine-tunes from the weights in use. `between` is called in front of every step and judged batch, lets other work
-/// in, and ends the round with `false`.
+/// in, and ends the round with `false`. Where the device lacks memory for a batch the round goes on with smaller ones.
 ///
 /// # Errors
 /// [`LearnError::NothingToLearn`] without a corrected slice; [`LearnError::Cancelled`]; those of training.
 pub fn fine_tune(
     input: RoundInput,
     device: &ComputeDevice,
+    between: &mut dyn FnMut(RoundStep) -> bool,
+) -> Result<RoundOutput, LearnError> {
+    fine_tune_in_turn(input, device, &Turn::default(), between)
+}
+
+/// As [`fine_tune`] on a device that may fail as a test wants it to. Whose turn it is `between` asks.
+pub(super) fn fine_tune_in_turn(
+    input: RoundInput,
+    device: &ComputeDevice,
+    turn: &Turn,
     between: &mut dyn FnMut(RoundStep) -> bool,
 ) -> Result<RoundOutput, LearnError> {
     let begun = Instant::now();
@@ -74,31 +86,20 @@ pub fn fine_tune(
     }
     let learning_rate = input.recipe.optimizer.lr * config.learning_rate;
     let slices = input.samples.iter().map(|s| &*s.slice);
-    let mut tuner = Tuner::new(&input.recipe, learning_rate, &input.weights, slices, device)?;
-    let mut stopped = false;
-    let judge = |tuner: &Tuner, between: &mut dyn FnMut(RoundStep) -> bool, stopped: &mut bool| {
-        let mut one = |set: &[usize]| -> Result<_, LearnError> {
-            if set.is_empty() {
-                return Ok(None);
-            }
-            Ok(Some(tuner.judge(set, &mut || *stopped |= !between(RoundStep::Judging))?))
-        };
-        Ok::<_, LearnError>(Figures { corrected: one(&aside)?, earlier: one(&validation)? })
-    };
-    let in_use = judge(&tuner, between, &mut stopped)?;
+    let tuner = Tuner::new(&input.recipe, learning_rate, &input.weights, slices, device)?;
+    let mut round = Round { tuner, turn, between, batch_size: input.recipe.batch_size, stopped: false };
+    let in_use = round.judge(&aside, &validation)?;
     let draw = Draw::new(&input, &corrected, &earlier);
     let mut best: Option<(StateDict, Figures, usize)> = None;
     let (mut loss, mut since) = (f64::NAN, 0);
     for step in 0..config.steps {
-        if stopped || !between(RoundStep::Step { number: step + 1, most: config.steps, loss }) {
-            return Err(LearnError::Cancelled);
-        }
-        loss = tuner.step(&draw.batch(step))?;
+        round.tell(RoundStep::Step { number: step + 1, most: config.steps, loss })?;
+        loss = round.step(&draw.batch(step))?;
         let last = step + 1 == config.steps;
         if last || (step + 1) % config.judge_every.max(1) == 0 {
-            let figures = judge(&tuner, between, &mut stopped)?;
+            let figures = round.judge(&aside, &validation)?;
             if best.as_ref().is_none_or(|(_, b, _)| figures.score() > b.score() || figures.score().is_none()) {
-                best = Some((tuner.weights()?, figures, step + 1));
+                best = Some((round.tuner.weights()?, figures, step + 1));
                 since = 0;
             } else {
                 since += 1;
@@ -119,6 +120,64 @@ pub fn fine_tune(
         seconds: begun.elapsed().as_secs_f64(),
         input,
     })
+}
+
+/// A round under way.
+struct Round<'a> {
+    tuner: Tuner,
+    turn: &'a Turn,
+    between: &'a mut dyn FnMut(RoundStep) -> bool,
+    batch_size: usize,
+    /// Somebody wants it to end.
+    stopped: bool,
+}
+
+impl Round<'_> {
+    /// Lets others in; an error when the round is to end.
+    fn tell(&mut self, step: RoundStep) -> Result<(), LearnError> {
+        if self.stopped || !(self.between)(step) {
+            return Err(LearnError::Cancelled);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &[usize]) -> Result<f64, LearnError> {
+        loop {
+            let ready = self.turn.check().map_err(TrainError::from);
+            match ready.and_then(|()| self.tuner.step(batch)) {
+                Ok(loss) => return Ok(loss),
+                Err(error) => self.cut(error, batch.len())?,
+            }
+        }
+    }
+
+    fn judge(&mut self, aside: &[usize], validation: &[usize]) -> Result<Figures, LearnError> {
+        Ok(Figures { corrected: self.judge_set(aside)?, earlier: self.judge_set(validation)? })
+    }
+
+    fn judge_set(&mut self, set: &[usize]) -> Result<Option<Judgement>, LearnError> {
+        if set.is_empty() {
+            return Ok(None);
+        }
+        loop {
+            let Self { tuner, turn, between, stopped, .. } = self;
+            let ready = turn.check().map_err(TrainError::from);
+            let judged = ready.and_then(|()| tuner.judge(set, &mut || *stopped |= !between(RoundStep::Judging)));
+            match judged {
+                Ok(judgement) => return Ok(Some(judgement)),
+                Err(error) => self.cut(error, self.batch_size)?,
+            }
+        }
+    }
+
+    /// Makes batches of `size` slices smaller after an error that this may help against; gives other errors back.
+    fn cut(&mut self, error: TrainError, size: usize) -> Result<(), LearnError> {
+        let lacking = matches!(&error, TrainError::Device(device) if device.is_lack_of_memory());
+        match lacking.then(|| self.tuner.cut_batches(size)).flatten() {
+            Some(pieces) => self.tell(RoundStep::Cut { pieces }),
+            None => Err(error.into()),
+        }
+    }
 }
 
 /// Draws batches: corrected slices, new ones more often, mixed with earlier data.

@@ -3,20 +3,21 @@
 //! [`run`] is called inside a job and returns when it is told to stop. It serves what is asked between the steps of a
 //! round, so that a slice that was just finished is in the pool at once and a prediction never waits for a round's end.
 
-use super::place::{Fault, Place, Running};
+mod trouble;
+
+use super::place::{Place, Running};
 use super::queue::{jumps, look};
 use super::{
-    Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, RoundStep, SampleOrigin,
-    Session, SliceEffort, SliceFeatures, SliceView, VersionInfo, case_key,
+    Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, SampleOrigin, Session,
+    SliceEffort, SliceFeatures, SliceView, VersionInfo, case_key,
 };
 use crate::core::{LabelId, LabelMap, Plane, PlaneAxes, Volume};
 use crate::jobs::{Arbiter, JobContext};
 use crate::nn::{
-    AxialView, ComputeDevice, ComputeThread, DeviceChoice, DeviceError, Segmenter, Settled, compute_device,
-    resample_hu, settle,
+    AxialView, ComputeThread, DeviceChoice, DeviceError, Fault, Segmenter, Settled, Turn, resample_hu, settle,
 };
 use crate::train::slice_of;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -170,13 +171,13 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
         Some(thread) => Place::Thread(thread),
         None => Place::cpu(device),
     };
-    let fault = request.fault.unwrap_or_else(|| Arc::new(|| None));
     let runner = Runner {
+        turn: Turn::behind(request.arbiter.clone()).failing(request.fault),
         session,
         place,
         segmenter: None,
         arbiter: request.arbiter,
-        fault,
+        at_once: BATCH,
         cases: BTreeMap::new(),
         features: None,
         running: None,
@@ -205,7 +206,9 @@ struct Runner<'a> {
     place: Place,
     segmenter: Option<Arc<Segmenter>>,
     arbiter: Arbiter,
-    fault: Fault,
+    turn: Turn,
+    /// Slices that a pass predicts: fewer where the device lacks memory for more.
+    at_once: usize,
     cases: BTreeMap<u64, Served>,
     /// Case, slice and version whose features are kept for prompts.
     features: Option<(u64, usize, usize, Arc<SliceFeatures>)>,
@@ -318,7 +321,7 @@ impl Runner<'_> {
                 let (n, channels) = (spec.preprocessing.size, spec.network.out_channels);
                 let looked = hu.clone();
                 let (p, map) =
-                    self.place.short("looking at a slice", &self.fault, move || segmenter.features(&looked))?;
+                    self.place.short("looking at a slice", &self.turn, move || segmenter.features(&looked))?;
                 let features = Arc::new(SliceFeatures::new(n, channels, p, &map, &hu));
                 self.features = Some((case, slice, version, features.clone()));
                 features
@@ -335,7 +338,7 @@ impl Runner<'_> {
         if let Some(segmenter) = &self.segmenter {
             return Ok(segmenter.clone());
         }
-        let built = self.place.load(self.session.spec(), self.session.weights().clone(), &self.fault)?;
+        let built = self.place.load(self.session.spec(), self.session.weights().clone(), &self.turn)?;
         self.segmenter = Some(built.clone());
         Ok(built)
     }
@@ -359,7 +362,7 @@ impl Runner<'_> {
         let Some((&case, served)) = self.cases.iter().find(|(_, c)| !c.waiting.is_empty()) else { return };
         let _guard = self.arbiter.predicting();
         let first = served.waiting[0];
-        let chunk: Vec<Vec<i16>> = served.waiting.iter().take(BATCH).map(|k| served.hu[*k].clone()).collect();
+        let chunk: Vec<Vec<i16>> = served.waiting.iter().take(self.at_once).map(|k| served.hu[*k].clone()).collect();
         let count = chunk.len();
         let [width, height, _] = AxialView::new(served.volume.geometry()).size();
         let spec = self.session.spec();
@@ -368,14 +371,14 @@ impl Runner<'_> {
         let outcome = self.segmenter().and_then(|segmenter| {
             let looked = segmenter.clone();
             let (shown, views) =
-                self.place.short("predicting", &self.fault, move || look(&looked, first, &chunk, mirror))?;
+                self.place.short("predicting", &self.turn, move || look(&looked, first, &chunk, mirror))?;
             let labels = shown.iter().map(|p| segmenter.labels(p, [width, height]));
             let slices: Vec<(usize, Vec<LabelId>)> = (first..).zip(labels).collect();
             Ok((shown, views, slices))
         });
         let (shown, views, slices) = match outcome {
             Ok(done) => done,
-            Err(error) => return self.device_failed(&error),
+            Err(error) => return self.prediction_failed(&error),
         };
         let version = self.session.in_use();
         self.ctx.send(Tell::Predicted { case, version, slices });
@@ -395,7 +398,7 @@ impl Runner<'_> {
         self.asked = false;
         match self.session.round() {
             Ok(input) => {
-                self.running = Some(self.place.start(input, self.arbiter.clone(), self.fault.clone()));
+                self.running = Some(self.place.start(input, self.turn.clone()));
                 self.tell_state();
             }
             Err(error) => {
@@ -408,15 +411,15 @@ impl Runner<'_> {
     /// Passes steps on, and takes in a round that has ended.
     fn watch_round(&mut self) {
         let Some(running) = &self.running else { return };
-        while let Ok((step, took)) = running.steps.try_recv() {
-            if let RoundStep::Step { number, most, loss } = step {
-                self.ctx.send(Tell::Step { number, most, loss, seconds: took.as_secs_f64() });
-            }
+        // Looked at first: whatever the round told before its end is then in the channel.
+        let outcome = running.outcome.try_recv();
+        for (step, took) in running.steps.try_iter() {
+            self.tell_step(step, took);
         }
-        let outcome = match running.outcome.try_recv() {
+        let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(crossbeam_channel::TryRecvError::Empty) => return,
-            Err(crossbeam_channel::TryRecvError::Disconnected) => {
+            Err(TryRecvError::Empty) => return,
+            Err(TryRecvError::Disconnected) => {
                 Err(DeviceError::Failed { what: "fine-tuning", reason: "its thread has ended".into() }.into())
             }
         };
@@ -441,37 +444,6 @@ impl Runner<'_> {
             }
         }
         self.tell_state();
-    }
-
-    /// Says what failed; a graphics device is not asked again.
-    fn device_failed(&mut self, error: &LearnError) {
-        if self.place.is_cpu() {
-            self.warn(&format!("{error}. Masks and versions are as they were; it is tried again."));
-            std::thread::sleep(PATIENCE);
-            return;
-        }
-        match compute_device(DeviceChoice::Cpu, None) {
-            Ok(device) => {
-                self.warn(&format!(
-                    "{error}. The loop goes on with the processor; masks and versions are as they were."
-                ));
-                self.use_cpu(device);
-            }
-            Err(other) => self.warn(&format!("{error}, and {other}.")),
-        }
-    }
-
-    fn use_cpu(&mut self, device: ComputeDevice) {
-        self.place = Place::cpu(device);
-        self.segmenter = None;
-    }
-
-    fn warn(&self, text: &str) {
-        let mut text = text.to_owned();
-        if let Some(first) = text.get_mut(0..1) {
-            first.make_ascii_uppercase();
-        }
-        self.ctx.send(Tell::Warning(text));
     }
 
     fn tell_state(&self) {

@@ -1,6 +1,8 @@
 //! The loop's promises: what is on disk is complete, candidates are judged on what never trains, and correcting with
 //! the loop costs less than without.
 
+mod device;
+
 use super::*;
 use crate::core::Geometry;
 use crate::core::{LabelMap, Volume};

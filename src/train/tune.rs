@@ -84,6 +84,12 @@ impl Tuner {
         Ok(loss)
     }
 
+    /// Cuts batches of `size` slices into twice as many pieces from now on, whose gradients are averaged; gives the number
+    /// of pieces, or `None` when a piece holds one slice already. Judges fewer slices at once, too.
+    pub fn cut_batches(&mut self, size: usize) -> Option<usize> {
+        self.learner.cut_batches(size).then(|| self.learner.counts().cuts + 1)
+    }
+
     /// The weights as they are now.
     ///
     /// # Errors
@@ -97,7 +103,8 @@ impl Tuner {
     /// # Errors
     /// [`TrainError::Device`].
     pub fn judge(&self, chosen: &[usize], between: &mut dyn FnMut()) -> Result<Judgement, TrainError> {
-        let plan = BatchPlan::new(&self.recipe, &self.store);
+        let batch_size = self.recipe.batch_size.div_ceil(self.learner.counts().cuts + 1).max(1);
+        let plan = BatchPlan { batch_size, ..BatchPlan::new(&self.recipe, &self.store) };
         let model = self.learner.inference()?;
         let mut sums = Validation::default();
         for step in 0..plan.steps(chosen.len()) {
