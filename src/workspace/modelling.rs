@@ -7,7 +7,7 @@ use super::training::{TrainingState, TrainingView};
 use super::{GpuSharing, ModelCommand, Notice, TrainForm, TrainSource, Workspace};
 use crate::core::{Layer, LayerId, Origin, Segment};
 use crate::jobs::{self, JobContext, JobHandle};
-use crate::nn::{ComputeDevice, ComputeThread, DeviceChoice, DeviceError, DeviceMode, compute_device};
+use crate::nn::{ComputeDevice, ComputeThread, DeviceChoice, DeviceError, DeviceMode, Turn, compute_device};
 use crate::predict::{self, ModelSource, PredictDevice, PredictEvent, PredictOptions};
 use crate::train::{
     self, ClassConfig, ClassSource, Recipe, Sheet, SplitConfig, TrainCase, TrainControl, TrainData, TrainError,
@@ -30,6 +30,8 @@ pub struct ModelRoom {
     predicting: bool,
     /// The thread that owns all GPU work, once something needed it.
     thread: Option<ComputeThread>,
+    /// Why there is no device of its own for it, where one was wanted; told once.
+    shared_because: Option<String>,
 }
 
 impl ModelRoom {
@@ -46,6 +48,25 @@ impl ModelRoom {
     /// Whether a prediction is being made.
     pub fn is_predicting(&self) -> bool {
         self.predicting
+    }
+
+    /// The graphics device that computed last, in one line; `None` before any did.
+    pub fn computes_on(&self) -> Option<&str> {
+        self.thread.as_ref().map(|thread| thread.device().description.as_str())
+    }
+
+    /// What to say of a device that had to stand in for one of its own, the first time it is so.
+    fn told_of_sharing(&mut self, error: &DeviceError) -> Option<String> {
+        let reason = error.to_string();
+        tracing::warn!(reason, "training and predictions share the window's graphics device");
+        if self.shared_because.as_ref() == Some(&reason) {
+            return None;
+        }
+        let told = format!(
+            "Training and predictions share the window's graphics device, because {reason}. Drawing may wait for their steps."
+        );
+        self.shared_because = Some(reason);
+        Some(told)
     }
 }
 
@@ -171,9 +192,17 @@ impl Workspace {
         })
     }
 
+    /// How training and predictions share the machine with the window.
+    pub(super) fn turn(&self) -> Turn {
+        Turn::behind(self.learning.arbiter.clone()).failing(self.learning.fault.clone())
+    }
+
     /// The thread that computes on the GPU; `None` when the CPU computes, which needs no thread of its own.
     pub(super) fn compute_thread(&mut self, choice: DeviceChoice) -> Result<Option<ComputeThread>, DeviceError> {
-        let device = self.compute_device(choice)?;
+        let (device, refused) = self.compute_device(choice)?;
+        if let Some(text) = refused.and_then(|error| self.models.told_of_sharing(&error)) {
+            self.notify(Notice::warning(text));
+        }
         if !device.needs_thread() {
             return Ok(None);
         }
@@ -187,26 +216,25 @@ impl Workspace {
         Ok(Some(thread))
     }
 
-    /// The window's own device, or a device of its own where [`GpuSharing`] asks for one and the first one is no CPU.
-    fn compute_device(&self, choice: DeviceChoice) -> Result<ComputeDevice, DeviceError> {
+    /// The window's own device, or a device of its own where [`GpuSharing`] asks for one and the first one is no CPU. With
+    /// the error that kept `Auto` from having one.
+    fn compute_device(&self, choice: DeviceChoice) -> Result<(ComputeDevice, Option<DeviceError>), DeviceError> {
         let choice = if self.cpu_only { DeviceChoice::Cpu } else { choice };
         let device = compute_device(choice, self.gpu.as_deref())?;
         let sharing = self.settings.gpu_sharing;
         let own = sharing.own_device(device.software);
         let Some(gpu) = self.gpu.as_ref().filter(|_| own && device.mode == DeviceMode::Shared) else {
-            return Ok(device);
+            return Ok((device, None));
         };
         let kept = self.models.thread.as_ref().map(ComputeThread::device);
         match kept.filter(|d| d.mode == DeviceMode::Dedicated && !d.is_lost()) {
-            Some(kept) => Ok(kept.clone()),
-            // Nobody asked for it by name: sharing does, too.
-            None if sharing == GpuSharing::Auto => Ok(gpu.dedicated().unwrap_or(device)),
-            None => gpu.dedicated(),
+            Some(kept) => Ok((kept.clone(), None)),
+            None => own_or_shared(gpu.dedicated(), device, sharing),
         }
     }
 
     fn run_training(&mut self, form: TrainForm, request: TrainRequest) {
-        let control = TrainControl::default();
+        let control = TrainControl::in_turn(self.turn());
         self.models.control = Some(control.clone());
         self.models.training = Some(TrainingView::new(&form.run, &request.recipe.name, request.recipe.epochs));
         let handle: JobHandle<TrainEvent, TrainSummary, TrainError> =
@@ -280,8 +308,9 @@ impl Workspace {
         };
         self.models.predicting = true;
         self.awaited = None;
+        let turn = self.turn();
         let handle = jobs::spawn("Predicting", self.waker.clone(), move |ctx: &JobContext<PredictEvent>| {
-            predict::predict_with(&source, &options, &volume, &device, ctx)
+            predict::predict_in_turn(&source, &options, &volume, &device, &turn, ctx)
         });
         self.start(JobTask::new(
             handle,
@@ -309,6 +338,22 @@ impl Workspace {
     }
 }
 
+/// A device of its own, or, where nobody asked for one by name, the window's: sharing does, too, and says why.
+fn own_or_shared(
+    own: Result<ComputeDevice, DeviceError>,
+    mut shared: ComputeDevice,
+    sharing: GpuSharing,
+) -> Result<(ComputeDevice, Option<DeviceError>), DeviceError> {
+    match own {
+        Ok(own) => Ok((own, None)),
+        Err(error) if sharing == GpuSharing::Auto => {
+            shared.description += &format!(", because {error}");
+            Ok((shared, Some(error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What a recipe for a data set has to change for the one open case: a split by patient would leave nothing to train
 /// on, and where its classes are none of the layer's segments, the active segment is learnt instead.
 fn fit_to_one_case(recipe: &mut Recipe, segments: &[Segment], active: Option<&Segment>) {
@@ -319,5 +364,25 @@ fn fit_to_one_case(recipe: &mut Recipe, segments: &[Segment], active: Option<&Se
     if let (false, 1, Some(active)) = (known, recipe.data.classes.len(), active) {
         recipe.data.classes =
             vec![ClassConfig { name: active.name.clone(), from: ClassSource::Names(vec![active.name.clone()]) }];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_its_own_that_cannot_be_had_is_said_once_and_asked_for_by_name_refused() {
+        let shared = || compute_device(DeviceChoice::Cpu, None).unwrap();
+        let refused = || Err(DeviceError::Open("too many devices".into()));
+        let (device, error) = own_or_shared(refused(), shared(), GpuSharing::Auto).unwrap();
+        assert!(device.description.contains("too many devices"), "{}", device.description);
+        let (mut models, error) = (ModelRoom::default(), error.unwrap());
+        let told = models.told_of_sharing(&error).unwrap();
+        assert!(told.contains("too many devices") && told.contains("share the window's"), "{told}");
+        assert_eq!(models.told_of_sharing(&error), None);
+        assert!(own_or_shared(refused(), shared(), GpuSharing::Dedicated).is_err());
+        let (own, error) = own_or_shared(Ok(shared()), shared(), GpuSharing::Auto).unwrap();
+        assert!(own.description == shared().description && error.is_none());
     }
 }

@@ -80,7 +80,7 @@ impl Workspace {
             Ok(request) => request,
             Err(text) => return self.notify(Notice::error(text)),
         };
-        let control = TrainControl::default();
+        let control = TrainControl::in_turn(self.turn());
         self.models.control = Some(control.clone());
         self.models.search = Some(SearchView {
             name: form.run.clone(),

@@ -246,10 +246,7 @@ fn round(ui: &mut Ui, workspace: &Workspace, view: &LearnView, state: &LoopState
     if !view.outcome.is_empty() {
         ui.label(RichText::new(&view.outcome).small());
     }
-    if let Some(share) = workspace.learning.arbiter.training_share().filter(|s| *s < 0.995) {
-        let text = format!("Training had {:.0} % of the time; drawing and predictions came first.", share * 100.0);
-        ui.label(RichText::new(text).small());
-    }
+    super::price_of_waiting(ui, workspace);
 }
 
 fn dice_of(figures: &Figures) -> String {

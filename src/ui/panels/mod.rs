@@ -28,7 +28,8 @@ pub mod toolbar;
 pub mod train;
 pub mod view;
 
-use egui::{Align2, Context, ScrollArea, Ui, Window};
+use crate::workspace::Workspace;
+use egui::{Align2, Context, RichText, ScrollArea, Ui, Window};
 
 /// Width in points that the panels at the sides are made for.
 const SIDE_WIDTH: f32 = 220.0;
@@ -44,4 +45,12 @@ pub(super) fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
 /// A window in the middle at first, which the user can move.
 pub(super) fn centred(title: &'static str, ctx: &Context) -> Window<'static> {
     Window::new(title).pivot(Align2::CENTER_CENTER).default_pos(ctx.content_rect().center())
+}
+
+/// What it costs training that drawing and predictions come first, where it costs anything.
+fn price_of_waiting(ui: &mut Ui, workspace: &Workspace) {
+    if let Some(share) = workspace.learning.arbiter.training_share().filter(|s| *s < 0.995) {
+        let text = format!("Training had {:.0} % of the time; drawing and predictions came first.", share * 100.0);
+        ui.label(RichText::new(text).small());
+    }
 }

@@ -17,6 +17,9 @@ pub fn show(ctx: &Context, open: &mut bool, workspace: &Workspace, out: &mut Vec
             }
         });
         ui.weak("The device and its sharing hold from the next training or prediction on.");
+        if let Some(device) = workspace.models.computes_on() {
+            ui.weak(format!("The last one: {device}."));
+        }
     });
 }
 

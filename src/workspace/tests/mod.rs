@@ -11,6 +11,7 @@ mod overlay;
 mod progress;
 mod resuming;
 mod reviewed;
+mod trouble;
 
 use super::*;
 use crate::core::{Geometry, LabelMap, Volume};

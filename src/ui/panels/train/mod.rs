@@ -140,6 +140,7 @@ impl TrainPanel {
         };
         if view.state != TrainingState::Ended {
             progress::running(ui, view, out);
+            super::price_of_waiting(ui, workspace);
         }
         if ui.button("Larger").on_hover_text("Curves and pictures in a window of their own").clicked() {
             self.large = true;
