@@ -5,6 +5,7 @@
 
 mod arbiter;
 mod beside;
+mod copy;
 mod data;
 mod edit;
 mod held;
@@ -53,6 +54,8 @@ enum Group {
     Layers,
     /// Drawing while a network is fine-tuned, with and without the arbiter.
     Arbiter,
+    /// A network's input and labels made on the device that draws, against the way through host memory.
+    Copy,
 }
 
 #[derive(clap::Args)]
@@ -175,6 +178,10 @@ fn measure(
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => sampler.skip("arbiter", error.to_string()),
+            },
+            Group::Copy => match &gpu {
+                Ok(gpu) => copy::measure(&mut sampler, gpu)?,
+                Err(error) => sampler.skip("copy", error.to_string()),
             },
         }
         sampler.tell();

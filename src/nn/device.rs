@@ -5,8 +5,10 @@
 //! with SPIR-V Mesa's software Vulkan crashes while it trains, and fusion has given a wrong loss.
 
 mod pulse;
+mod room;
 
 pub use pulse::Pulse;
+pub use room::{DeviceRoom, RoomBuffer};
 
 use super::guard::{catch, first_line};
 use burn::tensor::Device;

@@ -41,7 +41,8 @@ mod tests;
 pub use average::WeightAverage;
 pub use deeplab::{DeepLabConfig, ResNetUNetConfig};
 pub use device::{
-    AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, Pulse, SharedGpu, compute_device,
+    AdapterReport, ComputeDevice, DeviceChoice, DeviceError, DeviceMode, DeviceRoom, Pulse, RoomBuffer, SharedGpu,
+    compute_device,
 };
 pub use doctor::{DeviceReport, Proof, report};
 pub use gradients::GradientSet;
@@ -56,7 +57,9 @@ pub use loss::{
 pub use network::{Network, NetworkConfig, NetworkError, NetworkSpec};
 pub use ops::Activation;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerKind, Rates};
-pub use preprocess::{AxialView, Intensity, PreprocessConfig, resample_hu, resize_labels, resize_linear};
+pub use preprocess::{
+    AxialView, Intensity, PreprocessConfig, resample_hu, resampling_weights, resize_labels, resize_linear,
+};
 pub use probe::{Layer, LayerTime, layer_times};
 pub use resnet::EncoderKind;
 pub use schedule::{Plateau, ScheduleConfig};

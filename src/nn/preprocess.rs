@@ -142,8 +142,12 @@ impl AxialView {
     }
 }
 
-/// For each target pixel: the first source pixel and the weights from there on.
-fn kernel(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
+/// For each of `to` target pixels: the first of `from` source pixels and the weights from there on (neither is 0). What
+/// keeps its size is copied.
+pub fn resampling_weights(from: usize, to: usize) -> Vec<(usize, Vec<f32>)> {
+    if from == to {
+        return (0..to).map(|at| (at, vec![1.0])).collect();
+    }
     let scale = from as f64 / to as f64;
     // A triangle as wide as the larger of the two pixels: linear interpolation when growing, and no aliasing when
     // shrinking (as in PIL's and PyTorch's antialiased bilinear resampling).
@@ -171,7 +175,7 @@ pub fn resize_linear(image: &[f32], [width, height]: [usize; 2], [to_width, to_h
     if [width, height] == [to_width, to_height] {
         return image.to_vec();
     }
-    let (columns, rows) = (kernel(width, to_width), kernel(height, to_height));
+    let (columns, rows) = (resampling_weights(width, to_width), resampling_weights(height, to_height));
     let mut narrow = Vec::with_capacity(to_width * height);
     for row in image.chunks_exact(width) {
         narrow.extend(

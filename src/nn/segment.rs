@@ -7,7 +7,7 @@ use super::network::{Network, NetworkError, NetworkSpec};
 use super::preprocess::{PreprocessConfig, resample_hu, resize_linear};
 use super::state::apply_state;
 use super::weights::StateDict;
-use super::{ComputeDevice, DeviceError};
+use super::{ComputeDevice, DeviceError, DeviceRoom};
 use crate::core::{LabelId, Segment};
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Tensor, TensorData};
@@ -168,6 +168,19 @@ impl Segmenter {
         Ok((p?, map))
     }
 
+    /// Probabilities of pictures that lie on the device as the network takes them, left there: one plain look.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the device fails.
+    pub fn look(&self, pictures: &DeviceRoom) -> Result<DeviceRoom, DeviceError> {
+        Ok(DeviceRoom::of(catch("predicting", || self.answer(pictures.tensor()))?))
+    }
+
+    fn answer(&self, pictures: Tensor<4>) -> Tensor<4> {
+        let logits = self.model.forward(pictures, &mut Pass::Infer);
+        if self.spec.network.out_channels == 1 { sigmoid(logits) } else { softmax(logits, 1) }
+    }
+
     fn input(&self, hu: &[Vec<i16>]) -> Vec<f32> {
         let intensity = self.spec.preprocessing.intensity;
         hu.iter().flatten().map(|v| intensity.apply(f32::from(*v))).collect()
@@ -216,9 +229,7 @@ impl Segmenter {
         catch("predicting", || {
             let data = TensorData::new(input.to_vec(), [count, 1, n, n]);
             let x = Tensor::<4>::from_data(data, &self.compute.device);
-            let logits = self.model.forward(x, &mut Pass::Infer);
-            let p = if self.spec.network.out_channels == 1 { sigmoid(logits) } else { softmax(logits, 1) };
-            p.try_into_data().map(|data| data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default())
+            self.answer(x).try_into_data().map(|data| data.convert::<f32>().try_into_vec::<f32>().unwrap_or_default())
         })?
         .map_err(|e| DeviceError::Failed {
             what: "reading the prediction",

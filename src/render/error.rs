@@ -26,6 +26,9 @@ pub enum RenderError {
         found[0], found[1], found[2], expected[0], expected[1], expected[2]
     )]
     Grid { expected: [usize; 3], found: [usize; 3] },
+    /// A pass takes slices along the third axis alone.
+    #[error("the slices of this grid do not lie along its third axis")]
+    Across,
     /// A pane's side is zero or above the device's limit for 2-D textures.
     #[error("a picture of {} x {} pixels was asked for, but this graphics device draws 1 to {limit} along each side", size[0], size[1])]
     Pane { size: [u32; 2], limit: u32 },

@@ -1,7 +1,7 @@
 //! A label layer on the graphics device, kept up to date brick by brick.
 
 use super::RenderError;
-use super::upload::{Pacer, create_3d, texel_bytes, write_box};
+use super::upload::{Pacer, create_3d, read_slice, texel_bytes, write_box};
 use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};
 use std::collections::BTreeMap;
 
@@ -94,6 +94,50 @@ impl LabelTexture {
             pacer.submit()?;
         }
         Ok(())
+    }
+
+    /// Replaces slice `k` by `labels`, i fastest; seen by every draw submitted after it.
+    ///
+    /// # Errors
+    /// [`RenderError::Slice`] and [`RenderError::Length`].
+    pub fn upload_slice(&self, queue: &wgpu::Queue, k: usize, labels: &[u8]) -> Result<(), RenderError> {
+        let [nx, ny, _] = self.dims;
+        self.check_slice(k)?;
+        if labels.len() != nx * ny {
+            return Err(RenderError::Length { expected: nx * ny, found: labels.len() });
+        }
+        write_box(queue, &self.texture, [0, 0, k], [nx, ny, 1], labels, [nx, ny]);
+        Ok(())
+    }
+
+    /// Records the same from a buffer whose rows are `row` bytes long, a multiple of what copies ask for.
+    pub(super) fn copy_slice(&self, encoder: &mut wgpu::CommandEncoder, from: &wgpu::Buffer, row: u32, k: usize) {
+        let [nx, ny, _] = self.dims.map(|n| n as u32);
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row), rows_per_image: Some(ny) };
+        encoder.copy_buffer_to_texture(
+            wgpu::TexelCopyBufferInfo { buffer: from, layout },
+            wgpu::TexelCopyTextureInfo {
+                texture: &self.texture,
+                mip_level: 0,
+                origin: wgpu::Origin3d { x: 0, y: 0, z: k as u32 },
+                aspect: wgpu::TextureAspect::All,
+            },
+            wgpu::Extent3d { width: nx, height: ny, depth_or_array_layers: 1 },
+        );
+    }
+
+    /// Slice `k` as the device has it, i fastest: for looking at what passes made of it.
+    ///
+    /// # Errors
+    /// [`RenderError::Slice`] and [`RenderError::DeviceLost`].
+    pub fn read_slice(&self, device: &wgpu::Device, queue: &wgpu::Queue, k: usize) -> Result<Vec<u8>, RenderError> {
+        self.check_slice(k)?;
+        read_slice(device, queue, &self.texture, k)
+    }
+
+    pub(super) fn check_slice(&self, k: usize) -> Result<(), RenderError> {
+        let count = self.dims[2];
+        if k < count { Ok(()) } else { Err(RenderError::Slice { slice: k, count }) }
     }
 
     fn upload_box(&self, queue: &wgpu::Queue, labels: &LabelMap, region: VoxelBox, scratch: &mut Vec<u8>) {

@@ -1,13 +1,14 @@
 //! The GPU copy of core values and the passes that draw them (WGSL in `shaders/`).
 //!
 //! Floor 1: knows `core` and wgpu, nothing of windows or egui. Owns the textures of a volume and of label layers, the
-//! slice pass, the 3-D view, and the pure geometry of a pane ([`PaneView`], [`Camera`]). The viewer calls it inside its paint callback; it may
-//! equally draw to an offscreen texture. Screen positions are physical pixels from the pane's left top corner, so
-//! the centre of the first pixel is at (0.5, 0.5).
+//! slice pass, the 3-D view, the passes between these textures and a network's buffers, and the pure geometry of a pane
+//! ([`PaneView`], [`Camera`]). The viewer calls it inside its paint callback; it may equally draw to an offscreen texture.
+//! Screen positions are physical pixels from the pane's left top corner, so the centre of the first pixel is at (0.5, 0.5).
 
 mod error;
 mod label_texture;
 mod lut_texture;
+mod network;
 mod offscreen;
 mod slice_renderer;
 mod slice_view;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use error::RenderError;
 pub use label_texture::LabelTexture;
+pub use network::{InputPass, InputRange, LabelPass, finish};
 pub use offscreen::Offscreen;
 pub use slice_renderer::{PaneId, SliceRenderer, SliceTextures};
 pub use slice_view::{DifferenceColors, Fusion, LabelColors, Overlay, Slab, SliceView};

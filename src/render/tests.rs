@@ -6,6 +6,7 @@ use glam::{DAffine3, DMat3, DVec2, DVec3};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+mod network;
 mod planes;
 mod tables;
 

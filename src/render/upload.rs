@@ -73,7 +73,8 @@ fn create(
         sample_count: 1,
         dimension,
         format,
-        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+        // Read back by what looks at the result of passes.
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC,
         view_formats: &[],
     });
     // On native devices the result of a scope is there at once, so one poll decides.
@@ -126,10 +127,55 @@ impl<'a> Pacer<'a> {
     /// [`RenderError::DeviceLost`] when an earlier piece does not arrive.
     pub(super) fn submit(&mut self) -> Result<(), RenderError> {
         let index = self.queue.submit([]);
-        if let Some(previous) = self.previous.replace(index) {
-            let wait = wgpu::PollType::Wait { submission_index: Some(previous), timeout: Some(TIMEOUT) };
-            self.device.poll(wait).map_err(|_| RenderError::DeviceLost)?;
-        }
-        Ok(())
+        self.previous.replace(index).map_or(Ok(()), |previous| wait(self.device, previous))
     }
+}
+
+/// Waits until what was submitted up to `index` is done.
+///
+/// # Errors
+/// [`RenderError::DeviceLost`] when it takes too long.
+pub(super) fn wait(device: &wgpu::Device, index: wgpu::SubmissionIndex) -> Result<(), RenderError> {
+    let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(TIMEOUT) };
+    device.poll(wait).map(drop).map_err(|_| RenderError::DeviceLost)
+}
+
+/// Slice `k` of a texture of bytes, rows one behind the other.
+///
+/// # Errors
+/// [`RenderError::DeviceLost`] when the device does not answer.
+pub(super) fn read_slice(
+    device: &wgpu::Device,
+    queue: &wgpu::Queue,
+    texture: &wgpu::Texture,
+    k: usize,
+) -> Result<Vec<u8>, RenderError> {
+    let (width, height) = (texture.width(), texture.height());
+    let row = width.next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("read slice"),
+        size: u64::from(row) * u64::from(height),
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.copy_texture_to_buffer(
+        wgpu::TexelCopyTextureInfo {
+            texture,
+            mip_level: 0,
+            origin: wgpu::Origin3d { x: 0, y: 0, z: k as u32 },
+            aspect: wgpu::TextureAspect::All,
+        },
+        wgpu::TexelCopyBufferInfo {
+            buffer: &buffer,
+            layout: wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row), rows_per_image: Some(height) },
+        },
+        wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+    );
+    queue.submit([encoder.finish()]);
+    let bytes = buffer.slice(..);
+    bytes.map_async(wgpu::MapMode::Read, |_| {});
+    wait(device, queue.submit([]))?;
+    let read = bytes.get_mapped_range().map_err(|_| RenderError::DeviceLost)?;
+    Ok(read.chunks_exact(row as usize).flat_map(|line| line[..width as usize].to_vec()).collect())
 }

@@ -7,6 +7,7 @@ mod losses;
 mod operations;
 mod optimizers;
 mod options;
+mod room;
 
 use super::*;
 use crate::nn::state::collect_gradients;
