@@ -141,3 +141,60 @@ fn only_a_loss_is_followed_by_a_start() {
     let stopped = conclude(Err(AppError::Window(String::new())), &watch, Vec::new(), &again);
     assert!(matches!(stopped, Err(AppError::Lost(_))), "{stopped:?}");
 }
+
+/// A real device with its watch, where there is one; and what makes it go.
+fn device_to_lose() -> (Arc<DeviceWatch>, Box<dyn FnOnce(&DeviceWatch)>) {
+    let Ok(gpu) = SharedGpu::create() else {
+        println!("no graphics device: the loss is made up");
+        return (Arc::new(DeviceWatch::blind()), Box::new(|watch: &DeviceWatch| watch.report("driver reset")));
+    };
+    // One of its own: the others' goes on.
+    let (device, queue) = pollster::block_on(gpu.adapter.request_device(&wgpu::DeviceDescriptor::default())).unwrap();
+    (Arc::new(DeviceWatch::new(&device, &queue)), Box::new(move |_: &DeviceWatch| device.destroy()))
+}
+
+#[test]
+fn masks_and_their_undo_outlive_one_device_after_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let mut commands = vec![OpenCommand::Path(scan(dir.path()))];
+    let mut after = AfterLoss::default();
+    let mut before: Vec<Vec<u8>> = Vec::new();
+    for generation in 0..3 {
+        let (watch, lose) = device_to_lose();
+        let (ctx, mut app) = app(&home, std::mem::take(&mut commands), &watch);
+        settle(&ctx, &mut app);
+        if let Some(drawn) = before.last() {
+            assert_eq!(labels(&app), *drawn, "after {generation} losses");
+            // Every stroke of every window before this one can be taken back, one by one, and done again.
+            for earlier in before.iter().rev().skip(1) {
+                app.workspace.dispatch(EditCommand::Undo);
+                assert_eq!(labels(&app), *earlier, "after {generation} losses");
+            }
+            for later in before.iter().skip(1) {
+                app.workspace.dispatch(EditCommand::Redo);
+                assert_eq!(labels(&app), *later, "after {generation} losses");
+            }
+        }
+        paint(&mut app, 2.0 + 4.0 * generation as f64);
+        before.push(labels(&app));
+        assert!(!frame(&ctx, &mut app));
+        // A stroke is under way when the device goes.
+        let slice = 4.0 + 4.0 * generation as f64;
+        let (from, to) = (DVec3::new(5.0, 5.0, slice), DVec3::new(30.0, 20.0, slice));
+        app.workspace.dispatch(EditCommand::BeginStroke { erase: false, through_axis: 2 });
+        app.workspace.dispatch(EditCommand::ExtendStroke { from, to });
+        lose(&watch);
+        assert!(frame(&ctx, &mut app), "the window of a lost device closes");
+        before.push(labels(&app));
+        eframe::App::on_exit(&mut app);
+        drop(app);
+        let Ok(Ending::Lost(restart)) = conclude(Ok(()), &watch, Vec::new(), &after) else {
+            panic!("the window was lost")
+        };
+        after = restart.following;
+        commands = after.resumption().map(OpenCommand::Resume).into_iter().collect();
+    }
+    assert_eq!(before.len(), 6);
+    assert!(before.array_windows().all(|[a, b]| a != b), "every stroke changed something");
+}
