@@ -133,6 +133,26 @@ fn counted(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((u32::from_le_bytes(*count) as usize, rest))
 }
 
+/// Earlier data for a loop that begins with the weights of the loop in `root`: what it was taught, and what judged it; at
+/// most so many of each, the newest.
+///
+/// # Errors
+/// [`LearnError`] when the folder holds no loop, or its pool cannot be read.
+pub fn replay_of_loop(root: &Path, [training, validation]: [usize; 2]) -> Result<[Vec<Slice>; 2], LearnError> {
+    if !super::is_loop(root) {
+        return Err(LearnError::Missing(root.into()));
+    }
+    let (samples, _) = load_pool(&root.join("pool"))?;
+    let newest = |roles: [Role; 2], most: usize| {
+        let of = samples.iter().rev().filter(|s| roles.contains(&s.info.role));
+        of.take(most).map(|s| (*s.slice).clone()).collect::<Vec<Slice>>()
+    };
+    Ok([
+        newest([Role::Corrected, Role::Earlier], training),
+        newest([Role::SetAside, Role::EarlierValidation], validation),
+    ])
+}
+
 /// All slices of a folder, in the order of arrival. Damaged ones are left out and named.
 pub(super) fn load_pool(folder: &Path) -> Result<(Vec<Sample>, Vec<LearnError>), LearnError> {
     let entries = std::fs::read_dir(folder).map_err(|e| LearnError::io("read", folder, &e))?;

@@ -223,3 +223,60 @@ impl<'a> Draw<'a> {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Effort, SampleInfo, SampleOrigin};
+    use super::*;
+    use crate::train::Slice;
+
+    /// Two corrected slices of an earlier round, two new ones, and `earlier` slices of earlier data.
+    fn input(earlier: u64) -> RoundInput {
+        let recipe = Recipe::load("demo").unwrap();
+        let sample = |role, order| {
+            let slice = Arc::new(Slice { hu: Vec::new(), classes: Vec::new() });
+            let (case, origin) = ("case".into(), SampleOrigin::Human);
+            let info =
+                SampleInfo { case, slice: order as usize, role, origin, version: 0, order, effort: Effort::default() };
+            Sample { info, slice }
+        };
+        let corrected = (1..5).map(|order| sample(Role::Corrected, order));
+        RoundInput {
+            config: LoopConfig { corrected_share: 0.75, newest_weight: 3.0, ..LoopConfig::default() },
+            number: 1,
+            parent: 0,
+            weights: Arc::new(StateDict::default()),
+            samples: corrected.chain((0..earlier).map(|_| sample(Role::Earlier, 0))).collect(),
+            fresh_from: 3,
+            recipe,
+        }
+    }
+
+    #[test]
+    fn new_slices_are_drawn_more_often_and_earlier_data_has_its_share_of_every_batch() {
+        const STEPS: usize = 1000;
+        let input = input(3);
+        let (corrected, earlier) = ([0, 1, 2, 3], [4, 5, 6]);
+        let draw = Draw::new(&input, &corrected, &earlier);
+        let mut drawn = [0usize; 7];
+        for step in 0..STEPS {
+            let batch = draw.batch(step);
+            assert_eq!(batch.len(), input.recipe.batch_size);
+            assert_eq!(batch.iter().filter(|n| **n >= 4).count(), input.recipe.batch_size / 4, "{batch:?}");
+            batch.into_iter().for_each(|n| drawn[n] += 1);
+        }
+        for (old, new) in [(0, 2), (1, 3)] {
+            let times = drawn[new] as f64 / drawn[old] as f64;
+            assert!((2.5..3.5).contains(&times), "{drawn:?}");
+        }
+        assert!(drawn[4..].iter().all(|n| *n > STEPS / 2), "{drawn:?}");
+        assert_eq!(draw.batch(7), Draw::new(&input, &corrected, &earlier).batch(7), "the same round again is the same");
+    }
+
+    #[test]
+    fn without_earlier_data_a_batch_is_of_corrected_slices_alone() {
+        let input = self::input(0);
+        let draw = Draw::new(&input, &[0, 1, 2, 3], &[]);
+        assert!((0..50).all(|step| draw.batch(step).len() == input.recipe.batch_size));
+    }
+}

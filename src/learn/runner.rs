@@ -6,19 +6,18 @@
 mod trouble;
 
 use super::place::{Place, Running};
-use super::queue::{jumps, look};
+use super::queue::look;
+use super::served::{BATCH, Served};
 use super::{
     Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, SampleOrigin, Session,
-    SliceEffort, SliceFeatures, SliceView, VersionInfo, case_key,
+    SliceEffort, SliceFeatures, SliceView, VersionInfo,
 };
-use crate::core::{LabelId, LabelMap, Plane, PlaneAxes, Volume};
+use crate::core::{LabelId, LabelMap, Volume};
 use crate::jobs::{Arbiter, JobContext};
-use crate::nn::{
-    AxialView, ComputeThread, DeviceChoice, DeviceError, Fault, Segmenter, Settled, Turn, resample_hu, settle,
-};
+use crate::nn::{ComputeThread, DeviceChoice, DeviceError, Fault, Segmenter, Settled, Turn, settle};
 use crate::train::slice_of;
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +53,11 @@ pub enum Ask {
         volume: Arc<Volume>,
     },
     Forget(u64),
+    /// This slice is on the screen: it is predicted before all others.
+    Looking {
+        case: u64,
+        slice: usize,
+    },
     /// A slice that a person has finished; `classes` maps labels to the recipe's classes.
     Done {
         case: u64,
@@ -139,8 +143,6 @@ pub struct LoopState {
     pub tuning: bool,
 }
 
-/// Slices a pass predicts.
-const BATCH: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Serves until `asks` is closed or the job is cancelled.
@@ -179,6 +181,7 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
         arbiter: request.arbiter,
         at_once: BATCH,
         cases: BTreeMap::new(),
+        looked_at: None,
         features: None,
         running: None,
         asked: false,
@@ -187,18 +190,6 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
     };
     runner.serve(asks);
     Ok(())
-}
-
-/// A case being served.
-struct Served {
-    volume: Arc<Volume>,
-    key: String,
-    hu: Vec<Vec<i16>>,
-    spacing: f64,
-    /// Slices still to be predicted by the version in use, in order.
-    waiting: VecDeque<usize>,
-    probabilities: Vec<Vec<f32>>,
-    views: Vec<SliceView>,
 }
 
 struct Runner<'a> {
@@ -210,6 +201,8 @@ struct Runner<'a> {
     /// Slices that a pass predicts: fewer where the device lacks memory for more.
     at_once: usize,
     cases: BTreeMap<u64, Served>,
+    /// Case and slice on the screen.
+    looked_at: Option<(u64, usize)>,
     /// Case, slice and version whose features are kept for prompts.
     features: Option<(u64, usize, usize, Arc<SliceFeatures>)>,
     running: Option<Running>,
@@ -228,7 +221,7 @@ impl Runner<'_> {
                 break;
             }
             // While there is something to predict nothing is waited for.
-            let idle = !self.cases.values().any(|c| !c.waiting.is_empty());
+            let idle = !self.cases.values().any(Served::is_waiting);
             match asks.recv_timeout(if idle { PATIENCE } else { Duration::ZERO }) {
                 Ok(ask) => {
                     self.take(ask);
@@ -244,6 +237,7 @@ impl Runner<'_> {
             }
             self.predict_some();
         }
+        self.keep_finished(asks);
         if let Some(running) = &self.running {
             running.cancel.cancel();
             // The device is free again when the step it is in has ended.
@@ -251,10 +245,28 @@ impl Runner<'_> {
         }
     }
 
+    /// What was finished before the end is in the pool, whatever else was asked.
+    fn keep_finished(&mut self, asks: &Receiver<Ask>) {
+        let mut volumes = BTreeMap::new();
+        for ask in asks.try_iter() {
+            match ask {
+                Ask::Case { case, volume } => drop(volumes.insert(case, volume)),
+                Ask::Done { case, .. } => {
+                    if let Some(volume) = volumes.remove(&case) {
+                        self.take_case(case, volume);
+                    }
+                    self.take(ask);
+                }
+                _ => {}
+            }
+        }
+    }
+
     fn take(&mut self, ask: Ask) {
         match ask {
             Ask::Case { case, volume } => self.take_case(case, volume),
             Ask::Forget(case) => drop(self.cases.remove(&case)),
+            Ask::Looking { case, slice } => self.looked_at = Some((case, slice)),
             Ask::Done { case, slice, labels, classes, origin, effort } => {
                 let Some(served) = self.cases.get(&case) else { return };
                 let sample = slice_of(self.session.recipe(), &served.volume, &labels, &classes, slice);
@@ -283,24 +295,10 @@ impl Runner<'_> {
     }
 
     fn take_case(&mut self, case: u64, volume: Arc<Volume>) {
-        let geometry = *volume.geometry();
-        let view = AxialView::new(&geometry);
-        let [width, height, slices] = view.size();
-        let n = self.session.recipe().preprocessing.size;
-        let axis = PlaneAxes::of(&geometry, Plane::Axial).through;
-        let key = case_key(&volume);
+        let served = Served::new(volume, self.session.recipe().preprocessing.size);
         let known: BTreeSet<usize> =
-            self.session.corrections().filter(|s| s.info.case == key).map(|s| s.info.slice).collect();
+            self.session.corrections().filter(|s| s.info.case == served.key).map(|s| s.info.slice).collect();
         self.ctx.send(Tell::Known { case, slices: known.into_iter().collect() });
-        let served = Served {
-            key,
-            hu: (0..slices).map(|k| resample_hu(&view.slice(&volume, k), [width, height], n)).collect(),
-            spacing: geometry.spacing()[axis],
-            waiting: (0..slices).collect(),
-            probabilities: Vec::new(),
-            views: Vec::new(),
-            volume,
-        };
         self.cases.insert(case, served);
     }
 
@@ -309,7 +307,7 @@ impl Runner<'_> {
         let begun = Instant::now();
         let Some(served) = self.cases.get(&case) else { return Ok(()) };
         let Some(hu) = served.hu.get(slice).cloned() else { return Ok(()) };
-        let [width, height, _] = AxialView::new(served.volume.geometry()).size();
+        let size = served.size;
         let version = self.session.in_use();
         let spec = self.session.spec();
         let kept = self.features.as_ref().filter(|f| (f.0, f.1, f.2) == (case, slice, version)).map(|f| f.3.clone());
@@ -327,7 +325,7 @@ impl Runner<'_> {
                 features
             }
         };
-        let change = features.change(class, points, [width, height], spec.threshold);
+        let change = features.change(class, points, size, spec.threshold);
         let seconds = begun.elapsed().as_secs_f64();
         self.ctx.send(Tell::Adapted { case, slice, class, points: points.to_vec(), change, seconds });
         Ok(())
@@ -346,33 +344,31 @@ impl Runner<'_> {
     /// The weights changed: everything is predicted anew.
     fn renew(&mut self) {
         self.segmenter = None;
-        for case in self.cases.values_mut() {
-            case.waiting = (0..case.hu.len()).collect();
-            case.probabilities.clear();
-            case.views.clear();
-        }
+        self.cases.values_mut().for_each(Served::renew);
     }
 
-    /// Predicts the next few slices of a case that waits.
+    /// Predicts the next few slices of a case that waits, that on the screen before the others.
     fn predict_some(&mut self) {
         if self.arbiter.is_painting() {
             std::thread::sleep(PATIENCE);
             return;
         }
-        let Some((&case, served)) = self.cases.iter().find(|(_, c)| !c.waiting.is_empty()) else { return };
+        let shown = self.looked_at.filter(|(case, _)| self.cases.get(case).is_some_and(Served::is_waiting));
+        let waiting = || self.cases.iter().find(|(_, c)| c.is_waiting()).map(|(case, _)| *case);
+        let Some(case) = shown.map(|(case, _)| case).or_else(waiting) else { return };
+        let Some(served) = self.cases.get(&case) else { return };
+        let next = served.next(shown.map(|(_, slice)| slice));
+        let Some(&first) = next.first() else { return };
         let _guard = self.arbiter.predicting();
-        let first = served.waiting[0];
-        let chunk: Vec<Vec<i16>> = served.waiting.iter().take(self.at_once).map(|k| served.hu[*k].clone()).collect();
-        let count = chunk.len();
-        let [width, height, _] = AxialView::new(served.volume.geometry()).size();
+        let chunk: Vec<Vec<i16>> = next.iter().take(self.at_once).map(|k| served.hu[*k].clone()).collect();
+        let size = served.size;
         let spec = self.session.spec();
-        let (n, channels) = (spec.preprocessing.size, spec.network.out_channels);
         let mirror = self.session.recipe().augmentation.flip_lr > 0.0;
         let outcome = self.segmenter().and_then(|segmenter| {
             let looked = segmenter.clone();
             let (shown, views) =
                 self.place.short("predicting", &self.turn, move || look(&looked, first, &chunk, mirror))?;
-            let labels = shown.iter().map(|p| segmenter.labels(p, [width, height]));
+            let labels = shown.iter().map(|p| segmenter.labels(p, size));
             let slices: Vec<(usize, Vec<LabelId>)> = (first..).zip(labels).collect();
             Ok((shown, views, slices))
         });
@@ -383,14 +379,9 @@ impl Runner<'_> {
         let version = self.session.in_use();
         self.ctx.send(Tell::Predicted { case, version, slices });
         let Some(served) = self.cases.get_mut(&case) else { return };
-        served.waiting.drain(..count);
-        served.probabilities.extend(shown);
-        served.views.extend(views);
-        if served.waiting.is_empty() {
-            jumps(&mut served.views, &served.probabilities, n, channels);
-            served.probabilities.clear();
-            let (views, spacing) = (served.views.clone(), served.spacing);
-            self.ctx.send(Tell::Ranked { case, version, views, spacing });
+        served.take(&spec, shown, views);
+        if let Some(views) = served.rank(&spec) {
+            self.ctx.send(Tell::Ranked { case, version, views, spacing: served.spacing });
         }
     }
 

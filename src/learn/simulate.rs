@@ -5,7 +5,7 @@
 //! (corrected slices, and predictions for the others), averaged over classes, then over cases. The annotator stops when
 //! the mean reaches the target.
 
-use super::queue::{jumps, look};
+use super::queue::{answer, differ, jumps, look};
 use super::{
     Effort, LearnError, LoopConfig, LoopStart, RankedSlice, SampleOrigin, Session, SliceView, case_key, correct_slice,
     fine_tune, rank,
@@ -178,6 +178,8 @@ struct Patient {
     mask: Vec<Vec<LabelId>>,
     seen: Vec<usize>,
     views: Vec<SliceView>,
+    /// What the version before said, at the network's resolution.
+    answers: Vec<Vec<LabelId>>,
     classes: usize,
 }
 
@@ -197,6 +199,7 @@ impl Patient {
             mask: vec![vec![0; width * height]; slices],
             seen: Vec::new(),
             views: Vec::new(),
+            answers: Vec::new(),
             classes: recipe.data.classes.len(),
         }
     }
@@ -213,6 +216,11 @@ impl Patient {
             views.extend(looked);
         }
         jumps(&mut views, &all, spec.preprocessing.size, spec.network.out_channels);
+        let answers: Vec<Vec<LabelId>> = all.iter().map(|p| answer(p, spec)).collect();
+        for ((view, before), now) in views.iter_mut().zip(&self.answers).zip(&answers) {
+            view.turned = differ(before, now);
+        }
+        self.answers = answers;
         for (k, p) in all.iter().enumerate().filter(|(k, _)| !self.seen.contains(k)) {
             self.mask[k] = segmenter.labels(p, self.size);
         }

@@ -2,6 +2,8 @@
 //! the loop costs less than without.
 
 mod device;
+mod replay;
+mod serving;
 
 use super::*;
 use crate::core::Geometry;
