@@ -4,7 +4,8 @@
 //! process gets a new device, the journals bring back every stroke, and nothing has to be asked. Three starts within a
 //! minute mean that it does not help: the third leaves the device to the window alone, and then the program stops.
 
-use crate::workspace::{Kept, KeptCase, Resumption};
+use crate::nn::DeviceChoice;
+use crate::workspace::{Kept, KeptCase, KeptLoop, Resumption};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,13 @@ pub struct AfterLoss {
     /// Leave the graphics device to the window alone.
     #[arg(long = "compute-on-cpu", hide = true)]
     cpu_only: bool,
+    /// The learning loop that ran, where it computed, and whether it was of all open cases.
+    #[arg(long = "go-on-learning", hide = true, value_name = "LOOP")]
+    learning: Option<String>,
+    #[arg(long = "learn-on", hide = true)]
+    learn_on: Option<DeviceChoice>,
+    #[arg(long = "learn-all-cases", hide = true)]
+    learn_all_cases: bool,
 }
 
 /// What follows on a loss.
@@ -72,6 +80,8 @@ impl AfterLoss {
             following.reopen.clone_from(&self.reopen);
             following.untouched.clone_from(&self.untouched);
             following.not_kept.clone_from(&self.not_kept);
+            following.learning.clone_from(&self.learning);
+            (following.learn_on, following.learn_all_cases) = (self.learn_on, self.learn_all_cases);
             return Some(following);
         };
         for case in kept.cases {
@@ -84,6 +94,10 @@ impl AfterLoss {
             }
         }
         following.not_kept = kept.lost;
+        if let Some(KeptLoop { name, device, all_cases }) = kept.learning {
+            following.learning = Some(name);
+            (following.learn_on, following.learn_all_cases) = (Some(device), all_cases);
+        }
         Some(following)
     }
 
@@ -101,6 +115,9 @@ impl AfterLoss {
         out.extend(self.untouched.iter().map(|path| option("untouched", path.as_ref())));
         out.extend(self.not_kept.iter().map(|name| option("not-kept", name.as_ref())));
         out.extend(self.cpu_only.then(|| OsString::from("--compute-on-cpu")));
+        out.extend(self.learning.iter().map(|name| option("go-on-learning", name.as_ref())));
+        out.extend(self.learn_on.iter().map(|device| option("learn-on", device.to_string().as_ref())));
+        out.extend(self.learn_all_cases.then(|| OsString::from("--learn-all-cases")));
         out
     }
 
@@ -116,13 +133,21 @@ impl AfterLoss {
             "The graphics device was lost ({reason}), for example by a reset of its driver. Maskwright started again \
              with what was open. A training that ran can be resumed in the Train tab."
         );
+        let learning = self.learning.clone().map(|name| KeptLoop {
+            name,
+            device: self.learn_on.unwrap_or_default(),
+            all_cases: self.learn_all_cases,
+        });
+        if let Some(KeptLoop { name, .. }) = &learning {
+            told += &format!(" The learning loop {name} goes on.");
+        }
         if self.cpu_only {
             told += " Because it happened again and again, the processor computes until you start Maskwright anew.";
         }
         if !self.not_kept.is_empty() {
             told += &format!(" NOT on any disk, and lost: the changes to {}.", self.not_kept.join(", "));
         }
-        Some(Resumption { cases: cases.collect(), told, cpu_only: self.cpu_only })
+        Some(Resumption { cases: cases.collect(), told, cpu_only: self.cpu_only, learning })
     }
 }
 
@@ -250,7 +275,9 @@ mod tests {
                 KeptCase::Unsaved("/data/journals/1-2-4".into()),
             ],
             lost: vec!["CT 3".into()],
+            learning: Some(KeptLoop { name: "-lungs 2".into(), device: DeviceChoice::Cpu, all_cases: true }),
         };
+        let learning = kept.learning.clone();
         let following = AfterLoss::default().following("it is gone", Some(kept), 77).unwrap();
         let restart = Restart { following, paths: vec!["--scan".into()] };
         let there = read(&restart);
@@ -262,6 +289,11 @@ mod tests {
         assert_eq!(resumption.cases[2], KeptCase::Unsaved("/data/journals/1-2-4".into()));
         assert!(resumption.told.contains("it is gone") && resumption.told.contains("CT 3"), "{}", resumption.told);
         assert!(!resumption.cpu_only && !resumption.told.contains("processor"));
+        assert_eq!(resumption.learning, learning);
+        assert!(resumption.told.contains("The learning loop -lungs 2 goes on."), "{}", resumption.told);
+        // Without a loop nothing is said of one.
+        let none = AfterLoss::default().following("gone", Some(Kept::default()), 1).and_then(|a| a.resumption());
+        assert!(none.is_some_and(|r| r.learning.is_none() && !r.told.contains("loop")));
     }
 
     #[cfg(unix)]
@@ -269,7 +301,7 @@ mod tests {
     fn names_that_are_no_text_survive() {
         use std::os::unix::ffi::OsStrExt;
         let path = PathBuf::from(OsStr::from_bytes(b"/data/\xff\xfe"));
-        let kept = Kept { cases: vec![KeptCase::Unsaved(path.clone())], lost: Vec::new() };
+        let kept = Kept { cases: vec![KeptCase::Unsaved(path.clone())], ..Kept::default() };
         let following = AfterLoss::default().following("gone", Some(kept), 1).unwrap();
         let there = read(&Restart { following, paths: Vec::new() });
         assert_eq!(there.after.reopen, [path]);
@@ -284,11 +316,14 @@ mod tests {
 
     #[test]
     fn what_was_to_be_opened_is_not_forgotten_by_a_second_loss() {
-        let kept = Kept { cases: vec![KeptCase::Unsaved("/data/journals/1".into())], lost: vec!["CT 3".into()] };
+        let learning = Some(KeptLoop { name: "loop-1".into(), device: DeviceChoice::Gpu, all_cases: false });
+        let cases = vec![KeptCase::Unsaved("/data/journals/1".into())];
+        let kept = Kept { cases, lost: vec!["CT 3".into()], learning: learning.clone() };
         let first = AfterLoss::default().following("gone", Some(kept), 1).unwrap();
         let second = first.following("gone", None, 2).unwrap();
         assert_eq!((&second.reopen, &second.not_kept), (&first.reopen, &first.not_kept));
         assert_eq!(second.restarts, [1, 2]);
+        assert_eq!(second.resumption().and_then(|r| r.learning), learning);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub use command::{
 };
 pub use document::{Dirty, Document, ViewState};
 pub use importing::MirrorOffer;
-pub use learning::{LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
+pub use learning::{KeptLoop, LearnCommand, LearnForm, LearnRoom, LearnView, LearnedLayer, SliceMark};
 pub use masking::{EditRules, HU_RANGES, Preview};
 pub use measuring::{MeasureCommand, SegmentStatistics};
 pub use modelling::ModelRoom;
@@ -269,7 +269,9 @@ impl Workspace {
             document.put_held_predictions();
         }
         self.put_held_answers();
+        self.tell_looked_at();
         self.watch_journals();
+        self.go_on_learning();
     }
 
     /// The running tasks, oldest first.

@@ -111,7 +111,10 @@ impl Workspace {
             return;
         }
         match self.train_request(&form) {
-            Ok(request) => self.run_training(form, request),
+            Ok(request) => {
+                self.remember_training_data(&form);
+                self.run_training(form, request);
+            }
             Err(text) => self.notify(Notice::error(text)),
         }
     }

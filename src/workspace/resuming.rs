@@ -4,7 +4,7 @@
 //! program, and there sends [`super::OpenCommand::Resume`]. Nothing is asked of the user on the way.
 
 use super::saving::{LAST_FLUSH, Protection};
-use super::{Document, Notice, OpenCommand, Workspace};
+use super::{Document, KeptLoop, Notice, OpenCommand, Workspace};
 use crate::core::CaseId;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub struct Kept {
     pub cases: Vec<KeptCase>,
     /// Names of cases with changes that could not be written anywhere.
     pub lost: Vec<String>,
+    /// The learning loop that ran.
+    pub learning: Option<KeptLoop>,
 }
 
 /// What a program that follows on another one takes up.
@@ -37,6 +39,8 @@ pub struct Resumption {
     pub told: String,
     /// The graphics device is left to the window alone: the processor computes until the program ends.
     pub cpu_only: bool,
+    /// The learning loop that goes on once the cases are open.
+    pub learning: Option<KeptLoop>,
 }
 
 impl Workspace {
@@ -63,7 +67,7 @@ impl Workspace {
         let active = self.active;
         let mut order: Vec<&Document> = self.documents.iter().collect();
         order.sort_by_key(|d| Some(d.case.id) == active);
-        let mut kept = Kept { cases: coming, lost: Vec::new() };
+        let mut kept = Kept { cases: coming, lost: Vec::new(), learning: self.kept_loop() };
         for document in order {
             match (&document.protection, &document.project) {
                 (Protection::Running { journal, .. }, _) if document.is_unsaved() => {
@@ -103,6 +107,7 @@ impl Workspace {
             self.notify(Notice::warning(resumption.told));
         }
         self.resuming.extend(resumption.cases);
+        self.learning.resuming = resumption.learning;
         if !self.looking {
             self.take_up();
         }

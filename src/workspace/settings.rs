@@ -89,6 +89,9 @@ pub struct Settings {
     pub zoom: f32,
     /// Last opened paths, newest first.
     pub recent: Vec<PathBuf>,
+    /// Data set folders that runs were trained on, by the run's name: a loop that begins with one replays them. Here and
+    /// not in the run's folder, which names no place of this computer.
+    pub trained_on: BTreeMap<String, PathBuf>,
     /// Keys that were changed: line of the table of keys, and what it is bound to now.
     pub keys: BTreeMap<String, String>,
     /// Where the window's panes are, in the window's own words; empty at the first start.
@@ -105,6 +108,7 @@ impl Default for Settings {
             gpu_sharing: GpuSharing::default(),
             zoom: 1.0,
             recent: Vec::new(),
+            trained_on: BTreeMap::new(),
             keys: BTreeMap::new(),
             layout: String::new(),
         }

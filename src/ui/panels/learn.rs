@@ -9,11 +9,13 @@ use crate::ui::theme::ACCENT;
 use crate::workspace::{Command, LearnCommand, LearnForm, LearnView, SliceMark, Workspace};
 use egui::{ComboBox, DragValue, Grid, ProgressBar, RichText, Ui};
 use egui_plot::{Bar, BarChart, Plot};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is being filled in.
 pub struct LearnPanel {
     form: LearnForm,
+    /// The run whose data was last offered for replay.
+    offered: PathBuf,
 }
 
 impl Default for LearnPanel {
@@ -27,6 +29,7 @@ impl Default for LearnPanel {
                 config: LoopConfig::default(),
                 all_cases: false,
             },
+            offered: PathBuf::new(),
         }
     }
 }
@@ -80,6 +83,11 @@ impl LearnPanel {
         if !ready.iter().any(|r| r.folder == self.form.run) {
             self.form.run.clone_from(&newest.folder);
         }
+        if self.offered != self.form.run {
+            self.offered.clone_from(&self.form.run);
+            self.form.earlier = workspace.earlier_data(&self.form.run).cloned();
+        }
+        let of_loop = ready.iter().any(|r| r.is_loop && r.folder == self.form.run);
         let exists = self.form.is_known(workspace);
         Grid::new("learn form").num_columns(2).spacing([10.0, 6.0]).show(ui, |ui| {
             let label = ui.label("Loop name");
@@ -123,6 +131,9 @@ impl LearnPanel {
                 ui.end_row();
             }
         });
+        if !exists {
+            ui.label(RichText::new(replayed(self.form.earlier.as_deref(), of_loop)).small());
+        }
         ui.checkbox(&mut self.form.all_cases, "All open cases");
         let text = if exists { "Go on with this loop" } else { "Start the loop" };
         if ui.button(RichText::new(text).strong()).clicked() {
@@ -131,6 +142,16 @@ impl LearnPanel {
         if !exists {
             ui.weak("Your masks stay as they are: the loop works on a layer of its own.");
         }
+    }
+}
+
+/// What is mixed with the corrected slices, and what it means where nothing is.
+fn replayed(earlier: Option<&Path>, of_loop: bool) -> String {
+    let name = |path: &Path| path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    match earlier {
+        Some(folder) => format!("Slices of {} are replayed, so that nothing is forgotten.", name(folder)),
+        None if of_loop => "What taught that loop is replayed, so that nothing is forgotten.".into(),
+        None => "Nothing is replayed: the network may forget what it was trained on.".into(),
     }
 }
 
@@ -327,10 +348,7 @@ fn effort_plot(ui: &mut Ui, rows: &[(usize, usize, [f64; 3])]) {
         return;
     }
     ui.label(RichText::new("Voxels changed a slice, by version").small());
-    let bars = rows.iter().map(|(version, slices, [_, voxels, _])| {
-        Bar::new(*version as f64, *voxels).width(0.6).fill(ACCENT).name(format!("Version {version}, {slices} slices"))
-    });
-    let bars: Vec<Bar> = bars.collect();
+    let bars = effort_bars(rows);
     Plot::new("effort by version")
         .height(110.0)
         .allow_scroll(false)
@@ -346,4 +364,39 @@ fn effort_plot(ui: &mut Ui, rows: &[(usize, usize, [f64; 3])]) {
             if mark.value.fract() == 0.0 { format!("{}", mark.value) } else { String::new() }
         })
         .show(ui, |plot| plot.bar_chart(BarChart::new("Voxels a slice", bars).color(ACCENT)));
+}
+
+/// A bar for each version, as high as the voxels that a slice took on average.
+fn effort_bars(rows: &[(usize, usize, [f64; 3])]) -> Vec<Bar> {
+    let bar = |(version, slices, [_, voxels, _]): &(usize, usize, [f64; 3])| {
+        let unit = if *slices == 1 { "slice" } else { "slices" };
+        Bar::new(*version as f64, *voxels).width(0.6).fill(ACCENT).name(format!("Version {version}, {slices} {unit}"))
+    };
+    rows.iter().map(bar).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_has_a_bar_at_its_place_and_as_high_as_what_a_slice_took() {
+        let rows = [(0, 5, [4.0, 300.0, 30.0]), (2, 3, [2.0, 120.5, 11.0]), (3, 1, [1.0, 0.0, 4.0])];
+        let bars = effort_bars(&rows);
+        let drawn: Vec<(f64, f64, &str)> = bars.iter().map(|b| (b.argument, b.value, b.name.as_str())).collect();
+        let expected = [
+            (0.0, 300.0, "Version 0, 5 slices"),
+            (2.0, 120.5, "Version 2, 3 slices"),
+            (3.0, 0.0, "Version 3, 1 slice"),
+        ];
+        assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn what_is_replayed_is_said() {
+        let folder = Path::new("/data/lungs");
+        assert!(replayed(Some(folder), false).starts_with("Slices of lungs are replayed"));
+        assert!(replayed(None, true).contains("taught that loop"));
+        assert!(replayed(None, false).contains("may forget"));
+    }
 }

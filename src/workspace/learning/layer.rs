@@ -164,11 +164,16 @@ impl Document {
     }
 
     /// Slices that were finished before, where the layer of then is there: they stay as they are. A new layer has nothing
-    /// of them, so there they are predicted like all others.
-    pub(super) fn remember_done(&mut self, slices: &[usize]) {
-        if let Some(learned) = self.learned_mut().filter(|l| l.taken_up) {
-            learned.done.extend(slices);
+    /// of them, so there they are predicted like all others. Gives the slices that are marked as done besides.
+    pub(super) fn remember_done(&mut self, slices: &[usize]) -> Vec<usize> {
+        let Some(learned) = self.learned_mut().filter(|l| l.taken_up) else { return Vec::new() };
+        learned.done.extend(slices);
+        let Some(learned) = self.learned() else { return Vec::new() };
+        let Some(layer) = learned.layer.and_then(|id| self.case.layer(id)) else { return Vec::new() };
+        if !AxialView::new(layer.labels.geometry()).is_along_k() {
+            return Vec::new();
         }
+        layer.work.slices.done().map(|(k, _)| k).filter(|k| !learned.done.contains(k)).collect()
     }
 
     /// Puts predictions into the slices that nobody has touched; during a stroke they wait for its end.
@@ -263,8 +268,7 @@ impl Document {
         let Some(learned) = self.learned() else { return };
         let Some(layer) = learned.layer.and_then(|id| self.case.layer(id)) else { return };
         let view = AxialView::new(layer.labels.geometry());
-        let list = layer.work.sources.list();
-        let human: [bool; 256] = std::array::from_fn(|n| n > 0 && list.get(n - 1) == Some(&Origin::Human));
+        let human = drawn_by_hand(layer);
         let is_taken = |k: usize| {
             let marked = view.is_along_k() && layer.work.slices.status(k).is_done();
             let by_hand = |map: &LabelMap| view.label_slice(map, k).iter().any(|&n| human[usize::from(n)]);
@@ -319,6 +323,12 @@ impl Document {
         }
         self.touch();
     }
+}
+
+/// Which numbers of a layer's sources are a person's.
+pub(super) fn drawn_by_hand(layer: &Layer) -> [bool; 256] {
+    let list = layer.work.sources.list();
+    std::array::from_fn(|n| n > 0 && list.get(n - 1) == Some(&Origin::Human))
 }
 
 /// Where a prediction of the loop comes from.

@@ -5,6 +5,8 @@
 //! *touched* from the first change of its voxels by a person on, and *done* when the person says so; neither is ever
 //! predicted over again. Every predicted voxel keeps the version that it comes from.
 
+mod again;
+mod earlier;
 mod layer;
 mod prompting;
 mod report;
@@ -12,6 +14,7 @@ mod starting;
 #[cfg(test)]
 mod tests;
 
+pub use again::KeptLoop;
 pub use layer::{LearnedLayer, SliceMark};
 
 use super::{Notice, ViewCommand, Workspace};
@@ -101,6 +104,11 @@ pub struct LearnRoom {
     asks: Option<Sender<Ask>>,
     task: Option<u64>,
     cohort: bool,
+    device: DeviceChoice,
+    /// The slice on the screen, as the runner was last told.
+    looked_at: Option<(CaseId, usize)>,
+    /// A loop of the program before this one, until it can be gone on with.
+    pub(super) resuming: Option<KeptLoop>,
     /// Makes the device fail, in tests.
     pub(super) fault: Option<Fault>,
 }
@@ -166,11 +174,7 @@ impl Workspace {
                     self.active = shown;
                 }
             }
-            Tell::Known { case, slices } => {
-                if let Some(document) = self.document_mut(CaseId(case)) {
-                    document.remember_done(&slices);
-                }
-            }
+            Tell::Known { case, slices } => self.take_known(CaseId(case), &slices),
             Tell::Predicted { case, version, slices } => {
                 if let Some(document) = self.document_mut(CaseId(case)) {
                     document.take_predictions(version, slices);
@@ -232,20 +236,38 @@ impl Workspace {
     /// An axial slice of the loop's layer goes to the pool as it is, where that layer is the active one.
     pub(super) fn teach_slice(&mut self, slice: usize) {
         let running = self.learning.is_running();
-        let Some(document) = self.active_document_mut().filter(|d| running && d.shown_mark().is_some()) else { return };
-        let case = document.case.id;
-        let Some((labels, effort)) = document.finish_learned(slice) else { return };
+        let Some(document) = self.active_document().filter(|d| running && d.shown_mark().is_some()) else { return };
+        self.teach(document.case.id, slice, Effort::default());
+    }
+
+    /// A slice of a case of the loop goes to the pool; `before` is effort that was not counted here.
+    fn teach(&mut self, id: CaseId, slice: usize, before: Effort) {
+        let Some((labels, mut effort)) = self.document_mut(id).and_then(|d| d.finish_learned(slice)) else { return };
+        effort += before;
         // The layer's segments have the numbers of the loop's classes; what a person added to them is none of these.
         let count = self.learning.view.as_ref().and_then(|v| Some(v.state.as_ref()?.classes.len())).unwrap_or(0);
         let classes: [u8; 256] = std::array::from_fn(|n| if n <= count { n as u8 } else { 0 });
         self.learning.ask(Ask::Done {
-            case: case.0,
+            case: id.0,
             slice,
             labels,
             classes: Box::new(classes),
             origin: SampleOrigin::Human,
             effort,
         });
+    }
+
+    /// Tells the runner which slice is on the screen, so that it is predicted before the others. Not while somebody paints:
+    /// then nothing is to come. Called once a frame.
+    pub(super) fn tell_looked_at(&mut self) {
+        let Some(document) = self.active_document().filter(|d| d.stroke.is_none() && d.learned().is_some()) else {
+            return;
+        };
+        let (id, slice) = (document.case.id, document.slice_index(Plane::Axial));
+        if self.learning.is_running() && self.learning.looked_at != Some((id, slice)) {
+            self.learning.looked_at = Some((id, slice));
+            self.learning.ask(Ask::Looking { case: id.0, slice });
+        }
     }
 
     /// Goes to the best slice of all cases of the loop.

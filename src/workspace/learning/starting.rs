@@ -6,7 +6,7 @@ use super::layer::origin_of;
 use super::{LearnForm, LearnView};
 use crate::core::{CaseId, LabelId, LabelMap, Layer, LayerId, Origin, Segment};
 use crate::jobs::{self, JobContext};
-use crate::learn::{self, Ask, Begin, LearnError, LoopStart, RunnerRequest, Tell};
+use crate::learn::{self, Ask, Begin, LearnError, LoopStart, RunnerRequest, Tell, replay_of_loop};
 use crate::nn::load_weights;
 use crate::train::{Recipe, TrainData, earlier_slices};
 use crossbeam_channel::unbounded;
@@ -55,6 +55,9 @@ impl Workspace {
             document.learned = None;
         }
         self.learning.cohort = form.all_cases;
+        self.learning.device = form.device;
+        self.learning.looked_at = None;
+        self.learning.resuming = None;
         self.learning.view = Some(LearnView {
             name: form.name,
             folder,
@@ -172,6 +175,8 @@ fn begin(form: &LearnForm, ctx: &JobContext<Tell>) -> Result<LoopStart, LearnErr
     let (recipe, weights) = weights_of(&form.run)?;
     let recipe = Recipe { patience: None, ..recipe };
     let [earlier, earlier_validation] = match &form.earlier {
+        // A loop has in its pool what taught its weights.
+        None if learn::is_loop(&form.run) => replay_of_loop(&form.run, EARLIER)?,
         None => Default::default(),
         Some(folder) => {
             ctx.progress.say("reading earlier data");

@@ -131,6 +131,24 @@ impl Stage {
         prompts.last()
     }
 
+    /// The slices on the screen that the runner was told of; everything else asked is forgotten.
+    fn looked_at(&self) -> Vec<usize> {
+        let slices = self.asked.try_iter().filter_map(|ask| match ask {
+            Ask::Looking { slice, .. } => Some(slice),
+            _ => None,
+        });
+        slices.collect()
+    }
+
+    /// The slices that went to the pool, with their effort; everything else asked is forgotten.
+    fn taught(&self) -> Vec<(usize, Effort)> {
+        let slices = self.asked.try_iter().filter_map(|ask| match ask {
+            Ask::Done { slice, effort, .. } => Some((slice, effort)),
+            _ => None,
+        });
+        slices.collect()
+    }
+
     /// The made-up network takes every prompted pixel into the segment, and nothing else.
     fn answer(&mut self, slice: usize, points: Vec<PromptPoint>) {
         let on = points.iter().map(|p| (p.y as usize * DIMS[0] + p.x as usize) as u32).collect();
@@ -326,4 +344,100 @@ fn an_answer_waits_for_the_end_of_a_stroke_and_is_told_when_it_is_too_late() {
     stage.answer(5, points);
     assert_eq!((stage.mark(5), stage.label([33, 33], 5)), (SliceMark::Done, 0), "what was taught stays");
     assert!(stage.w.status.contains("after the slice was done"), "{}", stage.w.status);
+}
+
+#[test]
+fn the_runner_hears_which_slice_is_on_the_screen_but_not_under_a_stroke() {
+    let mut stage = Stage::new();
+    stage.show(4);
+    stage.w.poll();
+    stage.w.poll();
+    assert_eq!(stage.looked_at(), [4], "once");
+    stage.show(11);
+    stage.w.poll();
+    assert_eq!(stage.looked_at(), [11]);
+    stage.begin_stroke(false, [12, 12], 11);
+    stage.show(12);
+    stage.w.poll();
+    assert_eq!(stage.looked_at(), [0; 0], "nothing is to come under a stroke");
+    stage.w.dispatch(EditCommand::CommitStroke);
+    stage.w.poll();
+    assert_eq!(stage.looked_at(), [12]);
+    stage.w.learning.asks = None;
+    stage.show(3);
+    stage.w.poll();
+    assert_eq!(stage.looked_at(), [0; 0], "a loop that has ended is told nothing");
+}
+
+#[test]
+fn slices_that_were_done_and_never_reached_the_pool_follow_when_the_loop_goes_on() {
+    let mut stage = Stage::new();
+    let case = stage.document().case.id.0;
+    stage.predict(0);
+    for (slice, pixel) in [(5, [30, 30]), (7, [31, 31]), (9, [12, 12])] {
+        stage.show(slice);
+        stage.stroke(slice == 9, pixel, slice);
+        stage.w.dispatch(LearnCommand::Done);
+    }
+    // Touched and not done.
+    stage.stroke(false, [30, 30], 2);
+    let taught = stage.taught();
+    assert_eq!(taught.iter().map(|t| t.0).collect::<Vec<_>>(), [5, 7, 9]);
+    // The program ended before the last two were in the pool.
+    stage.start();
+    stage.w.hear(Tell::Known { case, slices: vec![5] });
+    let again = stage.taught();
+    assert_eq!(again.iter().map(|t| t.0).collect::<Vec<_>>(), [7, 9]);
+    for (slice, effort) in again {
+        let first = taught.iter().find(|t| t.0 == slice).unwrap().1;
+        assert_eq!(effort.voxels, first.voxels, "drawn or erased, slice {slice}");
+        assert!(effort.voxels > 0 && effort.strokes == 0, "{effort:?}");
+    }
+    assert_eq!(
+        [2, 5, 7, 9].map(|k| stage.mark(k)),
+        [SliceMark::Touched, SliceMark::Done, SliceMark::Done, SliceMark::Done]
+    );
+    assert!(stage.w.status.contains("2 slices"), "{}", stage.w.status);
+    // A pool that has all of them is sent nothing.
+    stage.start();
+    stage.w.hear(Tell::Known { case, slices: vec![5, 7, 9] });
+    assert!(stage.taught().is_empty());
+    // So is that of a layer which the loop has not filled before: nothing of them is in it.
+    let layer = stage.layer().id;
+    stage.w.dispatch(crate::workspace::LayerCommand::Delete(layer));
+    stage.start();
+    stage.w.hear(Tell::Known { case, slices: Vec::new() });
+    assert!(stage.taught().is_empty());
+}
+
+#[test]
+fn a_loop_of_all_open_cases_asks_for_each_and_next_goes_to_the_best_slice_of_all() {
+    let mut stage = Stage::new();
+    let (first, geometry) = (stage.document().case.id, stage.document().case.geometry);
+    let second = stage.w.next_case_id();
+    let mut document = Document::new(second, "other".into(), geometry, None);
+    document.set_volume(Volume::new(geometry, vec![0i16; geometry.voxel_count()]).unwrap());
+    stage.w.add_document(document);
+    stage.w.learning.cohort = true;
+    stage.start();
+    let rest = stage.asked.try_iter().filter_map(|ask| match ask {
+        Ask::Case { case, .. } => Some(case),
+        _ => None,
+    });
+    assert_eq!(rest.collect::<Vec<_>>(), [second.0], "after the first one");
+    assert_eq!(stage.document().case.id, second, "what is shown stays");
+    for (case, unsure) in [(first, 90.0), (second, 40.0)] {
+        let doubt = |slice| if slice == 6 { unsure } else { 1.0 };
+        let view = |slice| crate::learn::SliceView { slice, unsure: doubt(slice), ..Default::default() };
+        let views = (0..DIMS[2]).map(view).collect();
+        stage.w.hear(Tell::Ranked { case: case.0, version: 0, views, spacing: 2.5 });
+    }
+    stage.w.dispatch(LearnCommand::Next);
+    let shown = (stage.document().case.id, stage.document().slice_index(Plane::Axial));
+    assert_eq!(shown, (first, 6));
+    assert!(stage.w.status.contains("unsure of about 90 pixels"), "{}", stage.w.status);
+    stage.stroke(false, [12, 12], 6);
+    stage.w.dispatch(LearnCommand::Next);
+    let shown = (stage.document().case.id, stage.document().slice_index(Plane::Axial));
+    assert_eq!(shown, (second, 6), "the other case's is the best now");
 }

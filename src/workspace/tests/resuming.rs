@@ -6,6 +6,13 @@ use crate::workspace::saving::Protection;
 impl Desk {
     /// The program that follows on this one, in the same home; the folder of the scans stays.
     fn followed(self, resumption: Resumption) -> Self {
+        let mut desk = self.replaced(resumption);
+        desk.settle();
+        desk
+    }
+
+    /// The same at its very start.
+    pub(super) fn replaced(self, resumption: Resumption) -> Self {
         let Self { w, dir } = self;
         let home = w.home.clone();
         drop(w);
@@ -13,7 +20,6 @@ impl Desk {
         let mut desk = Self { w, dir };
         // At once, as the program does: its look for unsaved work is still under way.
         desk.w.dispatch(OpenCommand::Resume(resumption));
-        desk.settle();
         desk
     }
 
@@ -22,8 +28,9 @@ impl Desk {
     }
 }
 
-fn resumption(kept: Kept) -> Resumption {
-    Resumption { cases: kept.cases, told: "The graphics device was lost.".into(), cpu_only: false }
+pub(super) fn resumption(kept: Kept) -> Resumption {
+    let told = "The graphics device was lost.".into();
+    Resumption { cases: kept.cases, told, cpu_only: false, learning: kept.learning }
 }
 
 #[test]
@@ -128,7 +135,7 @@ fn work_that_no_disk_takes_is_named() {
     desk.stroke(false, [5.0, 5.0, 3.0], [30.0, 20.0, 3.0]);
     let name = desk.document().case.name.clone();
     let kept = desk.w.keep_all();
-    assert_eq!(kept, Kept { cases: Vec::new(), lost: vec![name] });
+    assert_eq!(kept, Kept { lost: vec![name], ..Kept::default() });
     assert_eq!(desk.journals(), 0);
 }
 

@@ -3,9 +3,10 @@
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers};
 use maskwright::core::Plane;
+use maskwright::learn::{Effort, Hint, LoopState};
 use maskwright::nn::DeviceChoice;
 use maskwright::workspace::{
-    FileCommand, LearnedLayer, ModelCommand, SettingsCommand, SliceMark, TrainForm, TrainSource, Workspace,
+    FileCommand, LearnView, LearnedLayer, ModelCommand, SettingsCommand, SliceMark, TrainForm, TrainSource, Workspace,
 };
 
 const RECIPE: &str = r#"(
@@ -141,4 +142,53 @@ fn without_a_model_the_panel_says_what_is_missing() {
     let mut screen = Screen::with_scan();
     screen.click("Learn");
     assert!(screen.says("Train a model first"));
+}
+
+#[test]
+fn effort_falls_from_version_to_version_on_the_panel_and_the_hint_says_when_to_stop() {
+    let mut screen = Screen::with_scan();
+    let hint = "The last 3 rounds made the network no better on the slices set aside";
+    let first = (0, 5, Effort { strokes: 20, voxels: 1500, seconds: 105.0 });
+    let second = (1, 2, Effort { strokes: 5, voxels: 90, seconds: 17.0 });
+    let state = LoopState { recipe: "tiny".into(), effort: vec![first], ..LoopState::default() };
+    let mut view = LearnView {
+        name: "kept".into(),
+        folder: screen.dir.path().into(),
+        state: Some(state.clone()),
+        step: None,
+        outcome: String::new(),
+        reason: None,
+        running: false,
+    };
+    screen.workspace_mut().learning.view = Some(view.clone());
+    screen.click("Learn");
+    screen.steps(3);
+    for text in ["300", "4.0", "21"] {
+        screen.text_node(text);
+    }
+    assert!(!screen.says("Voxels changed a slice, by version"), "one version compares nothing");
+    assert!(!screen.says("The last 3 rounds"));
+    view.state = Some(LoopState { effort: vec![first, second], hint: Hint::Stop(hint.into()), in_use: 1, ..state });
+    screen.workspace_mut().learning.view = Some(view);
+    screen.steps(3);
+    for text in ["300", "45", "2.5"] {
+        screen.text_node(text);
+    }
+    assert!(screen.says("Voxels changed a slice, by version"));
+    assert!(screen.says(hint));
+}
+
+#[test]
+fn what_the_model_was_trained_on_is_offered_for_replay() {
+    let mut screen = with_run();
+    let data = screen.dir.path().join("lungs of then");
+    std::fs::create_dir(&data).unwrap();
+    // As if it had been trained on that folder.
+    screen.workspace_mut().settings.trained_on.insert("first".into(), data);
+    screen.click("Learn");
+    screen.steps(3);
+    assert!(screen.says("Slices of lungs of then are replayed, so that nothing is forgotten."));
+    screen.click("None");
+    screen.steps(3);
+    assert!(screen.says("Nothing is replayed: the network may forget what it was trained on."));
 }
