@@ -14,6 +14,7 @@ mod load;
 mod metrics;
 mod operations;
 mod peers;
+mod prompt;
 mod redraw;
 mod sampling;
 mod stroke;
@@ -52,6 +53,8 @@ enum Group {
     Predict,
     /// Single layers of a U-Net, forward and backward.
     Layers,
+    /// From a click inside or outside to the learning loop's answer for that slice, on `--device`.
+    Prompt,
     /// Drawing while a network is fine-tuned, with and without the arbiter.
     Arbiter,
     /// A network's input and labels made on the device that draws, against the way through host memory.
@@ -73,7 +76,7 @@ pub(super) struct BenchArgs {
     /// series in each, the same volume in each.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where `train`, `predict` and `layers` compute: cpu, gpu, or auto.
+    /// Where `train`, `predict`, `layers` and `prompt` compute: cpu, gpu, or auto.
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
     /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
@@ -175,6 +178,7 @@ fn measure(
             Group::Train => learning::measure_training(&mut sampler, device, beside)?,
             Group::Predict => learning::measure_prediction(&mut sampler, device, beside)?,
             Group::Layers => learning::measure_layers(&mut sampler, device)?,
+            Group::Prompt => prompt::measure(&mut sampler, device)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => sampler.skip("arbiter", error.to_string()),

@@ -1,5 +1,7 @@
 //! `maskwright simulate`: what a simulated annotator needs with the learning loop, and without.
 
+mod spread;
+
 use super::CliError;
 use super::run::{foreground, print, print_json};
 use super::train::train_in_foreground;
@@ -15,12 +17,15 @@ use crate::train::{
     ClassSource, Recipe, SplitConfig, TrainCase, TrainData, TrainEvent, TrainRequest, apply_override, class_of_labels,
     earlier_slices,
 };
+use spread::Spread;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Generated patients that the first network sees, and slices and pixels of every generated patient.
 const FIRST_SEED: u64 = 500;
+/// How far the patients of one seed lie from those of the next, at least.
+const STRIDE: usize = 100;
 /// Slices of earlier data that train and that judge, at most.
 const EARLIER: [usize; 2] = [200, 24];
 
@@ -67,6 +72,10 @@ pub(super) struct SimulateArgs {
     quick: bool,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Repeat with so many seeds from `--seed` on, each with generated patients, a first network and a random order of its
+    /// own; mean and spread are told.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
     /// Corrected slices after which the network is fine-tuned.
     #[arg(long)]
     slices_per_round: Option<usize>,
@@ -104,14 +113,50 @@ pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
     if let Some(epochs) = args.epochs {
         recipe.epochs = epochs;
     }
-    let cases = cases(args, &recipe)?;
+    if args.seeds == 1 {
+        let result = once(args, &recipe, 0, &args.out)?;
+        drop(folder);
+        return if args.json {
+            print_json(&result)
+        } else {
+            print(table(&result).trim_end());
+            Ok(())
+        };
+    }
+    let seeds: Vec<u64> = (0..args.seeds).map(|n| args.seed.saturating_add(n)).collect();
+    let mut results = Vec::new();
+    for (number, seed) in (0..).zip(&seeds) {
+        let out = args.out.join(format!("seed-{seed}"));
+        std::fs::create_dir_all(&out)
+            .map_err(|e| CliError(format!("{} cannot be made: {}.", out.display(), io::atomic::plain_reason(&e))))?;
+        results.push(once(args, &recipe, number, &out)?);
+    }
+    let spread = Spread::of(seeds, results);
+    write(&args.out.join("simulation.json"), &serde_json::to_string_pretty(&spread).map_err(CliError::of)?)?;
+    write(&args.out.join("simulation.md"), &spread.table())?;
+    drop(folder);
+    if args.json {
+        print_json(&spread)
+    } else {
+        print(spread.table().trim_end());
+        Ok(())
+    }
+}
+
+/// The simulation of seed number `number`, from 0; its files are in `out`.
+fn once(args: &SimulateArgs, recipe: &Recipe, number: u64, out: &Path) -> Result<SimResult, CliError> {
+    let stride = STRIDE.max(args.first.saturating_add(args.cases)) as u64;
+    let patients = FIRST_SEED.saturating_add(number.saturating_mul(stride));
+    let recipe = Recipe { seed: recipe.seed.wrapping_add(number), ..recipe.clone() };
+    let seed = args.seed.saturating_add(number);
+    let cases = cases(args, &recipe, patients)?;
     let (weights, [earlier, earlier_validation]) = match &args.run {
         Some(run) => {
             (load_weights(&run.join("checkpoints/best/weights.safetensors")).map_err(CliError::of)?, Default::default())
         }
-        None => first_network(args, &recipe)?,
+        None => first_network(args, &recipe, patients, out)?,
     };
-    let mut config = LoopConfig { seed: args.seed, ..LoopConfig::default() };
+    let mut config = LoopConfig { seed, ..LoopConfig::default() };
     config.slices_per_round = args.slices_per_round.unwrap_or(config.slices_per_round);
     config.steps = args.steps.unwrap_or(config.steps);
     let mut arms = vec![Arm::Nothing, Arm::Fixed(SimOrder::Queue), Arm::Loop(SimOrder::Queue)];
@@ -127,8 +172,8 @@ pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
         arms,
         config,
         target: args.target,
-        seed: args.seed,
-        folder: args.out.clone(),
+        seed,
+        folder: out.to_owned(),
     };
     let device = args.device;
     let tell = !args.json;
@@ -141,14 +186,8 @@ pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
         },
         move |ctx| on_device(device, request, ctx),
     )?;
-    write_all(&args.out, &result)?;
-    drop(folder);
-    if args.json {
-        print_json(&result)
-    } else {
-        print(table(&result).trim_end());
-        Ok(())
-    }
+    write_all(out, &result)?;
+    Ok(result)
 }
 
 /// Runs on the thread that owns the device.
@@ -168,11 +207,11 @@ fn on_device(device: DeviceChoice, request: SimRequest, ctx: &JobContext<SimEven
     }
 }
 
-fn cases(args: &SimulateArgs, recipe: &Recipe) -> Result<Vec<SimCase>, CliError> {
+fn cases(args: &SimulateArgs, recipe: &Recipe, patients: u64) -> Result<Vec<SimCase>, CliError> {
     let recipe = recipe.clone();
     match args.data.clone() {
         None => {
-            let generated = generate(args, args.kind, FIRST_SEED + args.first as u64, args.cases)?;
+            let generated = generate(args, args.kind, patients + args.first as u64, args.cases)?;
             generated.into_iter().map(|case| truth(&recipe, case)).collect()
         }
         Some(root) => {
@@ -229,9 +268,9 @@ fn generate(args: &SimulateArgs, kind: Kind, seed: u64, count: usize) -> Result<
 type First = (StateDict, [Vec<crate::train::Slice>; 2]);
 
 /// A network from a few generated patients: what a group has before it begins to annotate.
-fn first_network(args: &SimulateArgs, recipe: &Recipe) -> Result<First, CliError> {
+fn first_network(args: &SimulateArgs, recipe: &Recipe, patients: u64, out: &Path) -> Result<First, CliError> {
     // Masks in the recipe's classes: what its data set calls them is not what generated patients do.
-    let patients = generate(args, args.first_kind.unwrap_or(args.kind), FIRST_SEED, args.first.max(1))?
+    let patients = generate(args, args.first_kind.unwrap_or(args.kind), patients, args.first.max(1))?
         .into_iter()
         .map(|case| {
             let SimCase { volume, classes } = truth(recipe, case.clone())?;
@@ -245,7 +284,7 @@ fn first_network(args: &SimulateArgs, recipe: &Recipe) -> Result<First, CliError
     for (class, number) in recipe.data.classes.iter_mut().zip(1..) {
         class.from = ClassSource::Values(vec![number]);
     }
-    let run = args.out.join("first-network");
+    let run = out.join("first-network");
     let request = TrainRequest {
         recipe: recipe.clone(),
         data: TrainData::Memory(patients.clone()),
@@ -272,11 +311,14 @@ fn write_all(out: &Path, result: &SimResult) -> Result<(), CliError> {
     for (name, text) in
         [("simulation.json", &json), ("simulation.txt", &table(result)), ("simulation.csv", &csv(result))]
     {
-        let path = out.join(name);
-        write_atomic_bytes(&path, text.as_bytes())
-            .map_err(|e| CliError(format!("{} was not written: {}.", path.display(), io::atomic::plain_reason(&e))))?;
+        write(&out.join(name), text)?;
     }
     Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    write_atomic_bytes(path, text.as_bytes())
+        .map_err(|e| CliError(format!("{} was not written: {}.", path.display(), io::atomic::plain_reason(&e))))
 }
 
 fn order(order: SimOrder) -> &'static str {

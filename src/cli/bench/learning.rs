@@ -27,16 +27,21 @@ enum Kind {
 
 /// The network, edge of its input in pixels, slices per step and per prediction, steps to time, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Job {
-    device: DeviceChoice,
+pub(super) struct Job {
+    pub device: DeviceChoice,
     kind: Kind,
-    size: usize,
+    pub size: usize,
     batch: usize,
     steps: usize,
 }
 
 impl Job {
-    fn case(&self, what: &str) -> String {
+    /// A U-Net of this base width; nothing is said of steps.
+    pub fn unet(device: DeviceChoice, width: usize, size: usize, batch: usize) -> Self {
+        Self { device, kind: Kind::UNet(width), size, batch, steps: 0 }
+    }
+
+    pub fn case(&self, what: &str) -> String {
         let (size, batch) = (self.size, self.batch);
         let place = if self.device == DeviceChoice::Gpu { ", graphics device" } else { "" };
         match self.kind {
@@ -48,7 +53,7 @@ impl Job {
     }
 
     /// Nothing random but the weights.
-    fn recipe(&self) -> Result<Recipe, CliError> {
+    pub fn recipe(&self) -> Result<Recipe, CliError> {
         let mut recipe = Recipe::load("demo").map_err(CliError::of)?;
         recipe.name = "bench".into();
         recipe.data = DataConfig {

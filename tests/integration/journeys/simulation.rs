@@ -1,6 +1,6 @@
 //! The simulated annotator from a shell.
 
-use super::program::tiny_recipe;
+use super::program::{Ended, program, tiny_recipe};
 use std::fs;
 
 #[test]
@@ -53,4 +53,39 @@ fn a_simulation_leaves_table_curves_and_loops() {
     assert!(fs::read_to_string(out.join("simulation.txt")).unwrap().contains("learning loop"));
     assert!(out.join("loop-queue/versions/0000/card.md").is_file());
     run().refused(&["already holds a simulation"]);
+}
+
+#[test]
+fn several_seeds_are_told_as_mean_and_spread() {
+    let folder = tempfile::tempdir().unwrap();
+    let (recipe, out) = (tiny_recipe(folder.path()), folder.path().join("sim"));
+    let run = |json: &[&str]| {
+        let mut arguments: Vec<&str> = "--kind chest --cases 2 --first 1 --epochs 1 --size 32 --slices 8 --steps 4 \
+             --slices-per-round 3 --target 0.9 --seeds 2 --device cpu"
+            .split_ascii_whitespace()
+            .collect();
+        arguments.extend(json);
+        let mut program = program();
+        program.arg("simulate").arg("--recipe").arg(&recipe).arg("--out").arg(&out).args(arguments);
+        Ended::of(&program.output().unwrap())
+    };
+    let result = run(&["--json"]).json();
+    assert_eq!(result["seeds"], serde_json::json!([1, 2]));
+    let rows = result["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 5, "{result}");
+    let results = result["results"].as_array().unwrap();
+    for (at, row) in rows.iter().enumerate() {
+        let voxels: Vec<f64> = results.iter().map(|r| r["arms"][at]["voxels"].as_f64().unwrap()).collect();
+        let mean = row["voxels"]["mean"].as_f64().unwrap();
+        assert!((mean - (voxels[0] + voxels[1]) / 2.0).abs() < 1e-9, "{row}");
+        assert_eq!(row["reached"], 2, "{row}");
+    }
+    // Patients of their own.
+    assert_ne!(results[0]["arms"][0]["voxels"], results[1]["arms"][0]["voxels"], "{result}");
+    assert_eq!(result["queue_against_random"].as_array().unwrap().len(), 2);
+    assert!(fs::read_to_string(out.join("simulation.md")).unwrap().contains("| learning loop | random | 2 of 2 |"));
+    for seed in ["seed-1", "seed-2"] {
+        assert!(out.join(seed).join("simulation.csv").is_file() && out.join(seed).join("loop-queue").is_dir());
+    }
+    run(&[]).refused(&["already holds a simulation"]);
 }
