@@ -37,7 +37,7 @@ pub enum NetworkError {
     #[error("network.depth is {0}, more than 8 halvings are not supported")]
     Depth(usize),
     #[error(
-        "the widest layer would have {0} channels, more than 8192 are not supported: lower the network's widths or its depth"
+        "network: the widest layer would have {0} channels, more than 8192 are not supported: lower the network's widths or its depth"
     )]
     Width(usize),
     #[error("network.{0} is {1}, it must lie in 0 up to but not including 1")]

@@ -18,6 +18,7 @@ mod data;
 mod error;
 mod evaluate;
 mod folder;
+mod locate;
 mod overrides;
 mod pictures;
 mod preview;

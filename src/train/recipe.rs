@@ -1,5 +1,6 @@
 //! A recipe: everything a run depends on, as one RON file. What it says is what runs; what it must not say is refused.
 
+use super::locate::refused;
 use super::{AugmentConfig, TrainError};
 use crate::io::bounds::read_text_bounded;
 use crate::nn::{
@@ -168,11 +169,14 @@ impl Recipe {
     /// Reads and checks a recipe. `origin` is named in errors.
     ///
     /// # Errors
-    /// [`TrainError::RecipeSyntax`] with line and column, [`TrainError::Recipe`] for contradictions.
+    /// [`TrainError::RecipeSyntax`] with line and column; [`TrainError::Recipe`] for a contradiction in what the text
+    /// leaves at its default.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, TrainError> {
         let recipe: Self = from_ron(text, origin)?;
-        recipe.check()?;
-        Ok(recipe)
+        match recipe.problem() {
+            None => Ok(recipe),
+            Some(reason) => Err(refused(reason, text, origin)),
+        }
     }
 
     /// As RON, for the run folder.
@@ -223,8 +227,14 @@ impl Recipe {
         if let Some(problem) = self.schedule.problem(self.epochs).or_else(|| self.steps_problem()) {
             return Some(problem);
         }
-        if self.batch_size == 0 || self.epochs == 0 || self.patience == Some(0) || self.checkpoint_every == Some(0) {
-            return Some("batch_size, epochs, patience and checkpoint_every must be at least 1".into());
+        let counts = [
+            ("batch_size", Some(self.batch_size)),
+            ("epochs", Some(self.epochs)),
+            ("patience", self.patience),
+            ("checkpoint_every", self.checkpoint_every),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == Some(0)) {
+            return Some(format!("{name} must be at least 1"));
         }
         if let Some(problem) = self.augmentation.problem(size, multiple, self.has_sides()) {
             return Some(problem);
@@ -415,6 +425,19 @@ mod tests {
         {
             let error = Recipe::parse(&text.replacen(field, typo, 1), Path::new("my.ron")).unwrap_err().to_string();
             assert!(error.contains("my.ron") && error.contains("line") && error.contains(typo), "{error}");
+        }
+        for (good, bad, place, word) in [
+            ("size: 64", "size: 65", "line 6, column 21", "preprocessing.size is 65"),
+            ("base_width: 8", "base_width: 0", "line 7, column 19", "network.base_width"),
+            ("BceDice(smooth: 1.0)", "CrossEntropy(label_smoothing: 0.0)", "line 8, column 5", "several classes"),
+            ("rotate_degrees: 5.0", "rotate_degrees: 200.0", "line 12, column 34", "rotate_degrees lies"),
+            ("patience: 6", "patience: 0", "line 14, column 5", "patience must be"),
+            ("seed: 1", "threshold: 1.0", "line 15, column 5", "threshold must lie"),
+        ] {
+            let changed = text.replacen(good, bad, 1);
+            assert_ne!(changed, text);
+            let error = Recipe::parse(&changed, Path::new("my.ron")).unwrap_err().to_string();
+            assert!(error.contains("my.ron") && error.contains(place) && error.contains(word), "{error}");
         }
         let good = Recipe::load("demo").unwrap();
         type Change = fn(&mut Recipe);

@@ -1,6 +1,7 @@
 //! A search: which recipes, which fields, which values; and what trial number n of it is.
 
 use crate::io::bounds::read_text_bounded;
+use crate::train::locate::refused;
 use crate::train::recipe::MAX_RECIPE;
 use crate::train::{Recipe, SplitConfig, TrainError, apply_override};
 use rand::{Rng, SeedableRng};
@@ -93,7 +94,7 @@ impl SearchConfig {
         let config: Self = crate::train::recipe::from_ron(text, origin)?;
         match config.problem() {
             None => Ok(config),
-            Some(problem) => Err(TrainError::Recipe(format!("{problem} (search {})", config.name))),
+            Some(problem) => Err(refused(problem, text, origin)),
         }
     }
 
