@@ -74,7 +74,8 @@ pub(super) fn train_in_foreground(request: TrainRequest, tell: bool) -> Result<T
 fn show(event: &TrainEvent, bar: &ProgressBar, tell: bool) {
     let line = match event {
         TrainEvent::Planned(p) => format!(
-            "{}: {} slices train, {} validate, {} test, of {} cases; {} steps an epoch, {} epochs, {} weights\n{}",
+            "{}: {} slices train, {} validate, {} test, of {} cases; {} steps an epoch, {} epochs, {} weights\n\
+             slices: {} MiB in memory, {} MiB in a file that goes with the run\n{}",
             p.device,
             p.train_slices,
             p.validation_slices,
@@ -83,6 +84,8 @@ fn show(event: &TrainEvent, bar: &ProgressBar, tell: bool) {
             p.steps_per_epoch,
             p.epochs,
             p.parameters,
+            p.cache_bytes >> 20,
+            p.scratch_bytes >> 20,
             p.balance()
         ),
         TrainEvent::Epoch(row) => {

@@ -38,8 +38,14 @@ pub enum TrainError {
         "the loss became {value} in epoch {epoch}, step {step}: the run was stopped and its last good checkpoint kept; try a lower learning rate"
     )]
     Diverged { value: String, epoch: usize, step: usize },
+    #[error(
+        "a weight or a gradient became infinite or no number in epoch {epoch}: the run was stopped and its last good checkpoint kept; try a lower learning rate, or clip"
+    )]
+    Spoilt { epoch: usize },
     #[error(transparent)]
     Device(#[from] DeviceError),
+    #[error("{error}: {advice}")]
+    LackOfMemory { error: DeviceError, advice: &'static str },
     #[error("the run was stopped")]
     Cancelled,
 }

@@ -98,7 +98,14 @@ pub(super) fn first_weights(
     let spec = recipe.network_spec();
     let random = spec.initial_weights(recipe.seed);
     let Some(path) = init else { return Ok((random, None)) };
-    let (weights, report) = spec.load_over(&random, load_weights(path)?);
+    let given = load_weights(path)?;
+    if let Some((name, _)) = given.iter().find(|(_, t)| t.values.iter().any(|v| !v.is_finite())) {
+        return Err(TrainError::Weights {
+            path: path.into(),
+            reason: format!("{name} holds values that are no numbers"),
+        });
+    }
+    let (weights, report) = spec.load_over(&random, given);
     if report.loaded.is_empty() {
         let reason = report.problem().unwrap_or_else(|| "no name is known".into());
         return Err(TrainError::Weights { path: path.into(), reason });

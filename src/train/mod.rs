@@ -9,6 +9,7 @@
 //! `checkpoints/last`, `checkpoints/epoch-N` where the recipe asks for them, `init.json` (what became of given weights),
 //! `result.json`.
 
+mod announce;
 mod augment;
 mod batch;
 mod checkpoint;
@@ -115,6 +116,8 @@ pub struct Plan {
     pub classes: Vec<ClassShare>,
     /// Bytes of preprocessed slices in memory.
     pub cache_bytes: usize,
+    /// Bytes of those that did not fit, in a file in the run folder that goes with the run.
+    pub scratch_bytes: u64,
 }
 
 impl Plan {

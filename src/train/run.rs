@@ -1,5 +1,6 @@
 //! A run from start to end: the folder, the plan, the loop, the test.
 
+use super::announce::{self, Alarms};
 use super::batch::{Batch, BatchPlan};
 use super::checkpoint::{Checkpoints, Position};
 use super::curves::write_curves;
@@ -13,7 +14,7 @@ use super::split::{Split, split_slices};
 use super::step::{Learner, Moment, Validation};
 use super::store::{DEFAULT_MEMORY, Slice, SliceStore};
 use super::tensorboard::EventFile;
-use super::{ClassShare, EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
+use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Patience, Waker};
 use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
 use std::path::PathBuf;
@@ -149,31 +150,19 @@ impl Run {
         self.save("last", &learner)?;
         note_environment(&self.folder, compute.device(), self.position.epoch)?;
         self.events = Some(EventFile::begin(&self.folder.join("tensorboard"), &self.position.history)?);
-        let mut collapsed = false;
-        let mut missed = Vec::new();
+        let mut alarms = Alarms::default();
         let mut stopped_early = self.out_of_patience();
         while self.position.epoch < self.recipe.epochs && !stopped_early {
             let begun = Instant::now();
             let train_loss = self.epoch(&mut learner, compute, ctx)?;
             let validation = self.validate(&learner, compute, ctx)?;
-            if validation.collapsed() && !collapsed {
-                ctx.send(TrainEvent::Warning(format!(
-                    "after epoch {} the network predicts no foreground at all on the validation slices, and is right on {:.1} % of their pixels all the same: if this lasts, try a loss with Dice or with weights by frequency, or a lower learning rate",
-                    self.position.epoch + 1,
-                    100.0 * validation.accuracy().unwrap_or(0.0)
-                )));
+            if let Some(value) = validation.loss().filter(|loss| !loss.is_finite()) {
+                let (epoch, step) = (self.position.epoch + 1, self.position.step);
+                return Err(TrainError::Diverged { value: format!("{value} on the validation slices"), epoch, step });
             }
-            collapsed = validation.collapsed();
-            let now = if collapsed { Vec::new() } else { validation.missed() };
-            if !now.is_empty() && now != missed {
-                let name = |class: &usize| self.recipe.data.classes.get(*class).map_or("", |c| c.name.as_str());
-                ctx.send(TrainEvent::Warning(format!(
-                    "after epoch {} the network finds nothing of {} on the validation slices",
-                    self.position.epoch + 1,
-                    now.iter().map(name).collect::<Vec<_>>().join(", ")
-                )));
+            if let Some(warning) = alarms.of_validation(&self.recipe, self.position.epoch + 1, &validation) {
+                ctx.send(TrainEvent::Warning(warning));
             }
-            missed = now;
             let row = EpochRow {
                 epoch: self.position.epoch + 1,
                 train_loss,
@@ -185,7 +174,7 @@ impl Run {
                 lr: learner.rates(Moment { done: (self.position.epoch + 1) as f64, last: true }).lr,
                 seconds: begun.elapsed().as_secs_f64(),
                 classes: validation.classes(self.recipe.data.classes.iter().map(|c| c.name.as_str())),
-                collapsed,
+                collapsed: validation.collapsed(),
             };
             self.finish_epoch(row, &mut learner, ctx)?;
             stopped_early = self.out_of_patience();
@@ -194,64 +183,15 @@ impl Run {
     }
 
     fn announce(&self, compute: &Compute, ctx: &JobContext<TrainEvent>) {
-        let plan = BatchPlan::new(&self.recipe, &self.prepared.store);
-        let total: u64 = self.prepared.pixels.iter().sum();
-        let slices = self.prepared.store.len();
-        let background = self.prepared.pixels.first().copied().unwrap_or(0);
-        let foreground_share = (total - background) as f64 / total.max(1) as f64;
         let parameters =
             self.weights.iter().filter(|(n, _)| !n.contains("running_")).map(|(_, t)| t.values.len()).sum();
-        ctx.send(TrainEvent::Planned(Plan {
-            device: compute.device().description.clone(),
-            cases: self.prepared.cases.len(),
-            train_slices: self.split.train.len(),
-            validation_slices: self.split.validation.len(),
-            test_slices: self.split.test.len(),
-            steps_per_epoch: plan.steps(self.split.train.len()),
-            epochs: self.recipe.epochs,
-            first_epoch: self.position.epoch,
-            parameters,
-            foreground_share,
-            empty_slice_share: self.prepared.empty_slices as f64 / slices.max(1) as f64,
-            classes: self.class_shares(),
-            cache_bytes: self.prepared.store.memory(),
-        }));
-        if foreground_share < 0.15 {
-            ctx.send(TrainEvent::Warning(format!(
-                "only {:.1} % of the pixels are foreground: a network that finds nothing would be right on {:.1} %, so look at Dice and not at accuracy",
-                100.0 * foreground_share,
-                100.0 * (1.0 - foreground_share)
-            )));
+        let device = compute.device().description.clone();
+        let (recipe, prepared, split) = (&self.recipe, &self.prepared, &self.split);
+        let plan = announce::plan(recipe, prepared, split, parameters, self.position.epoch, device);
+        ctx.send(TrainEvent::Planned(plan));
+        for warning in announce::of_data(recipe, prepared, split) {
+            ctx.send(TrainEvent::Warning(warning));
         }
-        let empty = self.prepared.empty_slices as f64 / slices.max(1) as f64;
-        if empty > 0.5 {
-            ctx.send(TrainEvent::Warning(format!(
-                "{:.0} % of the slices have none of the classes: a network may learn to find nothing; augmentation.crop with foreground, or fewer empty slices, helps",
-                100.0 * empty
-            )));
-        }
-        for (count, class) in self.prepared.pixels.iter().skip(1).zip(&self.recipe.data.classes) {
-            if *count == 0 {
-                ctx.send(TrainEvent::Warning(format!("no slice has the class {}", class.name)));
-            }
-        }
-        if self.split.validation.is_empty() {
-            ctx.send(TrainEvent::Warning(
-                "nothing is left to validate on: the best checkpoint is chosen by the training loss".into(),
-            ));
-        }
-    }
-
-    fn class_shares(&self) -> Vec<ClassShare> {
-        let total: u64 = self.prepared.pixels.iter().sum();
-        let slices = self.prepared.store.len();
-        let counts = self.prepared.pixels.iter().zip(&self.prepared.slices_with).skip(1);
-        let share = |(class, (pixels, with)): (&super::ClassConfig, (&u64, &usize))| ClassShare {
-            name: class.name.clone(),
-            pixels: *pixels as f64 / total.max(1) as f64,
-            slices: *with as f64 / slices.max(1) as f64,
-        };
-        self.recipe.data.classes.iter().zip(counts).map(share).collect()
     }
 
     /// The steps of one epoch that are left; gives its mean loss.
@@ -311,8 +251,13 @@ impl Run {
             let ready = self.control.turn().check().map_err(TrainError::from);
             match ready.and_then(|()| learner.step(batch, moment)) {
                 Err(TrainError::Device(error)) if error.is_lack_of_memory() => {
-                    if !self.recipe.halve_batch_on_lack_of_memory || !learner.cut_batches(batch.count) {
-                        return Err(TrainError::Device(error));
+                    if !self.recipe.halve_batch_on_lack_of_memory {
+                        let advice = "choose a smaller batch_size, or set halve_batch_on_lack_of_memory in the recipe";
+                        return Err(TrainError::LackOfMemory { error, advice });
+                    }
+                    if !learner.cut_batches(batch.count) {
+                        let advice = "not even one slice fits; choose a smaller network or preprocessing.size";
+                        return Err(TrainError::LackOfMemory { error, advice });
                     }
                     ctx.send(TrainEvent::Warning(format!(
                         "the device lacks memory: batches are cut into {} pieces from here on, and their gradients averaged",
@@ -417,7 +362,12 @@ impl Run {
 
     fn save(&self, name: &str, learner: &Learner) -> Result<(), TrainError> {
         let position = Position { counts: learner.counts(), ..self.position.clone() };
-        self.checkpoints.save(name, &self.recipe.model_spec(), &learner.weights()?, &learner.moments()?, &position)
+        let (weights, moments) = (learner.weights()?, learner.moments()?);
+        // A finite loss may have had a gradient that was not: the checkpoint before is then the last good one.
+        if weights.values().chain(moments.values()).any(|t| t.values.iter().any(|v| !v.is_finite())) {
+            return Err(TrainError::Spoilt { epoch: position.epoch + usize::from(position.step > 0) });
+        }
+        self.checkpoints.save(name, &self.recipe.model_spec(), &weights, &moments, &position)
     }
 
     /// Writes and tells what the network finds in the shown slices: of the best epoch as `best.png`, of epochs 1, 2, 5,

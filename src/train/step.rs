@@ -16,6 +16,13 @@ thread_local! {
     pub(super) static ROOM: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
 }
 
+/// Whether so many slices fit at once.
+#[cfg(test)]
+fn fits(slices: usize) -> Result<(), DeviceError> {
+    let reason = "Out of Memory".to_owned();
+    if slices > ROOM.get() { Err(DeviceError::Failed { what: "a training step", reason }) } else { Ok(()) }
+}
+
 /// Network and optimizer while they learn.
 pub(super) struct Learner {
     model: Network,
@@ -76,6 +83,12 @@ pub(super) struct Validation {
 }
 
 impl Validation {
+    /// True positives, predicted and true pixels of each class, of so many pixels.
+    #[cfg(test)]
+    pub fn of(counts: Vec<[u64; 3]>, pixels: u64) -> Self {
+        Self { counts, pixels, ..Self::default() }
+    }
+
     /// Mean loss.
     pub fn loss(&self) -> Option<f64> {
         (self.slices > 0).then(|| self.loss_sum / self.slices as f64)
@@ -303,10 +316,7 @@ impl Learner {
             let share = part.count as f64 / batch.count as f64;
             let whole = part.count == batch.count;
             #[cfg(test)]
-            if part.count > ROOM.get() {
-                let reason = "Out of Memory".to_owned();
-                return Err(DeviceError::Failed { what: "a training step", reason }.into());
-            }
+            fits(part.count)?;
             let (input, target) = self.tensors(&part, &self.device);
             // A different stream each batch; the run's seed in the upper half keeps two runs apart.
             let seed = self.rules.seed.rotate_left(32) ^ (self.counts.batches + 1) ^ ((piece as u64) << 24);
@@ -328,11 +338,20 @@ impl Learner {
         Ok((total, Some(sums)))
     }
 
-    /// Adds a batch of validation slices to `sums`.
+    /// Adds a batch of validation slices to `sums`, in pieces where training needs them.
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub fn validate(&self, model: &Inference, batch: &Batch, sums: &mut Validation) -> Result<(), TrainError> {
+        match self.counts.cuts {
+            0 => self.validate_piece(model, batch, sums),
+            cuts => batch.cut(cuts + 1).iter().try_for_each(|piece| self.validate_piece(model, piece, sums)),
+        }
+    }
+
+    fn validate_piece(&self, model: &Inference, batch: &Batch, sums: &mut Validation) -> Result<(), TrainError> {
+        #[cfg(test)]
+        fits(batch.count)?;
         let (count, channels) = (batch.count, self.config.out_channels);
         let pixels = batch.size * batch.size;
         let truth = &batch.target;
@@ -436,7 +455,7 @@ mod tests {
 
     #[test]
     fn classes_are_told_one_by_one_and_accuracy_is_high_for_one_that_is_never_found() {
-        let sums = Validation { counts: vec![[5, 6, 7], [0, 0, 9], [0, 0, 0]], pixels: 100, ..Validation::default() };
+        let sums = Validation::of(vec![[5, 6, 7], [0, 0, 9], [0, 0, 0]], 100);
         assert_eq!((sums.missed(), sums.collapsed()), (vec![1], false));
         let classes = sums.classes(["a", "b", "c"].into_iter());
         assert_eq!((classes[0].dice, classes[0].accuracy), (Some(10.0 / 13.0), 0.97));

@@ -52,6 +52,11 @@ impl SliceStore {
         self.in_memory.len() * self.record()
     }
 
+    /// Bytes in the scratch file.
+    pub fn spilled(&self) -> u64 {
+        (self.count - self.in_memory.len()) as u64 * self.record() as u64
+    }
+
     /// Adds a slice of the store's size.
     ///
     /// # Errors
@@ -127,7 +132,7 @@ mod tests {
         for n in 0..10 {
             assert_eq!(store.push(slice(n)).unwrap(), n as usize);
         }
-        assert_eq!((store.len(), store.memory()), (10, 36));
+        assert_eq!((store.len(), store.memory(), store.spilled()), (10, 36, 84));
         for n in (0..10).rev() {
             assert_eq!(store.get(n as usize).unwrap(), slice(n));
         }

@@ -1,6 +1,7 @@
 //! Runs on small generated cases: learning, interruption, refusal.
 
 mod turns;
+mod telling;
 
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
@@ -160,7 +161,7 @@ fn a_batch_that_does_not_fit_is_cut_only_where_the_recipe_allows_it() {
     let mut cut = TrainRequest { run: folder.path().join("cut"), ..whole.clone() };
     super::step::ROOM.set(2);
     let error = train(&cut, &TrainControl::new(), &context().0).unwrap_err().to_string();
-    assert!(error.contains("Out of Memory"), "{error}");
+    assert!(error.contains("Out of Memory") && error.contains("halve_batch_on_lack_of_memory"), "{error}");
     cut.recipe.halve_batch_on_lack_of_memory = true;
     cut.run = folder.path().join("cut 2");
     let (ctx, events) = context();
@@ -168,7 +169,16 @@ fn a_batch_that_does_not_fit_is_cut_only_where_the_recipe_allows_it() {
     super::step::ROOM.set(usize::MAX);
     let told = |e: TrainEvent| matches!(e, TrainEvent::Warning(w) if w.contains("cut into 2 pieces"));
     assert_eq!(events.try_iter().filter(|e| told(e.clone())).count(), 1);
-    let (a, b) = (weights(&whole.run), weights(&cut.run));
+    let losses = |run: &Path| read_curves(run).unwrap().iter().map(|row| row.val_loss.unwrap()).collect::<Vec<_>>();
+    // Validation goes in the same pieces: the loss is the same mean.
+    let pairs: Vec<(f64, f64)> = losses(&whole.run).into_iter().zip(losses(&cut.run)).collect();
+    assert!(pairs.len() == 4 && pairs.iter().all(|(a, b)| (a - b).abs() < 1e-5), "{pairs:?}");
+    cut.run = folder.path().join("cut 3");
+    super::step::ROOM.set(0);
+    let error = train(&cut, &TrainControl::new(), &context().0).unwrap_err().to_string();
+    super::step::ROOM.set(usize::MAX);
+    assert!(error.contains("not even one slice fits"), "{error}");
+    let (a, b) = (weights(&whole.run), weights(&folder.path().join("cut 2")));
     for (name, want) in &a {
         let off = want.values.iter().zip(&b[name].values).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
         assert!(off < 1e-5, "{name} {off}");

@@ -183,14 +183,24 @@ fn one(
     match outcome {
         Ok(summary) => {
             result.dice = summary.best_val_dice;
+            if result.dice.is_none() {
+                result.error =
+                    Some("the validation part is empty or has none of the classes: it cannot be ranked".into());
+            }
             result.best_epoch = summary.best_epoch;
             result.epochs = summary.epochs;
             result.seconds = summary.seconds;
         }
         // A setting that does not work is an answer; what concerns all trials is not.
-        Err(error @ (TrainError::Diverged { .. } | TrainError::Recipe(_) | TrainError::Override { .. })) => {
-            result.error = Some(error.to_string());
-        }
+        Err(
+            error @ (TrainError::Diverged { .. }
+            | TrainError::Spoilt { .. }
+            | TrainError::LackOfMemory { .. }
+            | TrainError::Recipe(_)
+            | TrainError::Override { .. }),
+        ) => result.error = Some(error.to_string()),
+        // The network itself did not fit; another trial's may.
+        Err(TrainError::Device(error)) if error.is_lack_of_memory() => result.error = Some(error.to_string()),
         Err(error) => return Err(error),
     }
     Ok(result)
@@ -274,5 +284,19 @@ mod tests {
         assert_eq!(read_search(&request.folder).unwrap(), ("tiny".to_owned(), second.clone()));
         let other = SearchRequest { seed: 6, ..request };
         assert!(search(&other, &TrainControl::new(), &context().0).unwrap_err().to_string().contains("another seed"));
+    }
+    #[test]
+    fn a_trial_that_lacks_memory_is_an_answer_and_the_others_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut request = request(folder.path(), 2);
+        let values = SearchValues::Choices(vec!["4".into(), "2".into()]);
+        request.search.fields = vec![SearchField { path: "batch_size".into(), values }];
+        crate::train::step::ROOM.set(2);
+        let summary = search(&request, &TrainControl::new(), &context().0);
+        crate::train::step::ROOM.set(usize::MAX);
+        let summary = summary.unwrap();
+        assert_eq!(summary.ranking.iter().map(|r| r.trial).collect::<Vec<_>>(), [2, 1]);
+        assert!(summary.ranking[1].error.as_ref().is_some_and(|e| e.contains("Out of Memory")), "{summary:?}");
+        assert_eq!(summary.test.unwrap().trial, 2);
     }
 }

@@ -205,9 +205,13 @@ fn data(ui: &mut Ui, view: &TrainingView, plan: &Plan) {
         ui.label(format!("{:.0} % empty", plan.empty_slice_share * 100.0));
         ui.end_row();
     });
+    let on_disk = match plan.scratch_bytes >> 20 {
+        0 => String::new(),
+        size => format!(", {size} MiB in a file that goes with the run"),
+    };
     ui.label(
         RichText::new(format!(
-            "{} weights; {} MiB of slices in memory; {}",
+            "{} weights; {} MiB of slices in memory{on_disk}; {}",
             plan.parameters,
             plan.cache_bytes >> 20,
             plan.device
