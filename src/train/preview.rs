@@ -2,7 +2,7 @@
 
 use super::augment::augment;
 use super::batch::BatchPlan;
-use super::data::{find, prepare};
+use super::data::{CaseSource, Prepared, find, prepare};
 use super::pictures::Sheet;
 use super::store::SliceStore;
 use super::{Recipe, TrainData, TrainError, TrainEvent};
@@ -14,8 +14,8 @@ pub(super) const COLUMNS: usize = 4;
 /// Slices looked through for such with something to see.
 const CANDIDATES: usize = 64;
 
-/// Augmented samples of the first case as the training makes them in its first epochs: in each row a slice as it is and
-/// then three changed ones. Call inside a job.
+/// Augmented samples of the first case that has any class, as the training makes them in its first epochs: in each row a
+/// slice as it is and then three changed ones. Call inside a job.
 ///
 /// # Errors
 /// [`TrainError`] of the recipe and the data; [`TrainError::Cancelled`].
@@ -25,10 +25,7 @@ pub fn preview_augmentation(
     ctx: &JobContext<TrainEvent>,
 ) -> Result<Sheet, TrainError> {
     recipe.check()?;
-    let mut sources = find(data, recipe, ctx)?;
-    // One case says enough and is read in a moment.
-    sources.truncate(1);
-    let prepared = prepare(sources, recipe, usize::MAX, &std::env::temp_dir(), ctx)?;
+    let prepared = first_case(recipe, data, ctx)?;
     let shown = telling(&prepared.store, &(0..prepared.store.len()).collect::<Vec<_>>(), ROWS)?;
     let plan = BatchPlan::new(recipe, &prepared.store);
     let mut slices = Vec::new();
@@ -41,6 +38,18 @@ pub fn preview_augmentation(
         }
     }
     Ok(Sheet::of(&slices, COLUMNS, &recipe.preprocessing.intensity))
+}
+
+/// One case says enough and is read in a moment; the first ones may be healthy.
+fn first_case(recipe: &Recipe, data: &TrainData, ctx: &JobContext<TrainEvent>) -> Result<Prepared, TrainError> {
+    let mut sources = find(data, recipe, ctx)?.into_iter();
+    loop {
+        let one: Vec<CaseSource> = sources.next().into_iter().collect();
+        match prepare(one, recipe, usize::MAX, &std::env::temp_dir(), ctx) {
+            Err(TrainError::NothingToLearn(_)) if sources.len() > 0 => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Up to `count` of the slices `indices`, spread over them, in order; such with classes before such without.
@@ -88,6 +97,18 @@ mod tests {
         let plain = preview_augmentation(&recipe, &data, &ctx).unwrap();
         let tile = |sheet: &Sheet, n: usize| -> Vec<u8> { sheet.rgb[n * 196 * 3..][..192 * 3].to_vec() };
         assert_eq!(tile(&plain, 0), tile(&plain, 3), "without augmentation nothing changes");
+    }
+
+    #[test]
+    fn a_preview_looks_for_a_case_with_something_to_learn() {
+        let mut healthy = disc_case(1);
+        healthy.labels = crate::core::LabelMap::empty(*healthy.labels.geometry());
+        let ctx = JobContext::detached();
+        let preview = |cases| preview_augmentation(&recipe(), &TrainData::Memory(cases), &ctx);
+        let ill = preview(vec![disc_case(2)]).unwrap();
+        assert_eq!(preview(vec![healthy.clone(), healthy.clone(), disc_case(2)]).unwrap(), ill);
+        let error = preview(vec![healthy.clone(), healthy]).unwrap_err();
+        assert!(matches!(error, TrainError::NothingToLearn(_)), "{error}");
     }
 
     #[test]
