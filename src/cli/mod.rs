@@ -191,4 +191,29 @@ mod tests {
         assert!(matches!(Arguments::parse_from(["maskwright", "doctor"]).command, Some(Command::Doctor(_))));
         assert!(Arguments::try_parse_from(["maskwright", "train"]).is_err());
     }
+
+    fn is_a_search(words: &[String]) {
+        let parsed = Arguments::try_parse_from(words).unwrap_or_else(|e| panic!("{words:?}: {e}"));
+        assert!(matches!(parsed.command, Some(Command::Search(_))), "{words:?}");
+    }
+
+    #[test]
+    fn the_job_arrays_call_the_search_as_it_is() {
+        let script = include_str!("../../packaging/search.slurm");
+        let call = script.lines().find_map(|line| line.strip_prefix("exec ")).unwrap().replace('"', "");
+        let call = call.replace("$1", "l3-muscle").replace("$2", "data").replace("$3", "run").replace("$4", "48");
+        is_a_search(&call.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        assert!(script.contains("#SBATCH --signal=B:"), "the program is the batch shell itself");
+
+        let manifest = include_str!("../../packaging/search.kubernetes.yaml");
+        let list = |key: &str| -> Vec<String> {
+            let line = manifest.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+            serde_json::from_str(line).unwrap()
+        };
+        let mut words = list("command: ");
+        let named = |word: String| word.replace("$(RECIPE)", "l3-muscle").replace("$(TRIALS)", "48");
+        words.extend(list("args: ").into_iter().map(named));
+        is_a_search(&words);
+        assert!(!manifest.contains('\t'));
+    }
 }
