@@ -3,7 +3,7 @@
 //! The reference files are too large to keep. A folder of them is named by `MASKWRIGHT_FULL_SIZE_ORACLE`: for each network
 //! `NAME.pth`, `NAME.safetensors` and `NAME_io.safetensors` with `input`, `eval.LAYER` and, for one training step, `target`,
 //! `train.output`, `train.loss_bce`, `grad.PARAMETER` or (large ones) `gradsum.PARAMETER` with the sums of the values, of
-//! their amounts and of their squares.
+//! their amounts and of their squares. Each runs on the CPU, and on the graphics device where there is one.
 
 use super::*;
 use crate::nn::ops;
@@ -47,17 +47,20 @@ impl<'a> Layers<'a> {
 #[test]
 fn resnet50_equals_torchvision() {
     let Some(folder) = folder() else { return };
-    let device = Device::flex();
     let io = load_weights(&folder.join("resnet50_io.safetensors")).unwrap();
     let weights = load_weights(&folder.join("resnet50.pth")).unwrap();
-    let (model, report) = apply_state(ResNet::new(EncoderKind::ResNet50, 3, 64, 32, &device), &weights);
-    assert!(report.is_complete() && report.unused == ["fc.bias", "fc.weight"], "{report:?}");
-    let mut layers = Layers::new(&io);
-    let input = tensor(&io["input"], &device);
-    let [.., deep] = model.forward(input, &Pass::Infer, &mut |name, x| layers.compare(&name, x.clone()));
-    layers.compare("avgpool", ops::global_average(deep));
-    assert_eq!(layers.seen, 8);
-    assert!(layers.worst.1 <= DEEP, "{:?}", layers.worst);
+    on_devices(|compute| {
+        println!("ResNet50 on {}", compute.description);
+        let device = &compute.device;
+        let (model, report) = apply_state(ResNet::new(EncoderKind::ResNet50, 3, 64, 32, device), &weights);
+        assert!(report.is_complete() && report.unused == ["fc.bias", "fc.weight"], "{report:?}");
+        let mut layers = Layers::new(&io);
+        let input = tensor(&io["input"], device);
+        let [.., deep] = model.forward(input, &Pass::Infer, &mut |name, x| layers.compare(&name, x.clone()));
+        layers.compare("avgpool", ops::global_average(deep));
+        assert_eq!(layers.seen, 8);
+        assert!(layers.worst.1 <= DEEP, "{:?} on {}", layers.worst, compute.description);
+    });
 }
 
 #[test]
@@ -71,7 +74,6 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
     for (name, spec, limits) in
         [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.1]), ("unet_b32", unet, [1e-5, 1e-5, 1e-4])]
     {
-        println!("{name}");
         let io = load_weights(&folder.join(format!("{name}_io.safetensors"))).unwrap();
         let mut from_files = ["pth", "safetensors"].map(|extension| {
             let file = load_weights(&folder.join(format!("{name}.{extension}"))).unwrap();
@@ -81,26 +83,33 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
         });
         assert!(from_files[0] == from_files[1], "both files hold the same weights");
         let weights = std::mem::take(&mut from_files[0]);
-        let device = Device::flex();
-        let (model, _) = apply_state(spec.init(&device), &weights);
-        let mut layers = Layers::new(&io);
-        let input = tensor(&io["input"], &device);
-        let see = &mut |name: String, x: &Tensor<4>| layers.compare(&name, x.clone());
-        let output = model.forward_observed(input, &mut Pass::Infer, see);
-        layers.compare("output", output);
-        assert_eq!(layers.seen, io.keys().filter(|k| k.starts_with("eval.")).count());
-        assert!(layers.worst.1 <= limits[0], "{:?}", layers.worst);
-        training_step(&spec, &weights, &io, [limits[1], limits[2]]);
+        on_devices(|compute| {
+            println!("{name} on {}", compute.description);
+            let (model, _) = apply_state(spec.init(&compute.device), &weights);
+            let mut layers = Layers::new(&io);
+            let input = tensor(&io["input"], &compute.device);
+            let see = &mut |name: String, x: &Tensor<4>| layers.compare(&name, x.clone());
+            let output = model.forward_observed(input, &mut Pass::Infer, see);
+            layers.compare("output", output);
+            assert_eq!(layers.seen, io.keys().filter(|k| k.starts_with("eval.")).count());
+            assert!(layers.worst.1 <= limits[0], "{:?} on {}", layers.worst, compute.description);
+            training_step(&spec, &weights, &io, [limits[1], limits[2]], &compute.training());
+        });
     }
 }
 
-/// Output and gradients of one step may be this far from PyTorch's.
-fn training_step(spec: &NetworkSpec, weights: &StateDict, io: &StateDict, [output_limit, gradient_limit]: [f64; 2]) {
-    let device = Device::flex().autodiff();
-    let (model, _) = apply_state(spec.init(&device), weights);
-    let output = model.forward(tensor(&io["input"], &device), &mut Pass::train(0));
+/// Output and gradients of one step on `device` may be this far from PyTorch's.
+fn training_step(
+    spec: &NetworkSpec,
+    weights: &StateDict,
+    io: &StateDict,
+    [output_limit, gradient_limit]: [f64; 2],
+    device: &Device,
+) {
+    let (model, _) = apply_state(spec.init(device), weights);
+    let output = model.forward(tensor(&io["input"], device), &mut Pass::train(0));
     let error = relative_l2(&host(output.clone().inner()), &io["train.output"].values);
-    let value = loss(&LossConfig::Bce(BceConfig::default()), output, tensor(&io["target"], &device));
+    let value = loss(&LossConfig::Bce(BceConfig::default()), output, tensor(&io["target"], device));
     let (got, want) = (value.clone().inner().into_scalar::<f32>(), io["train.loss_bce"].values[0]);
     println!("  training: output {error:.1e}, loss {got} for {want}");
     assert!(error <= output_limit && (got - want).abs() <= 1e-5 * want.abs());
