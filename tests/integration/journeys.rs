@@ -13,4 +13,5 @@ pub mod real_data;
 mod refusals;
 mod simulation;
 mod stopping;
+mod streaming;
 mod studies;

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 use super::program::{Ended, phantoms, program, tiny_recipe};
+use maskwright::train::{Recipe, apply_override};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -66,21 +68,22 @@ fn a_search_killed_half_way_goes_on_and_two_processes_share_it() {
     let at = |name: &str| folder.path().join(name);
     let data = at("data");
     phantoms("l3", "slices", 5, &data);
-    tiny_recipe(folder.path());
-    let text = r#"(
-    name: "tiny-search",
-    recipes: ["tiny.ron"],
-    method: Random,
-    fields: [
-        (path: "optimizer.lr", values: LogRange(0.001, 0.05)),
-        (path: "loss", values: Choices(["Bce", "Dice", "BceDice"])),
-        (path: "augmentation.flip_lr", values: Choices(["0.0", "0.5"])),
-    ],
-)"#;
-    fs::write(at("tiny.search.ron"), text).unwrap();
+    // The study's own table of fields; its two networks are made small under their names beside it.
+    let deeplab = ["network.DeepLabV3Plus.encoder_width=2", "network.DeepLabV3Plus.decoder_width=4"];
+    for (name, sets) in
+        [("l3-muscle-unet", ["network.UNet.base_width=4", "network.UNet.depth=2"]), ("l3-muscle-deeplab", deeplab)]
+    {
+        let mut recipe = Recipe::load(name).unwrap();
+        for set in sets.iter().chain(&["preprocessing.size=32", "epochs=1"]) {
+            apply_override(&mut recipe, set).unwrap();
+        }
+        fs::write(at(name), recipe.to_ron().unwrap()).unwrap();
+    }
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/l3-muscle.search.ron"), at("study.search.ron"))
+        .unwrap();
     let search = || {
         let mut command = program();
-        command.arg("search").arg("--recipe").arg(at("tiny.search.ron")).arg("--data").arg(&data);
+        command.arg("search").arg("--recipe").arg(at("study.search.ron")).arg("--data").arg(&data);
         command.arg("--run").arg(at("search")).args(["--trials", "12", "--seed", "3", "--device", "cpu", "--json"]);
         command
     };
@@ -99,6 +102,16 @@ fn a_search_killed_half_way_goes_on_and_two_processes_share_it() {
     let ranking = summary["ranking"].as_array().unwrap();
     let dice: Vec<f64> = ranking.iter().map(|r| r["dice"].as_f64().unwrap()).collect();
     assert!(dice.len() == 12 && dice.windows(2).all(|w| w[0] >= w[1]), "{dice:?}");
+    let tried = |path: &str| -> BTreeSet<String> {
+        let settings = ranking.iter().flat_map(|r| r["settings"].as_array().unwrap());
+        settings.filter(|s| s[0] == path).map(|s| s[1].as_str().unwrap().to_owned()).collect()
+    };
+    for path in ["recipe", "loss", "preprocessing.intensity", "augmentation.flip_lr"] {
+        assert_eq!(tried(path).len(), 2, "{path}");
+    }
+    assert!(tried("optimizer.lr").len() > 6);
+    let page = fs::read_to_string(at("search/search.html")).unwrap();
+    assert_eq!((page.matches("<path").count(), page.matches("<tr>").count()), (12, 13), "each trial in plot and table");
     assert_eq!(summary["test"]["trial"], ranking[0]["trial"]);
     assert!(at("search/test.json").is_file() && at("search/ranking.csv").is_file());
 }

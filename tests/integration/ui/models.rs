@@ -55,6 +55,8 @@ fn train_pause_paint_resume_stop_predict() {
     screen.click("Pause");
     screen.until("the pause", |w| w.models.training.as_ref().is_some_and(|t| t.state == TrainingState::Paused));
     let paused = steps(screen.workspace());
+    screen.steps(2);
+    assert!(screen.says("left at most") && screen.says(", paused"));
     screen.paint(Plane::Coronal, Modifiers::NONE);
     assert_eq!(steps(screen.workspace()), paused);
     screen.click("Go on");
@@ -103,7 +105,7 @@ const SEARCH: &str = r#"(
     recipes: ["tiny.ron"],
     method: Grid,
     fields: [(path: "optimizer.lr", values: Choices(["0.01", "0.001"]))],
-    set: ["epochs=1"],
+    set: ["epochs=1", "split={\"Slices\": {\"validation\": 0.34, \"test\": 0.2}}"],
 )"#;
 
 #[test]
@@ -188,7 +190,10 @@ fn a_search_runs_from_the_panel_and_shows_its_trials() {
     screen.wait();
     let view = screen.workspace().models.search.clone().unwrap();
     assert_eq!((view.ranking.len(), view.state), (2, TrainingState::Ended), "{view:?}");
-    assert!(screen.says("Trials of search-1") && screen.says("search.html"));
+    assert!(view.ranking.iter().all(|trial| trial.dice.is_some()), "{view:?}");
+    for words in ["Trials of search-1", "Each line is a trial", "optimizer.lr", "looked at once", "search.html"] {
+        assert!(screen.says(words), "{words}");
+    }
     assert!(view.folder.join("search.html").is_file());
     screen.click("search-1");
     screen.wait();
