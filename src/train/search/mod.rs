@@ -285,6 +285,7 @@ mod tests {
         let other = SearchRequest { seed: 6, ..request };
         assert!(search(&other, &TrainControl::new(), &context().0).unwrap_err().to_string().contains("another seed"));
     }
+
     #[test]
     fn a_trial_that_lacks_memory_is_an_answer_and_the_others_go_on() {
         let folder = tempfile::tempdir().unwrap();
