@@ -14,7 +14,7 @@ use super::split::{Split, split_slices};
 use super::step::{Learner, Moment, Validation};
 use super::store::{DEFAULT_MEMORY, Slice, SliceStore};
 use super::tensorboard::EventFile;
-use super::{EpochRow, Plan, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
+use super::{EpochRow, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Patience, Waker};
 use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
 use std::path::PathBuf;
