@@ -5,6 +5,9 @@ import subprocess
 import sys
 import time
 
+# Roles of what can be typed into; a number becomes a text while it is.
+FIELDS = ("SpinButton", "TextInput", "MultilineTextInput")
+
 
 class Hand:
     """Starts the program on the display that is set, with a home and logs of its own in `folder`."""
@@ -95,22 +98,23 @@ class Hand:
         ]
 
     def find(self, name, seconds=60, role=None):
-        """The first control of that name; waits until it is there."""
+        """The first control of that name, of one role (or several) where it is given; waits until it is there."""
+        roles = (role,) if isinstance(role, str) else role
         for _ in range(seconds * 5):
-            found = [place for place in self.places(name) if role in (None, place[0])]
+            found = [place for place in self.places(name) if roles is None or place[0] in roles]
             if found:
                 # The same name whole goes before one that only begins with it.
                 return min(found, key=lambda place: len(place[1]))
             time.sleep(0.2)
         self.fail(f"there is no {name}")
 
-    def press(self, name, seconds=60):
-        _, _, x0, y0, x1, y1 = self.find(name, seconds)
+    def press(self, name, seconds=60, role=None):
+        _, _, x0, y0, x1, y1 = self.find(name, seconds, role)
         self.click((x0 + x1) / 2, (y0 + y1) / 2)
 
     def fill(self, name, text):
-        """Types into a field."""
-        self.press(name)
+        """Types into the field that has this text beside it."""
+        self.press(name, role=FIELDS)
         self.key("ctrl+a")
         self.type(text)
         self.key("Return")
