@@ -4,6 +4,10 @@ use super::axis::{self, Axis};
 use super::scene::{Anchor, Ink, Item, Scene};
 use crate::metrics::stats::box_figures;
 
+/// Usual width of a small letter, and from line to line.
+const LETTER: f64 = 4.4;
+const LINE: f64 = 11.0;
+
 /// Values under one name.
 pub struct BoxGroup {
     pub label: String,
@@ -29,25 +33,36 @@ pub fn box_plot(title: &str, axis_name: &str, groups: &[BoxGroup], range: Option
     if groups.iter().all(|g| g.values.is_empty()) {
         return None;
     }
-    let height = 230.0;
+    let floor = 190.0;
     let slot = (300.0 / groups.len() as f64).clamp(34.0, 84.0);
     let width = (70.0 + slot * groups.len() as f64).max(230.0);
+    let labels: Vec<&str> = groups.iter().map(|g| g.label.as_str()).collect();
+    let names = Names::of(&labels, (slot / LETTER) as usize, width);
     let finite = || groups.iter().flat_map(|g| &g.values).map(|v| v.0).filter(|v| v.is_finite());
     let y = match range {
         Some([low, high]) => Axis::exactly(low, high, (high - low) / 5.0),
         None => Axis::spanning(0.0, finite().fold(0.0, f64::max), 5.0),
     };
-    let y = y.between(height - 40.0, 32.0);
+    let y = y.between(floor, 32.0);
     let x = Axis::exactly(0.0, groups.len() as f64, 1.0).between(44.0, 44.0 + slot * groups.len() as f64);
-    let mut scene = Scene::new(title, width, height);
+    let mut scene = Scene::new(title, width, floor + 40.0 + names.height());
     axis::draw_y(&mut scene, &x, &y, axis_name);
     for (n, group) in groups.iter().enumerate() {
         let centre = x.at(n as f64 + 0.5);
         draw_group(&mut scene, group, centre, (slot * 0.28).min(18.0), &y);
-        let room = (slot / 4.4) as usize;
-        for (line, words) in two_lines(&group.label, room).into_iter().enumerate() {
-            scene.word([centre, height - 26.0 + 10.0 * line as f64], words, Anchor::Middle);
+        for (line, words) in names.under[n].iter().enumerate() {
+            scene.word([centre, floor + 14.0 + 10.0 * line as f64], words, Anchor::Middle);
         }
+    }
+    let mut y = floor + 46.0;
+    for row in &names.rows {
+        for (column, lines) in row.iter().enumerate() {
+            let x = 4.0 + width / names.columns as f64 * column as f64;
+            for (line, words) in lines.iter().enumerate() {
+                scene.word([x, y + LINE * line as f64], words, Anchor::Start);
+            }
+        }
+        y += LINE * row_lines(row) as f64;
     }
     Some(scene)
 }
@@ -62,7 +77,7 @@ fn draw_group(scene: &mut Scene, group: &BoxGroup, centre: f64, half: f64, y: &A
             ink,
             filled: true,
             opacity: 0.22,
-            note: String::new(),
+            note: group.label.clone(),
         });
         let (low, high) = (centre - half, centre + half);
         let corners = [[low, y.at(b.q1)], [low, y.at(b.q3)], [high, y.at(b.q3)], [high, y.at(b.q1)], [low, y.at(b.q1)]];
@@ -83,6 +98,70 @@ fn draw_group(scene: &mut Scene, group: &BoxGroup, centre: f64, half: f64, y: &A
             scene.cross([at[0], y.to - 6.0], format!("{name}: missed"));
         }
     }
+}
+
+/// What the boxes are called: the whole labels where all fit under them; else numbers with the words that tell the labels
+/// apart, and the whole labels in a list below.
+struct Names {
+    under: Vec<Vec<String>>,
+    /// The list: rows of entries, each in lines.
+    rows: Vec<Vec<Vec<String>>>,
+    columns: usize,
+}
+
+impl Names {
+    /// `room` is the letters under a box, `width` that of the plot.
+    fn of(labels: &[&str], room: usize, width: f64) -> Self {
+        let whole: Vec<Vec<String>> = labels.iter().map(|label| two_lines(label, room)).collect();
+        if whole.iter().zip(labels).all(|(lines, label)| lines.join(" ") == *label) {
+            return Self { under: whole, rows: Vec::new(), columns: 1 };
+        }
+        let columns = ((width / 220.0) as usize).max(1);
+        let letters = (width / columns as f64 / LETTER) as usize;
+        let numbered = |n: usize, words: &str| format!("{}. {words}", n + 1);
+        let under = telling(labels).iter().enumerate().map(|(n, words)| two_lines(&numbered(n, words), room)).collect();
+        let list: Vec<Vec<String>> =
+            labels.iter().enumerate().map(|(n, label)| lines(&numbered(n, label), letters)).collect();
+        Self { under, rows: list.chunks(columns).map(<[_]>::to_vec).collect(), columns }
+    }
+
+    /// Of the list.
+    fn height(&self) -> f64 {
+        let lines: usize = self.rows.iter().map(|row| row_lines(row)).sum();
+        if lines == 0 { 0.0 } else { LINE * lines as f64 + 8.0 }
+    }
+}
+
+fn row_lines(row: &[Vec<String>]) -> usize {
+    row.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+/// The labels without the words that are in all of them.
+fn telling(labels: &[&str]) -> Vec<String> {
+    let in_all = |word: &str| labels.iter().all(|label| label.split_whitespace().any(|w| w == word));
+    let own = |label: &str| label.split_whitespace().filter(|w| !in_all(w)).collect::<Vec<_>>().join(" ");
+    labels
+        .iter()
+        .map(|label| match own(label) {
+            own if own.is_empty() => (*label).to_owned(),
+            own => own,
+        })
+        .collect()
+}
+
+/// Lines of at most so many letters, broken between words where they can be.
+fn lines(text: &str, letters: usize) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match all.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= letters => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => all.push(word.to_owned()),
+        }
+    }
+    all
 }
 
 /// At most two lines of about `room` characters.

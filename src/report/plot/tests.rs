@@ -33,6 +33,42 @@ fn box_plots_show_every_value_and_cross_the_infinite() {
 }
 
 #[test]
+fn labels_that_do_not_fit_are_told_apart_and_given_whole() {
+    let labels = ["Left lung simulated, plain", "Left lung simulated, augmented", "Right lung simulated, plain"];
+    let six: Vec<String> = labels.iter().flat_map(|l| [format!("{l} U-Net"), format!("{l} DeepLab")]).collect();
+    let group = |label: &String| BoxGroup { label: label.clone(), ink: SERIES[0], values: vec![(0.5, "case".into())] };
+    let groups: Vec<BoxGroup> = six.iter().map(group).collect();
+    let scene = box_plot("Dice", "Dice", &groups, Some([0.0, 1.0])).unwrap();
+    let words = |wanted: Anchor| -> Vec<&str> {
+        let small = scene.items.iter().filter_map(|i| match i {
+            Item::Text { anchor, size, text, .. } if *anchor == wanted && *size < 9.0 => Some(text.as_str()),
+            _ => None,
+        });
+        small.collect()
+    };
+    // Under each box its number stands first; what all have is left out.
+    let under = words(Anchor::Middle).join(" ");
+    for n in 1..=6 {
+        assert!(under.contains(&format!("{n}. ")), "{under}");
+    }
+    assert!(under.contains("Left") && under.contains("Right") && !under.contains("simul") && !under.contains("lung"));
+    let list = words(Anchor::Start).join(" ");
+    let picture = svg(&scene);
+    for (n, label) in six.iter().enumerate() {
+        assert!(list.contains(&format!("{}. {label}", n + 1)), "{list}");
+        assert!(picture.contains(&format!("<title>{label}</title>")), "{picture}");
+    }
+    let lowest = scene.items.iter().filter_map(|i| if let Item::Text { at, .. } = i { Some(at[1]) } else { None });
+    assert!(lowest.fold(0.0, f64::max) < scene.height);
+    // Short ones stand as they are, without a list.
+    let short = [group(&"Liver".into()), group(&"Left kidney".into())];
+    let plain = box_plot("Dice", "Dice", &short, Some([0.0, 1.0])).unwrap();
+    let texts = svg(&plain);
+    assert!(texts.contains(">Left kidney<") && !texts.contains("1. "), "{texts}");
+    assert!(plain.height < scene.height);
+}
+
+#[test]
 fn pairs_survive_single_equal_and_infinite_values() {
     let pair = |first, second| Comparison { first, second, name: "x".into(), ink: SERIES[0] };
     assert!(bland_altman("v", "ml", &[]).is_none());
