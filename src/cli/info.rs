@@ -179,5 +179,10 @@ fn geometry_json(g: &Geometry) -> Value {
 }
 
 fn finding_json(finding: &Finding) -> Value {
-    json!({ "severity": severity(finding), "code": finding.code, "text": finding.text, "file": finding.file })
+    json!({
+        "severity": severity(finding),
+        "code": finding.code,
+        "text": finding.words(),
+        "file": finding.place(),
+    })
 }

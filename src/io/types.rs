@@ -1,6 +1,7 @@
 //! What a scan finds and what a loader gives: shared by every reader and writer.
 
 use crate::core::{Geometry, ValueScale, Window};
+use crate::io::archive;
 use crate::io::image_stack::Pictures;
 use crate::io::scan::COPY;
 use glam::DVec3;
@@ -46,11 +47,40 @@ impl Finding {
     /// The text as it is shown, with the file's own name before it where nothing else says which file it is about:
     /// neither the text nor `title`, under which it stands.
     pub fn told(&self, title: &str) -> Cow<'_, str> {
-        let name = self.file.as_deref().and_then(Path::file_name).map(OsStr::to_string_lossy);
-        match name.filter(|name| *name != title && !self.text.contains(&**name)) {
-            Some(name) => format!("{name}: {}", self.text).into(),
-            None => self.text.as_str().into(),
+        let words = self.words();
+        match self.file_name().filter(|name| *name != title && !words.contains(&**name)) {
+            Some(name) => format!("{name}: {words}").into(),
+            None => words,
         }
+    }
+
+    /// The text, with the name that an archive gave a file of its own instead of the temporary one.
+    pub fn words(&self) -> Cow<'_, str> {
+        let text = self.text.as_str();
+        let Some(file) = self.file.as_deref() else { return text.into() };
+        let Some(own) = archive::shown_name(file) else { return text.into() };
+        let (path, name) = (file.to_string_lossy(), file.file_name().unwrap_or_default().to_string_lossy());
+        if text.contains(&*path) {
+            text.replace(&*path, &own).into()
+        } else if text.contains(&*name) {
+            text.replace(&*name, &own).into()
+        } else {
+            text.into()
+        }
+    }
+
+    /// The file as it can be named: one from an archive by the archive and its name there, which is no path.
+    pub fn place(&self) -> Option<String> {
+        let file = self.file.as_deref()?;
+        Some(match (archive::origin(file), archive::shown_name(file)) {
+            (Some((archive, _)), Some(name)) => format!("{}: {name}", archive.display()),
+            _ => file.display().to_string(),
+        })
+    }
+
+    fn file_name(&self) -> Option<Cow<'_, str>> {
+        let file = self.file.as_deref()?;
+        archive::shown_name(file).map(Cow::from).or_else(|| file.file_name().map(OsStr::to_string_lossy))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::io::atomic::plain_reason;
 use crate::io::types::Finding;
 use crate::jobs::{JobContext, catch_panic};
 use plan::{Entry, Plan};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -65,6 +66,8 @@ struct Held {
     size: u64,
     modified: Option<SystemTime>,
     content: Unpacked,
+    /// What the archive calls its files, by their places below the folder.
+    names: HashMap<PathBuf, String>,
     /// Keeps the folder from being taken for a stale one.
     _lock: File,
 }
@@ -130,7 +133,8 @@ pub fn unpack(archive: &Path, ctx: &JobContext<()>) -> Result<Unpacked, ArchiveE
             let mut findings = plan.findings;
             findings.extend(broken);
             let content = Unpacked { folder, findings };
-            held().push(Held { archive: real, size, modified, content: content.clone(), _lock: lock });
+            let names = plan.entries.into_iter().map(|e| (e.target, e.shown)).collect();
+            held().push(Held { archive: real, size, modified, content: content.clone(), names, _lock: lock });
             Ok(content)
         }
         Err(error) => {
@@ -145,6 +149,13 @@ pub fn unpack(archive: &Path, ctx: &JobContext<()>) -> Result<Unpacked, ArchiveE
 pub fn origin(path: &Path) -> Option<(PathBuf, PathBuf)> {
     let held = held();
     held.iter().find_map(|h| Some((h.archive.clone(), path.strip_prefix(&h.content.folder).ok()?.to_owned())))
+}
+
+/// For a file that was unpacked: what its archive calls it, to be shown and nothing else. No path of the archive is in it.
+pub fn shown_name(path: &Path) -> Option<String> {
+    let held = held();
+    let name = held.iter().find_map(|h| h.names.get(path.strip_prefix(&h.content.folder).ok()?))?;
+    (!name.is_empty()).then(|| name.clone())
 }
 
 /// The file at a place inside an archive, which is unpacked for it; `None` for a place that leads out of the archive.

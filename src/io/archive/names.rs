@@ -47,6 +47,8 @@ const FOLDERS: [&str; 14] = [
     "CT",
     "MR",
 ];
+/// Most letters of a name that are shown.
+const LONGEST: usize = 80;
 const ARCHIVES: [&str; 8] = ["zip", "7z", "rar", "tar", "tgz", "gz", "bz2", "xz"];
 
 /// Whether a name, with `/` between its parts, stays below the folder it is unpacked into.
@@ -72,6 +74,19 @@ pub(super) fn unpacked_name(name: &str) -> Option<Result<(), ()>> {
         return Some(Err(()));
     }
     (!is_never_image(path)).then_some(Ok(()))
+}
+
+/// The last part of an entry's name as it is shown: without characters that do not show, or that turn the text about them.
+pub(super) fn shown_name(name: &str) -> String {
+    let hides = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = name.rsplit('/').next().unwrap_or(name).chars().filter(|c| !hides(*c));
+    let mut short: String = shown.by_ref().take(LONGEST).collect();
+    if shown.next().is_some() {
+        short.push('…');
+    }
+    short
 }
 
 fn ending(file: &str) -> Option<&'static str> {
@@ -203,6 +218,19 @@ mod tests {
                 && t[2].ends_with("_mr_t1_mask.nii.gz")
         );
         assert_eq!(case_name(Path::new(&t[0])), case_name(Path::new(&t[1])));
+    }
+
+    #[test]
+    fn names_are_shown_without_what_does_not_show() {
+        for (name, shown) in [
+            ("DOE^JANE/CT/IM_7.dcm", "IM_7.dcm"),
+            ("Zähne 2.nii.gz", "Zähne 2.nii.gz"),
+            ("a/mcd.\u{202e}7\u{1b}[31m_MI\u{200b}\n", "mcd.7[31m_MI"),
+            ("a/\u{7}", ""),
+        ] {
+            assert_eq!(shown_name(name), shown);
+        }
+        assert_eq!(shown_name(&"x".repeat(300)).chars().count(), LONGEST + 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! APPNOTE.TXT 6.3.10: section 4.3.14 (zip64 end record), 4.3.16 (end record), 4.4.17 (names).
 
-use super::names::{is_safe, safe_targets, unpacked_name};
+use super::names::{is_safe, safe_targets, shown_name, unpacked_name};
 use super::tail;
 use crate::io::types::{Finding, Severity};
 use std::io::{Read, Seek};
@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub index: usize,
     /// Below the unpacked folder.
     pub target: PathBuf,
+    /// What the archive calls it, for the reader's eyes alone.
+    pub shown: String,
     /// Bytes, as the archive claims.
     pub size: u64,
 }
@@ -112,8 +114,13 @@ impl Plan {
         }
         let names: Vec<&str> = wanted.iter().map(|w| w.1.as_str()).collect();
         let targets = safe_targets(&names);
-        let entries =
-            wanted.iter().zip(targets).map(|(&(index, _, size), target)| Entry { index, target, size }).collect();
+        let entry = |(&(index, ref name, size), target): (&(usize, String, u64), PathBuf)| Entry {
+            index,
+            target,
+            shown: shown_name(name),
+            size,
+        };
+        let entries = wanted.iter().zip(targets).map(entry).collect();
         let kinds = [
             ("encrypted-entries", "encrypted"),
             ("unsafe-entries", "named so that it would lie outside the archive's folder"),

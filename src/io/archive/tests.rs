@@ -97,6 +97,42 @@ fn a_zipped_series_opens_as_its_folder_does() {
 }
 
 #[test]
+fn findings_call_files_as_the_archive_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("study.zip");
+    let mut entries = series_entries(dir.path(), "DOE^JOHN/CT");
+    for name in ["DOE^JOHN/liver_07.nii.gz", "DOE^JOHN/spleen\u{202e}_08.nrrd"] {
+        entries.push((name.to_owned(), b"neither of both".to_vec()));
+    }
+    zip_of(&path, &borrowed(&entries));
+    let found = scan(&path, &JobContext::detached()).unwrap();
+    let broken: Vec<&Finding> = found.findings.iter().filter(|f| f.code == "unreadable-file").collect();
+    assert_eq!(broken.len(), 2, "{:?}", found.findings);
+    for finding in broken {
+        let [told, place] = [finding.told("Series 1").into_owned(), finding.place().unwrap()];
+        let name = if told.contains("liver") { "liver_07.nii.gz" } else { "spleen_08.nrrd" };
+        assert_eq!(told.matches(name).count(), 1, "{told}");
+        assert!(place.ends_with(&format!("study.zip: {name}")), "{place}");
+        // Names of folders, which may be a patient's, and the temporary place are in none of it.
+        for text in [&told, &place] {
+            assert!(!text.contains(FOLDER) && !text.contains("00000") && !text.contains("DOE"), "{text}");
+        }
+        // The file can still be read at its own place.
+        assert!(finding.file.as_ref().unwrap().is_file());
+    }
+    // Where nothing else is in it, the reason is told of the archive.
+    let alone = dir.path().join("alone.zip");
+    zip_of(&alone, &[("DOE^JOHN/liver_07.nii.gz", b"neither".to_vec())]);
+    let text = match scan(&alone, &JobContext::detached()) {
+        Ok(found) => found.findings[0].told("").into_owned(),
+        Err(error) => error.to_string(),
+    };
+    assert!(text.contains("liver_07.nii.gz") && !text.contains(FOLDER), "{text}");
+    forget(&alone);
+    forget(&path);
+}
+
+#[test]
 fn a_project_on_an_archive_opens_after_a_new_start() {
     use crate::io::saved::SavedSource;
     let dir = tempfile::tempdir().unwrap();

@@ -89,7 +89,7 @@ pub fn scan(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
         let path = path.to_owned();
         let reason = result.findings.iter().filter(|f| f.code != "other-files").max_by_key(|f| f.severity);
         return Err(match reason {
-            Some(finding) => IoError::NothingUsable { path, reason: finding.text.clone() },
+            Some(finding) => IoError::NothingUsable { path, reason: finding.words().into_owned() },
             None => IoError::NothingFound(path),
         });
     }
@@ -103,6 +103,9 @@ fn scan_archive(path: &Path, ctx: &JobContext<()>) -> Result<Scan, IoError> {
         Ok(found) => found,
         // The temporary folder means nothing to the user.
         Err(IoError::EmptyFolder(_) | IoError::NothingFound(_)) => return Err(IoError::NothingFound(path.to_owned())),
+        Err(IoError::NothingUsable { reason, .. }) => {
+            return Err(IoError::NothingUsable { path: path.to_owned(), reason });
+        }
         Err(e) => return Err(e),
     };
     found.root = path.to_owned();
