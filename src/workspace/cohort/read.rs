@@ -3,7 +3,7 @@
 use super::{CohortCase, CohortError, CohortEvent, CohortRequest, JudgedMask};
 use crate::core::{Brick, Geometry, LabelMap, Segment, Volume};
 use crate::io::layouts::DatasetCase;
-use crate::io::{self, DicomStack, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
+use crate::io::{self, DicomStack, Finding, LoadEvent, LoadedMask, MaskRequest, Series, VolumeSource};
 use crate::jobs::{JobContext, Waker};
 use crate::metrics::stats::Calibration;
 use crate::nn::AxialView;
@@ -89,11 +89,21 @@ impl<'a> Reader<'a> {
 
     /// The image of a case, for pictures; `None` where there is none.
     pub fn volume(&self, case: &CohortCase, ctx: &JobContext<CohortEvent>) -> Option<Arc<Volume>> {
+        self.volume_with_findings(case, ctx).map(|(volume, _)| volume)
+    }
+
+    /// [`Self::volume`] with what was noticed while it was read.
+    pub fn volume_with_findings(
+        &self,
+        case: &CohortCase,
+        ctx: &JobContext<CohortEvent>,
+    ) -> Option<(Arc<Volume>, Vec<Finding>)> {
         let source = match &case.truth {
             JudgedMask::Dataset(data) => data.source.clone(),
             _ => self.image(case.image.as_deref()?, ctx).ok()?.source,
         };
-        io::load_volume(&source, &quiet::<LoadEvent>(ctx)).ok().map(Arc::new)
+        let (volume, findings) = io::load_volume_with_findings(&source, &quiet::<LoadEvent>(ctx)).ok()?;
+        Some((Arc::new(volume), findings))
     }
 
     fn predicted(

@@ -75,6 +75,8 @@ pub struct CohortRoom {
     places: Vec<Place>,
     /// Cases of files that were opened, by their index in the plan.
     opened: Vec<(usize, CaseId)>,
+    /// Name of a case, and what was noticed when it was opened from here.
+    noticed: Vec<(String, String)>,
     serial: u64,
 }
 
@@ -82,6 +84,11 @@ impl CohortRoom {
     /// Another number for every cohort, so that what is made of one is not shown for the next.
     pub fn serial(&self) -> u64 {
         self.serial
+    }
+
+    /// What was noticed when a case was opened from here.
+    pub fn noticed<'r>(&'r self, case: &'r str) -> impl Iterator<Item = &'r str> {
+        self.noticed.iter().filter(move |(name, _)| name == case).map(|(_, text)| text.as_str())
     }
 
     /// Whether there is something for a report.

@@ -86,6 +86,48 @@ fn a_click_on_a_plot_point_goes_to_its_case_and_slice() {
 }
 
 #[test]
+fn what_is_noticed_in_a_case_stands_with_it_in_the_list() {
+    let mut screen = Screen::with_scan();
+    let (truth, judged, images) =
+        (screen.dir.path().join("truth"), screen.dir.path().join("model"), screen.dir.path().join("images"));
+    cohort(&truth, 2, 0, 1);
+    cohort(&judged, 2, 2, 1);
+    std::fs::create_dir_all(&images).unwrap();
+    for (name, part) in [("p1", 0.5f32), ("p2", 0.0)] {
+        let head = "NRRD0004\ntype: float\ndimension: 3\nspace: left-posterior-superior\nsizes: 40 32 10\n\
+                    space directions: (0.8,0,0) (0,0.8,0) (0,0,2.5)\nkinds: domain domain domain\nendian: little\n\
+                    encoding: raw\nspace origin: (0,0,0)\n\n";
+        let mut bytes = head.as_bytes().to_vec();
+        for n in 0..40 * 32 * 10 {
+            bytes.extend(((n % 1300) as f32 - 1000.0 + part).to_le_bytes());
+        }
+        std::fs::write(images.join(format!("{name}.nrrd")), bytes).unwrap();
+    }
+    let files = CohortRequest::new(truth, vec![Judged::at(judged)]);
+    let request = CohortRequest { sheets: false, images: Some(images), ..files };
+    screen.workspace_mut().dispatch(CohortCommand::Files(Box::new(request)));
+    screen.wait();
+    screen.click("Cases");
+    let noticed = "are fractions and were rounded";
+    assert!(!screen.says("! p1") && !screen.hint("Open p1, model, Liver").contains(noticed));
+    for name in ["p1", "p2"] {
+        screen.click(&format!("Open {name}, model, Liver"));
+        screen.wait();
+        assert_eq!(screen.document().case.name, name);
+        assert_eq!(screen.document().load_findings.len(), usize::from(name == "p1"));
+    }
+    // With every row of the case, and of no other.
+    assert!(screen.says("! p1") && !screen.says("! p2"));
+    for (row, told) in [("p1, model, Liver", true), ("p1, model, Spleen", true), ("p2, model, Liver", false)] {
+        assert_eq!(screen.hint(&format!("Open {row}")).contains(noticed), told, "{row}");
+    }
+    // The next cohort knows nothing of it.
+    compare(&mut screen);
+    screen.wait();
+    assert!(!screen.says("! p1"));
+}
+
+#[test]
 fn classes_volumes_and_definitions_stand_beside_the_figures() {
     let mut screen = Screen::with_scan();
     begin(&mut screen, 3);

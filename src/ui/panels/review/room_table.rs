@@ -189,8 +189,11 @@ fn line(
     let Some(found) = report.metrics.rows.get(row) else { return };
     let ink = if found.agreement.is_miss() { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
     let start = ui.cursor().min;
+    let noticed: Vec<&str> = room.noticed(&report.name).collect();
     let inner = ui.horizontal(|ui| {
-        let words = [report.name.clone(), room.inputs.side_name(report.judged), found.name.clone()];
+        // The mark comes first, where a long name cannot push it out.
+        let name = if noticed.is_empty() { report.name.clone() } else { format!("! {}", report.name) };
+        let words = [name, room.inputs.side_name(report.judged), found.name.clone()];
         for (text, (_, width)) in words.into_iter().zip(WORDS) {
             cell(ui, width, false, RichText::new(text).color(ink));
         }
@@ -208,7 +211,11 @@ fn line(
     if response.hovered() {
         ui.painter().rect_filled(rect, 3.0, ui.visuals().selection.bg_fill.gamma_multiply(0.25));
     }
-    if response.on_hover_text("Go to the case, and to the voxels behind its Hausdorff distance").clicked() {
+    let mut hint = "Go to the case, and to the voxels behind its Hausdorff distance".to_owned();
+    if !noticed.is_empty() {
+        hint = format!("{hint}\nNoticed in its files:\n{}", noticed.join("\n"));
+    }
+    if response.on_hover_text(hint).clicked() {
         out.push(CohortCommand::Go { case, segment: found.name.clone(), slice: None }.into());
     }
 }

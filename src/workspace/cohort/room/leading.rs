@@ -103,6 +103,7 @@ impl Workspace {
         }
         let id = self.next_case_id();
         let serial = self.cohort.serial;
+        let case_name = place.name.clone();
         let handle = jobs::spawn("Opening the case", self.waker.clone(), move |ctx: &JobContext<CohortEvent>| {
             let reader = Reader::new(&request);
             let mut masks = Vec::new();
@@ -116,23 +117,32 @@ impl Workspace {
             }
             let truth = truth.ok_or(CohortError::Sides)?;
             let geometry = *truth.labels.geometry();
-            let volume =
-                volume.or_else(|| reader.volume(&place, ctx)).filter(|v| v.geometry().dims() == geometry.dims());
-            let volume = match volume {
-                Some(volume) => (*volume).clone(),
+            let image = volume.map(|v| (v, Vec::new())).or_else(|| reader.volume_with_findings(&place, ctx));
+            let image = match image.filter(|(v, _)| v.geometry().dims() == geometry.dims()) {
+                Some((volume, findings)) => ((*volume).clone(), findings),
                 // Masks without their image are shown over black.
-                None => Volume::new(geometry, vec![-1024i16; geometry.voxel_count()])
-                    .map_err(|e| CohortError::Io(e.to_string()))?,
+                None => {
+                    let black = Volume::new(geometry, vec![-1024i16; geometry.voxel_count()]);
+                    (black.map_err(|e| CohortError::Io(e.to_string()))?, Vec::new())
+                }
             };
-            Ok::<_, CohortError>((place.name, volume, truth, masks))
+            Ok::<_, CohortError>((place.name, image, truth, masks))
         });
         self.start(JobTask::new(
             handle,
-            |_, _| {},
+            move |w, event| {
+                if let CohortEvent::Warning(text) = event {
+                    w.keep_noticed(serial, &case_name, text);
+                }
+            },
             move |w, opened| {
-                let Some((name, volume, truth, masks)) = opened else { return };
+                let Some((name, (volume, findings), truth, masks)) = opened else { return };
+                for finding in &findings {
+                    w.keep_noticed(serial, &name, finding.told(&name).into_owned());
+                }
                 let mut document = Document::new(id, name, *volume.geometry(), None);
                 document.set_volume(volume);
+                document.load_findings = findings;
                 w.add_document(document);
                 w.add_layer(id, layer(TRUTH.into(), truth));
                 for mask in masks {
@@ -151,6 +161,16 @@ impl Workspace {
                 }
             },
         ));
+    }
+}
+
+impl Workspace {
+    /// Keeps what was noticed of a case, to be read where the cohort lists it.
+    fn keep_noticed(&mut self, serial: u64, case: &str, text: String) {
+        let line = (case.to_owned(), text);
+        if self.cohort.serial == serial && !self.cohort.noticed.contains(&line) {
+            self.cohort.noticed.push(line);
+        }
     }
 }
 
