@@ -20,6 +20,7 @@ mod opening;
 mod operations;
 mod over_time;
 mod overlay;
+mod person;
 mod picture;
 mod pictures;
 mod progress;

@@ -1,12 +1,11 @@
 //! Quantities over the studies of a patient: days by hand or from the files, table, plot, report.
 
+use super::person::Person;
 use super::screen::Screen;
-use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Color32, Key, Modifiers};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Segment, Volume};
 use maskwright::workspace::{CohortCommand, FileCommand, OpenCommand};
-use std::path::Path;
 
 /// Dots of the first line.
 const FIRST: Color32 = Color32::from_rgb(60, 150, 220);
@@ -84,42 +83,6 @@ fn volumes_of_two_studies_stand_in_a_table_and_a_plot() {
     assert!(screen.says("A mask changed or was closed since: measure again"));
 }
 
-/// Four slices of 16 x 16 of a patient's study.
-fn write_dicom(folder: &Path, patient: &str, study: usize, date: &str) {
-    std::fs::create_dir_all(folder).unwrap();
-    for k in 0..4usize {
-        let pixels: Vec<u8> = (0..256u16).flat_map(|n| (1000 + n % 50).to_le_bytes()).collect();
-        let set = Set::new()
-            .text((0x0008, 0x0016), b"UI", "1.2.840.10008.5.1.4.1.1.2\0")
-            .text((0x0008, 0x0018), b"UI", &format!("2.25.7{study}{k}"))
-            .text((0x0008, 0x0020), b"DA", date)
-            .text((0x0008, 0x0060), b"CS", "CT")
-            .text((0x0010, 0x0010), b"PN", &format!("Quelle^{patient}"))
-            .text((0x0010, 0x0020), b"LO", patient)
-            .text((0x0018, 0x0050), b"DS", "2.5")
-            .text((0x0020, 0x000D), b"UI", &format!("2.25.80{study}"))
-            .text((0x0020, 0x000E), b"UI", &format!("2.25.90{study}"))
-            .text((0x0020, 0x0011), b"IS", "3")
-            .text((0x0020, 0x0013), b"IS", &(k + 1).to_string())
-            .text((0x0020, 0x0032), b"DS", &format!("0\\0\\{}", k as f64 * 2.5))
-            .text((0x0020, 0x0037), b"DS", "1\\0\\0\\0\\1\\0")
-            .text((0x0020, 0x0052), b"UI", "2.25.4")
-            .word((0x0028, 0x0002), 1)
-            .text((0x0028, 0x0004), b"CS", "MONOCHROME2")
-            .word((0x0028, 0x0010), 16)
-            .word((0x0028, 0x0011), 16)
-            .text((0x0028, 0x0030), b"DS", "0.7\\0.7")
-            .word((0x0028, 0x0100), 16)
-            .word((0x0028, 0x0101), 16)
-            .word((0x0028, 0x0102), 15)
-            .word((0x0028, 0x0103), 0)
-            .text((0x0028, 0x1052), b"DS", "-1024")
-            .text((0x0028, 0x1053), b"DS", "1")
-            .bytes(PIXEL_DATA, b"OW", &pixels);
-        std::fs::write(folder.join(format!("{k}.dcm")), set.file(EXPLICIT)).unwrap();
-    }
-}
-
 #[test]
 fn the_studies_of_a_patient_are_found_by_the_files_with_their_days() {
     let mut screen = Screen::new();
@@ -127,7 +90,8 @@ fn the_studies_of_a_patient_are_found_by_the_files_with_their_days() {
         [("ANNA", "20240228"), ("BERTA", "20240101"), ("ANNA", "20240129")].into_iter().enumerate()
     {
         let folder = screen.dir.path().join(format!("study{n}"));
-        write_dicom(&folder, patient, n, date);
+        let name = format!("Quelle^{patient}");
+        Person { name: &name, number: patient, date, study: n, ..Person::default() }.write(&folder);
         screen.workspace_mut().dispatch(OpenCommand::Path(folder));
         screen.wait();
         screen.steps(2);

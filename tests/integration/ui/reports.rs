@@ -1,8 +1,8 @@
 //! What leaves the review room: reports with facts and quantities, the tables beside a table, nothing of the person; and
 //! the comparison in panes side by side.
 
+use super::person::Person;
 use super::screen::Screen;
-use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Key, Modifiers, PointerButton, Vec2};
 use glam::DVec3;
 use maskwright::core::{Geometry, LabelMap, Plane, Segment};
@@ -182,49 +182,11 @@ const NAME: &str = "Quelle^Rosalind";
 const NUMBER: &str = "ID471147";
 const BIRTH: &str = "19440530";
 
-/// Four slices of 16 x 16 with a person's name, number and birth date.
-fn write_dicom(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
-    for k in 0..4usize {
-        let pixels: Vec<u8> = (0..256u16).flat_map(|n| (1000 + n % 50).to_le_bytes()).collect();
-        let set = Set::new()
-            .text((0x0008, 0x0016), b"UI", "1.2.840.10008.5.1.4.1.1.2\0")
-            .text((0x0008, 0x0018), b"UI", &format!("2.25.1{k}\0"))
-            .text((0x0008, 0x0060), b"CS", "CT")
-            .text((0x0010, 0x0010), b"PN", NAME)
-            .text((0x0010, 0x0020), b"LO", NUMBER)
-            .text((0x0010, 0x0030), b"DA", BIRTH)
-            .text((0x0018, 0x0050), b"DS", "2.5")
-            .text((0x0020, 0x000D), b"UI", "2.25.2")
-            .text((0x0020, 0x000E), b"UI", "2.25.3")
-            .text((0x0020, 0x0011), b"IS", "3")
-            .text((0x0020, 0x0013), b"IS", &(k + 1).to_string())
-            .text((0x0020, 0x0032), b"DS", &format!("0\\0\\{}", k as f64 * 2.5))
-            .text((0x0020, 0x0037), b"DS", "1\\0\\0\\0\\1\\0")
-            .text((0x0020, 0x0052), b"UI", "2.25.4")
-            .word((0x0028, 0x0002), 1)
-            .text((0x0028, 0x0004), b"CS", "MONOCHROME2")
-            .word((0x0028, 0x0010), 16)
-            .word((0x0028, 0x0011), 16)
-            .text((0x0028, 0x0030), b"DS", "0.7\\0.7")
-            .word((0x0028, 0x0100), 16)
-            .word((0x0028, 0x0101), 16)
-            .word((0x0028, 0x0102), 15)
-            .word((0x0028, 0x0103), 0)
-            .text((0x0028, 0x1052), b"DS", "-1024")
-            .text((0x0028, 0x1053), b"DS", "1")
-            .bytes(PIXEL_DATA, b"OW", &pixels);
-        let file = set.file(EXPLICIT);
-        assert!(file.windows(NAME.len()).any(|w| w == NAME.as_bytes()));
-        std::fs::write(folder.join(format!("{k}.dcm")), file).unwrap();
-    }
-}
-
 #[test]
 fn a_report_of_a_dicom_case_says_nothing_of_the_person() {
     let mut screen = Screen::new();
     let folder = screen.dir.path().join("series");
-    write_dicom(&folder);
+    Person { name: NAME, number: NUMBER, birth: BIRTH, ..Person::default() }.write(&folder);
     screen.workspace_mut().dispatch(OpenCommand::Path(folder));
     screen.wait();
     screen.steps(4);
