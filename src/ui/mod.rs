@@ -127,6 +127,7 @@ impl MainWindow {
             || self.question.is_some()
             || workspace.question().is_some();
         if !typing {
+            self.key_sheet.close_on_escape(&ctx);
             actions.extend(shortcuts::pressed(&ctx, self.viewer.keyboard_pane()));
         }
         self.take_drops(&ctx, &mut out);

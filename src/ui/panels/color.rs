@@ -21,7 +21,9 @@ pub(super) fn chooser(ui: &mut Ui, name: &str, now: [u8; 3]) -> Option<[u8; 3]> 
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let (response, _) = MenuButton::from_button(button).config(config).ui(ui, |ui| {
         ui.label("Colour");
-        Grid::new("colours").spacing(Vec2::splat(4.0)).show(ui, |ui| {
+        // A grid's columns and rows are as large as buttons unless they are told otherwise.
+        let grid = Grid::new("colours").spacing(Vec2::splat(4.0)).min_col_width(PATCH).min_row_height(PATCH);
+        grid.show(ui, |ui| {
             for n in 0..OFFERED {
                 let color = default_color(n + 1);
                 if patch(ui, color, color == now, n + 1).clicked() {

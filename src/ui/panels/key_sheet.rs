@@ -24,6 +24,14 @@ impl KeySheet {
         self.open && self.waiting.is_some()
     }
 
+    /// Escape closes the sheet, unless keys are being changed.
+    pub fn close_on_escape(&mut self, ctx: &Context) {
+        let escape = || ctx.input_mut(|i| i.consume_key(egui::Modifiers::NONE, Key::Escape));
+        if self.open && self.waiting.is_none() && escape() {
+            *self = Self::default();
+        }
+    }
+
     /// Draws the sheet while it is open.
     pub fn show(&mut self, ctx: &Context, out: &mut Vec<Command>) {
         self.listen(ctx, out);

@@ -131,7 +131,9 @@ pub(super) fn progress(ui: &mut Ui, name: &str, progress: Progress) {
         text.push_str(&format!(", {} of {} cases", progress.cases[0], progress.cases[1]));
     }
     let share = if all == 0 { 0.0 } else { done as f32 / all as f32 };
-    ui.add(ProgressBar::new(share).fill(progress_fill()).desired_height(18.0).text(RichText::new(text).small()));
+    // A bar of nothing is still a disc, which would lie over the first letter.
+    let fill = if share > 0.0 { progress_fill() } else { Color32::TRANSPARENT };
+    ui.add(ProgressBar::new(share).fill(fill).desired_height(18.0).text(RichText::new(text).small()));
 }
 
 fn legend(ui: &mut Ui) {

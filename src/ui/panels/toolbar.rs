@@ -27,7 +27,9 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
             ui.separator();
         }
         options(ui, workspace, belt, out);
-        if belt.current().edits() {
+        // What a prompt lacks is said first; how to use it, when it can be used.
+        let lacking = belt.current() == ToolKind::Prompt && !workspace.learning.is_running();
+        if belt.current().edits() && !lacking {
             rules_in_force(ui, workspace);
             ui.separator();
             ui.weak(hint(belt.current()));

@@ -43,7 +43,7 @@ pub struct Hover {
     pub voxel: [i64; 3],
     /// LPS millimetres.
     pub world: DVec3,
-    /// The image's value with its unit; `None` while the volume is still being read.
+    /// The image's value with its unit, or that there is none here; `None` while the volume is still being read.
     pub value: Option<String>,
     pub segment: Option<String>,
 }

@@ -445,7 +445,10 @@ fn hover_at(document: &Document, shown: Shown, view: &PaneView, axes: PlaneAxes,
         plane: view.plane,
         voxel,
         world: geometry.world_from_voxel().transform_point3(position),
-        value: document.case.volume.as_ref().and_then(|v| v.at(voxel)).map(|v| document.values().text(v)),
+        value: document.case.volume.as_ref().map(|volume| match volume.at(voxel) {
+            Some(value) => document.values().text(value),
+            None => "outside".to_owned(),
+        }),
         segment,
     }
 }

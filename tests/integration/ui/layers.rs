@@ -152,7 +152,12 @@ fn a_segment_gets_a_colour_by_its_control_as_one_step() {
     screen.click("Colour of Segment 1");
     screen.steps(3);
     assert_eq!(screen.document().undo_name(), Some("New layer"), "a look at the chooser is no step");
-    // One of those that new segments get.
+    // One of those that new segments get, which stand close together.
+    let [first, beside, below] = [1, 2, 8].map(|n| screen.find(&format!("Colour {n}")).rect().center());
+    assert!(
+        (beside.x - first.x - 22.0).abs() < 1.0 && (below.y - first.y - 22.0).abs() < 1.0,
+        "{first} {beside} {below}"
+    );
     screen.click("Colour 3");
     assert_ne!(color(&screen), before);
     let third = color(&screen);

@@ -22,6 +22,49 @@ fn the_key_sheet_lists_every_binding() {
 }
 
 #[test]
+fn escape_closes_the_key_sheet_and_nothing_else() {
+    let mut screen = Screen::with_ball();
+    screen.key(Modifiers::SHIFT, Key::T);
+    screen.key(Modifiers::SHIFT, Key::Enter);
+    screen.wait();
+    assert!(screen.document().preview().is_some());
+    screen.key(Modifiers::NONE, Key::F1);
+    screen.steps(3);
+    assert!(screen.says("Click on keys to change them."));
+    screen.key(Modifiers::NONE, Key::Escape);
+    screen.steps(10);
+    assert!(!screen.says("Click on keys to change them."));
+    assert!(screen.document().preview().is_some(), "the preview stays for the next Escape");
+    // While keys are being changed it means something else.
+    screen.key(Modifiers::NONE, Key::F1);
+    screen.steps(3);
+    screen.click("Keys of ");
+    screen.key(Modifiers::NONE, Key::Escape);
+    screen.steps(3);
+    assert!(screen.says("Click on keys to change them."));
+}
+
+#[test]
+fn beside_the_image_nothing_is_being_read() {
+    let mut screen = Screen::with_scan();
+    let pane = screen.pane(Plane::Axial);
+    screen.move_to(pane.center());
+    screen.steps(2);
+    assert!(screen.says(" HU   voxel"));
+    screen.move_to(pane.min + egui::Vec2::splat(6.0));
+    screen.steps(2);
+    assert!(screen.says("outside   voxel") && !screen.says("reading…"));
+}
+
+#[test]
+fn the_prompt_tool_says_what_it_lacks_and_no_more() {
+    let mut screen = Screen::with_scan();
+    screen.key(Modifiers::COMMAND, Key::U);
+    screen.steps(2);
+    assert!(screen.says("start it in the Learn tab") && !screen.says("the prediction adapts"));
+}
+
+#[test]
 fn the_palette_runs_what_is_typed() {
     let mut screen = Screen::with_scan();
     screen.key(Modifiers::COMMAND, Key::K);
