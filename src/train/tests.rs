@@ -1,7 +1,7 @@
 //! Runs on small generated cases: learning, interruption, refusal.
 
-mod turns;
 mod telling;
+mod turns;
 
 use super::*;
 use crate::core::{Geometry, LabelMap, Segment, Volume};
