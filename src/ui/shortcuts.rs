@@ -302,15 +302,32 @@ pub fn pressed(ctx: &egui::Context, pane: Option<egui::Id>) -> Vec<Action> {
     ctx.input_mut(|input| {
         for binding in keys::table().iter() {
             let Some(key) = binding.key.filter(|key| !(on_widget && OF_WIDGETS.contains(key))) else { continue };
-            let repeats = matches!(binding.action, Action::Slices(_) | Action::BrushBy(_));
             let count = input.count_and_consume_exact(binding.modifiers, key);
             if count > 0 {
-                let times = if repeats { count } else { 1 };
-                actions.extend(std::iter::repeat_n(binding.action, times));
+                let (action, times) = pressed_often(binding.action, count);
+                actions.extend(std::iter::repeat_n(action, times));
             }
         }
     });
     actions
+}
+
+/// What several presses of a key ask for that came in one frame, and how often: where frames take long, no step may be lost.
+/// Switches turn once: nobody turns them twice so fast on purpose.
+fn pressed_often(action: Action, count: usize) -> (Action, usize) {
+    let power = i32::try_from(count).unwrap_or(i32::MAX);
+    match action {
+        // These say what comes of the present state, which is the same for all actions of a frame.
+        Action::BrushBy(factor) => (Action::BrushBy(factor.powi(power)), 1),
+        Action::OpacityBy(by) => (Action::OpacityBy(by * power as f32), 1),
+        Action::Undo
+        | Action::Redo
+        | Action::Slices(_)
+        | Action::SegmentBy(_)
+        | Action::NextToDo(_)
+        | Action::SliceDone(SliceStatus::Corrected | SliceStatus::Approved) => (action, count),
+        _ => (action, 1),
+    }
 }
 
 /// egui's own shortcut matching ignores extra Shift and Alt; here a key with a modifier is another key.
@@ -345,6 +362,24 @@ mod tests {
         for b in BINDINGS.iter().filter(|b| b.key.is_some()) {
             assert!(seen.insert(b.keys()), "{} is bound twice", b.keys());
         }
+    }
+
+    #[test]
+    fn presses_that_come_in_one_frame_all_count() {
+        let asked = |modifiers: Modifiers, key: Key, times: usize| {
+            let press = egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+            let input = egui::RawInput { events: vec![press; times], ..egui::RawInput::default() };
+            let mut found = Vec::new();
+            egui::Context::default().run_ui(input, |ui| found.extend(pressed(ui.ctx(), None))).textures_delta.clear();
+            found
+        };
+        assert_eq!(asked(CTRL, Key::Z, 3), [Action::Undo; 3]);
+        assert_eq!(asked(NONE, Key::W, 2), [Action::SegmentBy(1); 2]);
+        assert_eq!(asked(NONE, Key::J, 2), [Action::SliceDone(SliceStatus::Corrected); 2]);
+        assert_eq!(asked(NONE, Key::Minus, 8), [Action::BrushBy(SMALLER.powi(8))]);
+        assert_eq!(asked(NONE, Key::A, 3), [Action::OpacityBy(-OPACITY_STEP * 3.0)]);
+        assert_eq!(asked(NONE, Key::S, 2), [Action::ToggleMask]);
+        assert_eq!(asked(NONE, Key::Minus, 1), [Action::BrushBy(SMALLER)]);
     }
 
     #[test]
