@@ -24,15 +24,21 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
     row(ui, "tool options", |ui| {
         if workspace.active_document().is_some() {
             overlay(ui, workspace, out);
-            ui.separator();
+            // The bucket has no options.
+            if belt.current() != ToolKind::Fill {
+                ui.separator();
+            }
         }
         options(ui, workspace, belt, out);
         // What a prompt lacks is said first; how to use it, when it can be used.
         let lacking = belt.current() == ToolKind::Prompt && !workspace.learning.is_running();
         if belt.current().edits() && !lacking {
             rules_in_force(ui, workspace);
-            ui.separator();
-            ui.weak(hint(belt.current()));
+            let hint = hint(belt.current());
+            if !hint.is_empty() {
+                ui.separator();
+                ui.weak(hint);
+            }
         }
     });
 }
