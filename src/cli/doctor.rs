@@ -49,8 +49,8 @@ fn print_text(report: &DeviceReport) -> Result<(), CliError> {
     let _ = writeln!(t, "Training and prediction: {} ({})", report.description, report.mode);
     let _ = writeln!(
         t,
-        "Kernels: {} on a graphics device, our own with {} on the CPU",
-        report.shader_language, report.cpu_vectors
+        "Kernels: {} on a graphics device ({}), our own with {} on the CPU",
+        report.shader_language, report.matrix_units, report.cpu_vectors
     );
     for proof in &report.proofs {
         let text = match (&proof.error, proof.max_difference) {

@@ -6,6 +6,7 @@
 
 mod pulse;
 mod room;
+mod units;
 
 pub use pulse::Pulse;
 pub use room::{DeviceRoom, RoomBuffer};
@@ -140,6 +141,9 @@ impl std::fmt::Debug for SharedGpu {
     }
 }
 
+/// What kernels on matrix units need; the only experimental feature that is used.
+const MATRICES: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+
 /// The process's shared device: burn registers its default device once and for all.
 static SHARED: Mutex<Option<Result<SharedGpu, DeviceError>>> = Mutex::new(None);
 
@@ -153,6 +157,9 @@ impl SharedGpu {
         slot.get_or_insert_with(|| {
             let (burn, setup) = open_first(APIS)?;
             let WgpuSetup { instance, adapter, device, queue, .. } = setup;
+            // burn asks for all that the adapter has.
+            let unit = units::matrix_unit(&adapter).filter(|_| device.features().contains(MATRICES));
+            super::gpu::matrix::offer(unit);
             Ok(Self { instance, adapter, device, queue, burn })
         })
         .clone()
@@ -165,10 +172,13 @@ impl SharedGpu {
     /// [`DeviceError`] when the driver refuses.
     pub fn dedicated(&self) -> Result<ComputeDevice, DeviceError> {
         let info = self.adapter.get_info();
+        let features = self.device.features();
+        let features = features - (wgpu::Features::all_experimental_mask() - (MATRICES & features));
         let (burn, pulse) = catch("opening the graphics device", || -> Result<_, DeviceError> {
             let (device, queue) = block_on(self.adapter.request_device(&wgpu::DeviceDescriptor {
                 label: Some("maskwright compute"),
-                required_features: self.device.features() - wgpu::Features::all_experimental_mask(),
+                required_features: features,
+                experimental_features: units::experimental(features),
                 required_limits: self.device.limits(),
                 memory_hints: wgpu::MemoryHints::MemoryUsage,
                 ..Default::default()

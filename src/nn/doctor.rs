@@ -32,6 +32,8 @@ pub struct DeviceReport {
     pub mode: &'static str,
     pub description: String,
     pub shader_language: &'static str,
+    /// What the graphics adapter has for products of 16-bit floats, and whether it is used.
+    pub matrix_units: String,
     /// The vectors that our own kernels use on the CPU.
     pub cpu_vectors: &'static str,
     pub proofs: Vec<Proof>,
@@ -62,7 +64,18 @@ pub fn report(choice: DeviceChoice) -> DeviceReport {
         _ => (None, mode, description),
     };
     let (shader_language, cpu_vectors) = ("WGSL", crate::kernels::vectors());
-    DeviceReport { adapters, graphics_error, mode, description, shader_language, cpu_vectors, proofs, trial }
+    let matrix_units = super::gpu::matrix::told();
+    DeviceReport {
+        adapters,
+        graphics_error,
+        mode,
+        description,
+        shader_language,
+        matrix_units,
+        cpu_vectors,
+        proofs,
+        trial,
+    }
 }
 
 /// Puts the graphics device to the trial that `auto` demands, and says where work runs after it.

@@ -21,11 +21,13 @@ pub struct Kept<T = FlexTensor> {
     pub tensors: Vec<T>,
     pub norm: Option<Arc<Normalised>>,
     pub places: Option<Arc<Vec<u8>>>,
+    /// The first input's, where the tensors hold it in another form.
+    pub dims: Option<[usize; 4]>,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self { tensors: Vec::new(), norm: None, places: None }
+        Self { tensors: Vec::new(), norm: None, places: None, dims: None }
     }
 }
 

@@ -23,6 +23,7 @@ mod loss;
 mod network;
 mod ops;
 mod optim;
+mod precision;
 mod preprocess;
 mod probe;
 mod resnet;
@@ -45,6 +46,8 @@ pub use device::{
     compute_device,
 };
 pub use doctor::{DeviceReport, Proof, report};
+pub use gpu::matrix::told as matrix_units;
+pub use gpu::times::{KernelTime, kernel_times, time_kernels};
 pub use gradients::GradientSet;
 pub use guard::catch;
 pub use inference::{InferenceConfig, Tiling, has_sides};
@@ -57,6 +60,7 @@ pub use loss::{
 pub use network::{Network, NetworkConfig, NetworkError, NetworkSpec};
 pub use ops::Activation;
 pub use optim::{Optimizer, OptimizerConfig, OptimizerKind, Rates};
+pub use precision::{Precision, with_precision};
 pub use preprocess::{
     AxialView, Intensity, PreprocessConfig, resample_hu, resampling_weights, resize_labels, resize_linear,
 };

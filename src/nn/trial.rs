@@ -6,7 +6,9 @@
 //! Called by `train` and `predict` through [`settle`], and by `doctor`.
 
 use super::device::{ComputeDevice, instead_of_software};
+use super::gpu::matrix;
 use super::guard::catch;
+use super::precision::{Precision, also_for_small, with_precision};
 use super::state::{apply_state, collect_gradients, collect_state};
 use super::worker::{ComputeThread, wait};
 use super::{
@@ -21,6 +23,9 @@ use std::time::Instant;
 /// Largest relative difference of the loss, and of each gradient (L2), that sums in another order explain.
 const LOSS_TOLERANCE: f64 = 1e-4;
 const GRADIENT_TOLERANCE: f64 = 1e-3;
+/// The same between matrix units and 32-bit floats, over all gradients together.
+const MIXED_LOSS_TOLERANCE: f64 = 1e-2;
+const MIXED_GRADIENT_TOLERANCE: f64 = 5e-2;
 
 /// What the trial found.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +106,7 @@ pub(super) fn trial(device: &ComputeDevice) -> Verdict {
         Ok(cpu) if device.mode != DeviceMode::Cpu => cpu,
         _ => return Verdict::Faster(1.0),
     };
-    let exact = |on: &ComputeDevice| step(on, &small(), 32);
+    let exact = |on: &ComputeDevice| with_precision(Precision::Full, || step(on, &small(), 32));
     match (exact(&cpu), exact(device)) {
         (Ok(want), Ok(got)) => {
             if let Some(reason) = difference(&want, &got) {
@@ -110,6 +115,7 @@ pub(super) fn trial(device: &ComputeDevice) -> Verdict {
         }
         (_, Err(error)) | (Err(error), _) => return Verdict::Wrong(format!("a training step failed ({error})")),
     }
+    try_matrix_units(device);
     // The first step of a shape compiles its kernels; the second one counts.
     let seconds = |on: &ComputeDevice| {
         step(on, &wide(), 128)?;
@@ -120,6 +126,42 @@ pub(super) fn trial(device: &ComputeDevice) -> Verdict {
         (Ok(cpu), Ok(gpu)) => Verdict::Slower(cpu / gpu),
         (_, Err(error)) | (Err(error), _) => Verdict::Wrong(format!("a training step failed ({error})")),
     }
+}
+
+/// A training step on matrix units against one in 32-bit floats on the same device; where they differ by more than digits,
+/// the units are not used, and the log says so.
+fn try_matrix_units(device: &ComputeDevice) {
+    if !matrix::offered() {
+        return;
+    }
+    let run = || step(device, &wide(), 32);
+    let reason = match (with_precision(Precision::Full, run), also_for_small(run)) {
+        (Ok(full), Ok(mixed)) => apart(&full, &mixed),
+        (Err(error), _) | (_, Err(error)) => Some(format!("a training step failed ({error})")),
+    };
+    if let Some(reason) = reason {
+        matrix::refuse(reason);
+    }
+}
+
+/// How a step with fewer digits differs by more than those, as the end of a sentence.
+fn apart(full: &Step, mixed: &Step) -> Option<String> {
+    let loss = (mixed.loss - full.loss).abs() / full.loss.abs().max(1e-20);
+    let (mut error, mut norm) = (0.0, 0.0);
+    for (name, want) in &full.gradients {
+        let Some(got) = mixed.gradients.get(name).filter(|t| t.values.len() == want.values.len()) else {
+            return Some(format!("they gave no gradient of {name}"));
+        };
+        for (a, b) in got.values.iter().zip(&want.values) {
+            error += f64::from(a - b) * f64::from(a - b);
+            norm += f64::from(*b) * f64::from(*b);
+        }
+    }
+    let gradients = (error / f64::max(norm, 1e-20)).sqrt();
+    // A NaN counts as different.
+    let near = loss <= MIXED_LOSS_TOLERANCE && gradients <= MIXED_GRADIENT_TOLERANCE;
+    let (loss, gradients) = (loss * 100.0, gradients * 100.0);
+    (!near).then(|| format!("a training step differs by {loss:.2} % in its loss and {gradients:.2} % in its gradients"))
 }
 
 /// Every kind of layer, three classes, dropout.
@@ -219,6 +261,26 @@ mod tests {
             got.gradients.remove(name);
             assert!(difference(&want, &got).is_some());
         }
+    }
+
+    #[test]
+    fn fewer_digits_are_let_through_and_wrong_ones_are_not() {
+        let cpu = compute_device(DeviceChoice::Cpu, None).unwrap();
+        let full = step(&cpu, &small(), 32).unwrap();
+        let changed = |loss: f64, change: fn(f32) -> f32| {
+            let mut step = Step { loss: full.loss * loss, gradients: full.gradients.clone(), seconds: 0.0 };
+            step.gradients.values_mut().flat_map(|t| t.values.iter_mut()).for_each(|v| *v = change(*v));
+            step
+        };
+        assert_eq!(apart(&full, &changed(1.001, |v| v * 1.004)), None);
+        for (loss, change) in
+            [(1.1, (|v| v) as fn(f32) -> f32), (f64::NAN, |v| v), (1.0, |v| v * 1.1), (1.0, |_| f32::NAN)]
+        {
+            assert!(apart(&full, &changed(loss, change)).unwrap().contains("differs by"));
+        }
+        let mut lacking = changed(1.0, |v| v);
+        lacking.gradients.pop_first();
+        assert!(apart(&full, &lacking).unwrap().contains("no gradient of"));
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Operation for Norm {
             return (x.into_tensor(), Kept::default());
         }
         let output = Picture::new(norm::scaled(isa, x.values(), scale, shift, self.rectified), x.dims());
-        let kept = Kept { tensors: vec![x.into_tensor()], norm: Some(Arc::new(normalised)), places: None };
+        let kept = Kept { tensors: vec![x.into_tensor()], norm: Some(Arc::new(normalised)), ..Kept::default() };
         (output.into_tensor(), kept)
     }
 
@@ -274,7 +274,7 @@ impl Operation for Pool {
         let [rows, columns] = self.0.out_size([h, w]);
         // The input itself is not kept: its shape is.
         let size = flat(vec![h as f32, w as f32], &[2]);
-        let kept = Kept { tensors: vec![size], norm: None, places: Some(Arc::new(places)) };
+        let kept = Kept { tensors: vec![size], places: Some(Arc::new(places)), ..Kept::default() };
         (Picture::new(output, [b, c, rows, columns]).into_tensor(), if keep { kept } else { Kept::default() })
     }
 

@@ -4,6 +4,7 @@
 //! buffer has one use in a dispatch. The numbers of `info` lie behind them, read only.
 
 use super::hook::CubeTensor;
+use super::times;
 use burn::cubecl::ir::{ElemType, UIntKind, metadata::Info};
 use burn::cubecl::prelude::*;
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
@@ -18,6 +19,11 @@ pub const SHARED: usize = 16 * 1024 / 4;
 
 /// What a kernel's text depends on.
 pub trait Text: Clone + Debug + Hash + Eq + Send + Sync + 'static {
+    /// Directives, which come before the bindings.
+    fn head(&self) -> &'static str {
+        ""
+    }
+
     /// The module, whose entry point is `main`, without the bindings.
     fn wgsl(&self) -> String;
 
@@ -51,7 +57,7 @@ impl<T: Text> CubeKernel for Kernel<T> {
     }
 
     fn source(&self) -> Option<PrecompiledSource> {
-        let mut source = String::new();
+        let mut source = self.0.head().to_owned();
         let buffers = self.0.buffers();
         for (at, (name, element)) in buffers.iter().enumerate() {
             source += &format!("@group(0) @binding({at}) var<storage, read_write> {name}: array<{element}>;\n");
@@ -86,7 +92,8 @@ pub fn launch<T: Text>(text: T, count: [usize; 3], buffers: &[&CubeTensor], info
     }
     arguments.info = MetadataBindingInfo::custom(words);
     let [x, y, z] = count.map(|n| n as u32);
-    first.client.launch(Box::new(Kernel(text)), CubeCount::Static(x, y, z), arguments);
+    let client = &first.client;
+    times::timed::<T>(client, || client.launch(Box::new(Kernel(text)), CubeCount::Static(x, y, z), arguments));
 }
 
 /// Workgroups of 256 for `total` invocations, in as many dimensions as it takes.

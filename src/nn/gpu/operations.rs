@@ -6,6 +6,7 @@ use super::conv::{self, Inputs, Shape, WeightOrder};
 use super::depthwise::{self, Window};
 use super::hook::{self, CubeTensor, Kept, Operation};
 use super::kernel::{contiguous, dims};
+use super::matrix::{self, Halves, Wanted};
 use super::norm::Normalised;
 use super::pool::{self, Windows};
 use super::{reduce, weights};
@@ -105,9 +106,17 @@ impl Operation<CubeTensor> for Conv {
     fn forward(&self, inputs: Vec<CubeTensor>, keep: bool) -> (CubeTensor, Kept<CubeTensor>) {
         let (x, second, weight, bias) = self.inputs(inputs);
         let shape = self.shape(dims(&x), dims(&weight), second.as_ref().map_or(0, |s| dims(s)[1]));
+        let mut kept = Kept::default();
+        if let Some(unit) = matrix::chosen(&x, &shape, 1, &shape, wanted(keep)) {
+            let halves = matrix::picture(&x, second.as_ref());
+            let y = matrix::convolve(unit, &halves, [Some(&weight), bias.as_ref()], &shape, forward_order(&shape), 1);
+            if keep {
+                kept = halved(halves, weight, dims(&x));
+            }
+            return (y, kept);
+        }
         let places = Inputs { x: &x, second: second.as_ref(), weight: &weight, bias: bias.as_ref() };
         let y = conv::convolve(places, &shape, forward_order(&shape), 1);
-        let mut kept = Kept::default();
         if keep {
             kept.tensors = [Some(x), second, Some(weight)].into_iter().flatten().collect();
         }
@@ -115,26 +124,85 @@ impl Operation<CubeTensor> for Conv {
     }
 
     fn backward(&self, kept: Kept<CubeTensor>, dy: CubeTensor, wanted: &[bool]) -> Vec<Option<CubeTensor>> {
-        let (x, second, weight, _) = self.inputs(kept.tensors);
         let dy = contiguous(dy);
+        if let Some(first) = kept.dims {
+            return self.backward_halved(kept.tensors, first, &dy, wanted);
+        }
+        let (x, second, weight, _) = self.inputs(kept.tensors);
         let shape = self.shape(dims(&x), dims(&weight), second.as_ref().map_or(0, |s| dims(s)[1]));
-        let taps = shape.kernel * shape.kernel;
         let dx = |from: usize, channels: usize| {
-            let turned = Shape { out_channels: channels, ..self.turned(&shape) };
-            let row = shape.in_channels * taps;
-            let order = WeightOrder { row, column: taps, offset: from * taps, turned: true };
-            let places = Inputs { x: &dy, second: None, weight: &weight, bias: None };
-            conv::convolve(places, &turned, order, 1)
+            let (turned, order) = self.part(&shape, from, channels);
+            conv::convolve(Inputs { x: &dy, second: None, weight: &weight, bias: None }, &turned, order, 1)
         };
-        let dw = |wanted: bool| wanted.then(|| weights::gradient(&x, second.as_ref(), &dy, &shape));
+        self.gradients(&shape, wanted, &dy, dx, || weights::gradient(&x, second.as_ref(), &dy, &shape))
+    }
+}
+
+impl Conv {
+    /// The convolution of the output's gradient that gives the input's channels behind `from`.
+    fn part(&self, shape: &Shape, from: usize, channels: usize) -> (Shape, WeightOrder) {
+        let taps = shape.kernel * shape.kernel;
+        let turned = Shape { out_channels: channels, ..self.turned(shape) };
+        let row = shape.in_channels * taps;
+        (turned, WeightOrder { row, column: taps, offset: from * taps, turned: true })
+    }
+
+    /// The gradients of the inputs by `dx`, which is told which channels, and of the weights by `dw`.
+    fn gradients(
+        &self,
+        shape: &Shape,
+        wanted: &[bool],
+        dy: &CubeTensor,
+        dx: impl Fn(usize, usize) -> CubeTensor,
+        dw: impl FnOnce() -> CubeTensor,
+    ) -> Vec<Option<CubeTensor>> {
         let own = shape.first_channels;
+        let first = wanted[0].then(|| dx(0, own));
         if self.joined {
             let further = wanted[1].then(|| dx(own, shape.in_channels - own));
-            return vec![wanted[0].then(|| dx(0, own)), further, dw(wanted[2])];
+            return vec![first, further, wanted[2].then(dw)];
         }
-        let bias = (wanted.get(2) == Some(&true)).then(|| reduce::channel_sums(&dy));
-        vec![wanted[0].then(|| dx(0, own)), dw(wanted[1]), bias]
+        let bias = (wanted.get(2) == Some(&true)).then(|| reduce::channel_sums(dy));
+        vec![first, wanted[1].then(dw), bias]
     }
+
+    /// [`Operation::backward`] behind a forward pass on matrix units, of an input with the dimensions `first`.
+    fn backward_halved(
+        &self,
+        kept: Vec<CubeTensor>,
+        first: [usize; 4],
+        dy: &CubeTensor,
+        wanted: &[bool],
+    ) -> Vec<Option<CubeTensor>> {
+        let (halves, weight) = unhalved(kept);
+        let shape = self.shape(first, dims(&weight), dims(&weight)[1] - first[1]);
+        let dy_halves = matrix::picture(dy, None);
+        let unit = matrix::unit();
+        let dx = |from: usize, channels: usize| {
+            let (turned, order) = self.part(&shape, from, channels);
+            if matrix::turns(unit, &turned) {
+                return matrix::convolve(unit, &dy_halves, [Some(&weight), None], &turned, order, 1);
+            }
+            conv::convolve(Inputs { x: dy, second: None, weight: &weight, bias: None }, &turned, order, 1)
+        };
+        self.gradients(&shape, wanted, dy, dx, || matrix::gradient(unit, &halves, &dy_halves, &shape))
+    }
+}
+
+fn wanted(keep: bool) -> Wanted {
+    if keep { Wanted::Gradients } else { Wanted::Output }
+}
+
+/// What the backward pass of a convolution on matrix units needs, of an input with these dimensions.
+fn halved(halves: Halves, weight: CubeTensor, first: [usize; 4]) -> Kept<CubeTensor> {
+    Kept { tensors: vec![halves.values, halves.inverse, weight], dims: Some(first), ..Kept::default() }
+}
+
+/// The inverse of [`halved`].
+fn unhalved(kept: Vec<CubeTensor>) -> (Halves, CubeTensor) {
+    let [values, inverse, weight]: [CubeTensor; 3] =
+        kept.try_into().unwrap_or_else(|_| unreachable!("kept by forward"));
+    (Halves { values, inverse }, weight)
 }
 
 /// Each channel with a kernel of its own, stride 1, without bias.
@@ -234,9 +302,17 @@ impl Operation<CubeTensor> for Grow {
             ..seen
         };
         let order = WeightOrder { row: seen.in_channels * taps, column: 1, offset: 0, turned: false };
+        let mut kept = Kept::default();
+        if let Some(unit) = matrix::chosen(&x, &shape, seen.kernel, &seen, wanted(keep)) {
+            let halves = matrix::picture(&x, None);
+            let y = matrix::convolve(unit, &halves, [Some(&weight), bias.as_ref()], &shape, order, seen.kernel);
+            if keep {
+                kept = halved(halves, weight, dims(&x));
+            }
+            return (y, kept);
+        }
         let places = Inputs { x: &x, second: None, weight: &weight, bias: bias.as_ref() };
         let y = conv::convolve(places, &shape, order, seen.kernel);
-        let mut kept = Kept::default();
         if keep {
             kept.tensors = vec![x, weight];
         }
@@ -244,15 +320,30 @@ impl Operation<CubeTensor> for Grow {
     }
 
     fn backward(&self, kept: Kept<CubeTensor>, dy: CubeTensor, wanted: &[bool]) -> Vec<Option<CubeTensor>> {
-        let [x, weight]: [CubeTensor; 2] = kept.tensors.try_into().unwrap_or_else(|_| unreachable!("kept by forward"));
         let dy = contiguous(dy);
+        let bias = (wanted.get(2) == Some(&true)).then(|| reduce::channel_sums(&dy));
+        if let Some(first) = kept.dims {
+            let (halves, weight) = unhalved(kept.tensors);
+            let (unit, seen) = (matrix::unit(), Self::seen_from_output(first, dims(&weight)));
+            let dy_halves = matrix::picture(&dy, None);
+            let dx = wanted[0].then(|| {
+                if matrix::turns(unit, &seen) {
+                    let weight = [Some(&weight), None];
+                    return matrix::convolve(unit, &dy_halves, weight, &seen, forward_order(&seen), 1);
+                }
+                let places = Inputs { x: &dy, second: None, weight: &weight, bias: None };
+                conv::convolve(places, &seen, forward_order(&seen), 1)
+            });
+            let dw = wanted[1].then(|| matrix::gradient(unit, &dy_halves, &halves, &seen));
+            return vec![dx, dw, bias];
+        }
+        let [x, weight]: [CubeTensor; 2] = kept.tensors.try_into().unwrap_or_else(|_| unreachable!("kept by forward"));
         let seen = Self::seen_from_output(dims(&x), dims(&weight));
         let dx = wanted[0].then(|| {
             let places = Inputs { x: &dy, second: None, weight: &weight, bias: None };
             conv::convolve(places, &seen, forward_order(&seen), 1)
         });
         let dw = wanted[1].then(|| weights::gradient(&dy, None, &x, &seen));
-        let bias = (wanted.get(2) == Some(&true)).then(|| reduce::channel_sums(&dy));
         vec![dx, dw, bias]
     }
 }

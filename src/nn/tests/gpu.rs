@@ -15,19 +15,19 @@ fn numbers(n: usize, seed: u32) -> Vec<f32> {
         .collect()
 }
 
-fn leaf<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
+pub(super) fn leaf<const D: usize>(dims: [usize; D], seed: u32, device: &Device) -> Tensor<D> {
     let values = numbers(dims.iter().product(), seed);
     Tensor::from_data(TensorData::new(values, dims), device).require_grad()
 }
 
-fn read<const D: usize>(t: Tensor<D>) -> Vec<f32> {
+pub(super) fn read<const D: usize>(t: Tensor<D>) -> Vec<f32> {
     t.into_data().try_into_vec().unwrap()
 }
 
 /// Output and gradients of a function of leaves, for an output weighed by numbers of its own.
 type Found = Vec<(&'static str, Vec<f32>)>;
 
-fn weighed(y: &Tensor<4>) -> Gradients {
+pub(super) fn weighed(y: &Tensor<4>) -> Gradients {
     let device = y.device();
     let dims = y.dims();
     let weights = Tensor::<4>::from_data(TensorData::new(numbers(dims.iter().product(), 99), dims), &device);

@@ -4,6 +4,7 @@ mod encoders;
 mod full_size;
 mod gpu;
 mod losses;
+mod matrix;
 mod operations;
 mod optimizers;
 mod options;
