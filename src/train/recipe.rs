@@ -4,7 +4,7 @@ use super::locate::refused;
 use super::{AugmentConfig, TrainError};
 use crate::io::bounds::read_text_bounded;
 use crate::nn::{
-    InferenceConfig, LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, PreprocessConfig,
+    InferenceConfig, LossConfig, ModelSpec, NetworkConfig, NetworkSpec, OptimizerConfig, Precision, PreprocessConfig,
     ScheduleConfig, has_sides,
 };
 use ron::extensions::Extensions;
@@ -65,6 +65,10 @@ pub struct Recipe {
     /// Foreground is where the sigmoid is at least this; several classes take the largest instead.
     #[serde(default = "half")]
     pub threshold: f32,
+    /// Digits of convolutions on a graphics device: `Mixed` multiplies 16-bit floats on its matrix units where it has them,
+    /// as PyTorch does, `Full` multiplies 32-bit ones.
+    #[serde(default)]
+    pub precision: Precision,
     /// How the trained network is asked, in the test at the end and in predictions; validation asks it plainly.
     #[serde(default)]
     pub inference: InferenceConfig,

@@ -16,7 +16,7 @@ use super::store::{DEFAULT_MEMORY, Slice, SliceStore};
 use super::tensorboard::EventFile;
 use super::{EpochRow, Recipe, TrainControl, TrainError, TrainEvent, TrainSummary};
 use crate::jobs::{JobContext, Patience, Waker};
-use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait};
+use crate::nn::{Compute, ComputeThread, DeviceChoice, Segmenter, Settled, StateDict, settle, wait, with_precision};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -131,8 +131,9 @@ impl Run {
         };
         // The loop lives on the compute thread with a context of its own; its events are passed on from here.
         let (inner, events) = JobContext::attached(ctx.cancel.clone(), ctx.progress.clone(), Waker::none());
-        let look = request.test;
-        let outcome = thread.submit_long("training", move |compute| self.go(look, compute, &inner));
+        let (look, precision) = (request.test, self.recipe.precision);
+        let work = move |compute: &Compute| with_precision(precision, || self.go(look, compute, &inner));
+        let outcome = thread.submit_long("training", work);
         for event in events {
             ctx.send(event);
         }

@@ -11,7 +11,7 @@ use super::{Recipe, TrainData, TrainError, TrainEvent};
 use crate::core::{LabelId, LabelMap, Segment, Volume};
 use crate::io::layouts::DatasetCase;
 use crate::jobs::JobContext;
-use crate::nn::{AxialView, ComputeDevice, ScheduleConfig, StateDict, resample_hu, resize_labels};
+use crate::nn::{AxialView, ComputeDevice, ScheduleConfig, StateDict, resample_hu, resize_labels, with_precision};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -76,7 +76,8 @@ impl Tuner {
     pub fn step(&mut self, chosen: &[usize]) -> Result<f64, TrainError> {
         let plan = BatchPlan { batch_size: chosen.len().max(1), ..BatchPlan::new(&self.recipe, &self.store) };
         let batch = plan.batch(chosen, 0, Some(self.steps))?;
-        let loss = self.learner.step(&batch, Moment { done: 0.0, last: true })?;
+        let moment = Moment { done: 0.0, last: true };
+        let loss = with_precision(self.recipe.precision, || self.learner.step(&batch, moment))?;
         if !loss.is_finite() {
             return Err(TrainError::Diverged { value: loss.to_string(), epoch: 1, step: self.steps + 1 });
         }
@@ -109,7 +110,8 @@ impl Tuner {
         let mut sums = Validation::default();
         for step in 0..plan.steps(chosen.len()) {
             between();
-            self.learner.validate(&model, &plan.batch(chosen, step, None)?, &mut sums)?;
+            let batch = plan.batch(chosen, step, None)?;
+            with_precision(self.recipe.precision, || self.learner.validate(&model, &batch, &mut sums))?;
         }
         Ok(Judgement { slices: chosen.len(), dice: sums.dice(), loss: sums.loss().unwrap_or(0.0) })
     }
