@@ -24,9 +24,10 @@ mod view;
 use super::CliError;
 use super::run::{foreground, print, print_json};
 use crate::jobs::JobContext;
-use crate::nn::{DeviceChoice, SharedGpu};
+use crate::nn::{DeviceChoice, Precision, SharedGpu};
 use clap::ValueEnum;
 use held::Held;
+use learning::Place;
 use sampling::{Figure, Sampler, Skipped, Told};
 use serde::Serialize;
 use std::fmt::Write;
@@ -79,6 +80,13 @@ pub(super) struct BenchArgs {
     /// Where `train`, `predict`, `layers` and `prompt` compute: cpu, gpu, or auto.
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
+    /// Digits of convolutions on a graphics device for `train`, `predict` and `layers`: mixed (16-bit factors on matrix
+    /// units, where the device has them), full (32-bit), or one after the other: mixed,full.
+    #[arg(long, value_delimiter = ',', default_values_t = [Precision::Mixed])]
+    precision: Vec<Precision>,
+    /// How long each kind of kernel takes in the steps of `train --device gpu`, each kernel waited for.
+    #[arg(long)]
+    kernels: bool,
     /// A Python that does the same in between, with other libraries. For `train` and `predict` it needs torch and
     /// segmentation_models_pytorch, which get one thread on the CPU, and CUDA with TF32 beside a graphics device; for
     /// `metrics` numpy, scipy and edt on one thread; for the operations of `edit` numpy, and what it has of SimpleITK,
@@ -112,9 +120,10 @@ struct Document {
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
-    let (groups, quick, device) = (chosen(&args.groups), args.quick, args.device);
+    let (groups, quick) = (chosen(&args.groups), args.quick);
+    let place = Place { device: args.device, precisions: args.precision.clone(), kernels: args.kernels };
     let (data, beside) = (args.data.clone(), args.beside.clone());
-    let work = move |ctx: &JobContext<Told>| measure(&groups, quick, device, [data.as_deref(), beside.as_deref()], ctx);
+    let work = move |ctx: &JobContext<Told>| measure(&groups, quick, &place, [data.as_deref(), beside.as_deref()], ctx);
     let json = args.json;
     let tell = |told: Told, bar: &indicatif::ProgressBar| {
         if !json {
@@ -141,7 +150,7 @@ fn chosen(named: &[Group]) -> Vec<Group> {
 fn measure(
     groups: &[Group],
     quick: bool,
-    device: DeviceChoice,
+    place: &Place,
     [data, beside]: [Option<&Path>; 2],
     ctx: &JobContext<Told>,
 ) -> Result<Document, CliError> {
@@ -175,9 +184,9 @@ fn measure(
             Group::Stroke => stroke::measure(&mut sampler)?,
             Group::Edit => edit::measure(&mut sampler, beside)?,
             Group::Metrics => metrics::measure(&mut sampler, beside)?,
-            Group::Train => learning::measure_training(&mut sampler, device, beside)?,
-            Group::Predict => learning::measure_prediction(&mut sampler, device, beside)?,
-            Group::Layers => learning::measure_layers(&mut sampler, device)?,
+            Group::Train => learning::measure_training(&mut sampler, place, beside)?,
+            Group::Predict => learning::measure_prediction(&mut sampler, place, beside)?,
+            Group::Layers => learning::measure_layers(&mut sampler, place)?,
             Group::Prompt => prompt::measure(&mut sampler, device)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
@@ -279,7 +288,7 @@ mod tests {
     fn quick_figures_are_complete_and_read_back_as_json() {
         let (ctx, told) = sampling::attached(&crate::jobs::CancelToken::default());
         let groups = [Group::Stroke, Group::Edit, Group::Metrics];
-        let document = measure(&groups, true, DeviceChoice::Cpu, [None; 2], &ctx).unwrap();
+        let document = measure(&groups, true, &Place::cpu(), [None; 2], &ctx).unwrap();
         let cases: BTreeSet<_> = document.figures.iter().map(|f| (f.name, &f.case)).collect();
         assert_eq!(cases.len(), document.figures.len(), "two figures of one name");
         for f in &document.figures {
@@ -307,6 +316,6 @@ mod tests {
     fn a_cancelled_measurement_stops() {
         let ctx = JobContext::detached();
         ctx.cancel.cancel();
-        assert!(measure(&[Group::Stroke], true, DeviceChoice::Cpu, [None; 2], &ctx).is_err());
+        assert!(measure(&[Group::Stroke], true, &Place::cpu(), [None; 2], &ctx).is_err());
     }
 }

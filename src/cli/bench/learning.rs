@@ -6,8 +6,9 @@ use super::torch;
 use crate::cli::CliError;
 use crate::core::{LabelMap, Segment};
 use crate::nn::{
-    Compute, ComputeThread, DeepLabConfig, DeviceChoice, Intensity, Layer, NetworkConfig, PreprocessConfig, Segmenter,
-    UNetConfig, collect_state, compute_device, initial_weights, layer_times, parameter_count, wait,
+    Compute, ComputeThread, DeepLabConfig, DeviceChoice, Intensity, Layer, NetworkConfig, Precision, PreprocessConfig,
+    Segmenter, UNetConfig, collect_state, compute_device, initial_weights, kernel_times, layer_times, matrix_units,
+    parameter_count, time_kernels, wait, with_precision,
 };
 use crate::train::{
     AugmentConfig, ClassConfig, ClassSource, DataConfig, Recipe, SplitConfig, TrainCase, TrainControl, TrainData,
@@ -25,10 +26,39 @@ enum Kind {
     DeepLab,
 }
 
+/// Where the networks compute, and with how many digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub device: DeviceChoice,
+    /// One after the other.
+    pub precisions: Vec<Precision>,
+    /// Count the time of each kind of kernel too.
+    pub kernels: bool,
+}
+
+impl Place {
+    /// The processor, as asked when nothing else is.
+    #[cfg(test)]
+    pub(super) fn cpu() -> Self {
+        Self { device: DeviceChoice::Cpu, precisions: vec![Precision::Mixed], kernels: false }
+    }
+
+    /// The precisions, each once; on the processor there is one.
+    fn precisions(&self) -> &[Precision] {
+        if self.device == DeviceChoice::Cpu { self.precisions.get(..1).unwrap_or_default() } else { &self.precisions }
+    }
+}
+
+/// How a precision is told behind a case: only the unusual one is.
+fn suffix(precision: Precision) -> &'static str {
+    if precision == Precision::Full { ", 32-bit" } else { "" }
+}
+
 /// The network, edge of its input in pixels, slices per step and per prediction, steps to time, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Job {
     pub device: DeviceChoice,
+    precision: Precision,
     kind: Kind,
     pub size: usize,
     batch: usize,
@@ -38,12 +68,13 @@ pub(super) struct Job {
 impl Job {
     /// A U-Net of this base width; nothing is said of steps.
     pub fn unet(device: DeviceChoice, width: usize, size: usize, batch: usize) -> Self {
-        Self { device, kind: Kind::UNet(width), size, batch, steps: 0 }
+        Self { device, precision: Precision::default(), kind: Kind::UNet(width), size, batch, steps: 0 }
     }
 
     pub fn case(&self, what: &str) -> String {
         let (size, batch) = (self.size, self.batch);
         let place = if self.device == DeviceChoice::Gpu { ", graphics device" } else { "" };
+        let place = format!("{place}{}", suffix(self.precision));
         match self.kind {
             Kind::UNet(width) => {
                 format!("{what} U-Net base {width} (batch norm), {size}x{size} px, batch {batch}{place}")
@@ -70,6 +101,7 @@ impl Job {
         recipe.augmentation = AugmentConfig::default();
         recipe.split = SplitConfig::Slices { validation: 0.0, test: 0.0 };
         (recipe.batch_size, recipe.epochs, recipe.patience) = (self.batch, 1, None);
+        recipe.precision = self.precision;
         Ok(recipe)
     }
 
@@ -82,9 +114,16 @@ impl Job {
     }
 }
 
-fn jobs(quick: bool, device: DeviceChoice) -> Vec<Job> {
-    let unet = |width, size, batch, steps| Job { device, kind: Kind::UNet(width), size, batch, steps };
-    let deeplab = |size, batch, steps| Job { device, kind: Kind::DeepLab, size, batch, steps };
+/// Each network in each precision, one after the other.
+fn jobs(quick: bool, place: &Place) -> Vec<Job> {
+    let each = networks(quick, place.device).into_iter();
+    each.flat_map(|job| place.precisions().iter().map(move |precision| Job { precision: *precision, ..job })).collect()
+}
+
+fn networks(quick: bool, device: DeviceChoice) -> Vec<Job> {
+    let precision = Precision::default();
+    let unet = |width, size, batch, steps| Job { device, precision, kind: Kind::UNet(width), size, batch, steps };
+    let deeplab = |size, batch, steps| Job { device, precision, kind: Kind::DeepLab, size, batch, steps };
     if quick {
         return vec![unet(8, 64, 4, 5)];
     }
@@ -100,7 +139,7 @@ fn jobs(quick: bool, device: DeviceChoice) -> Vec<Job> {
 }
 
 /// The layers of U-Net base 32 at 512 x 512, batch 8, one by one.
-pub(super) fn measure_layers(sampler: &mut Sampler, device: DeviceChoice) -> Result<(), CliError> {
+pub(super) fn measure_layers(sampler: &mut Sampler, place: &Place) -> Result<(), CliError> {
     let (scale, batch, repeats) = if sampler.quick { (16, 1, 1) } else { (1, 8, 5) };
     let convolution = |inputs, outputs| Layer::Convolution { inputs, outputs };
     let layers = [
@@ -114,13 +153,15 @@ pub(super) fn measure_layers(sampler: &mut Sampler, device: DeviceChoice) -> Res
         ("batch norm, 32", Layer::Norm { channels: 32 }, 512),
         ("pooling, 32", Layer::Pool { channels: 32 }, 512),
     ];
-    let thread = compute_device(device, None).and_then(ComputeThread::start).map_err(CliError::of)?;
-    for (name, layer, size) in layers {
+    let thread = compute_device(place.device, None).and_then(ComputeThread::start).map_err(CliError::of)?;
+    let each = layers.into_iter().flat_map(|layer| place.precisions().iter().map(move |precision| (layer, *precision)));
+    for ((name, layer, size), precision) in each {
         let size = (size / scale).max(8);
-        let case = format!("{name}, {size}x{size} px, batch {batch}");
+        let case = format!("{name}, {size}x{size} px, batch {batch}{}", suffix(precision));
         sampler.begin("layers", &case)?;
-        let times =
-            thread.submit("timing a layer", move |c: &Compute| layer_times(c.device(), layer, [batch, size], repeats));
+        let times = thread.submit("timing a layer", move |c: &Compute| {
+            with_precision(precision, || layer_times(c.device(), layer, [batch, size], repeats))
+        });
         for time in wait("timing a layer", &times).map_err(CliError::of)? {
             let median = time.seconds.get(time.seconds.len() / 2).copied().unwrap_or_default();
             sampler.add("layers", &format!("{case}: {}", time.pass), time.seconds, None);
@@ -129,16 +170,15 @@ pub(super) fn measure_layers(sampler: &mut Sampler, device: DeviceChoice) -> Res
             }
         }
     }
+    if place.device != DeviceChoice::Cpu {
+        sampler.note(matrix_units());
+    }
     Ok(())
 }
 
 /// Real runs of one epoch: the time of each step is what the run itself tells.
-pub(super) fn measure_training(
-    sampler: &mut Sampler,
-    device: DeviceChoice,
-    beside: Option<&Path>,
-) -> Result<(), CliError> {
-    for job in jobs(sampler.quick, device) {
+pub(super) fn measure_training(sampler: &mut Sampler, place: &Place, beside: Option<&Path>) -> Result<(), CliError> {
+    for job in jobs(sampler.quick, place) {
         let case = job.case("step of");
         sampler.begin("train", &case)?;
         let folder = TemporaryFolder::create()?;
@@ -147,7 +187,7 @@ pub(super) fn measure_training(
             // One step more, to warm up.
             data: TrainData::Memory(vec![discs(job.size, job.batch * (job.steps + 1))?]),
             run: folder.0.join("run"),
-            device,
+            device: job.device,
             compute: None,
             resume: false,
             init: None,
@@ -155,6 +195,7 @@ pub(super) fn measure_training(
             test: true,
         };
         let (ctx, events) = attached(sampler.cancel());
+        time_kernels(place.kernels);
         let mut steps = Vec::new();
         let mut parameters = 0;
         let (mut first, mut last) = (None, None);
@@ -164,6 +205,10 @@ pub(super) fn measure_training(
                 match event {
                     TrainEvent::Planned(plan) => parameters = plan.parameters,
                     TrainEvent::Step { seconds, .. } => {
+                        if steps.is_empty() {
+                            // The first step compiles its kernels.
+                            time_kernels(place.kernels);
+                        }
                         steps.push(seconds);
                         last = cpu_ticks();
                         first = first.or(last);
@@ -178,8 +223,16 @@ pub(super) fn measure_training(
             .map_err(CliError::of)?;
         let ticks = last.zip(first).map(|(last, first)| last.saturating_sub(first));
         let timed = steps.split_off(1.min(steps.len()));
+        let count = timed.len();
         sampler.add("train", &case, timed, ticks);
-        sampler.note(format!("{parameters} parameters"));
+        let units = if job.device == DeviceChoice::Cpu { String::new() } else { format!(", {}", matrix_units()) };
+        sampler.note(format!("{parameters} parameters{units}"));
+        for time in kernel_times() {
+            let of_a_step = 1.0 / count.max(1) as f64;
+            sampler.add("train", &format!("{case}: {}", time.kind), vec![time.seconds * of_a_step], None);
+            sampler.note(format!("{:.0} a step", time.count as f64 * of_a_step));
+        }
+        time_kernels(false);
         if let Some(python) = beside {
             torch::measure(sampler, "train", python, &job.arguments("train"))?;
         }
@@ -188,13 +241,9 @@ pub(super) fn measure_training(
 }
 
 /// From Hounsfield units to labels, at the network's own resolution.
-pub(super) fn measure_prediction(
-    sampler: &mut Sampler,
-    device: DeviceChoice,
-    beside: Option<&Path>,
-) -> Result<(), CliError> {
-    let compute = compute_device(device, None).map_err(CliError::of)?;
-    for job in jobs(sampler.quick, device) {
+pub(super) fn measure_prediction(sampler: &mut Sampler, place: &Place, beside: Option<&Path>) -> Result<(), CliError> {
+    let compute = compute_device(place.device, None).map_err(CliError::of)?;
+    for job in jobs(sampler.quick, place) {
         let spec = job.recipe()?.model_spec();
         let network = spec.network.init(&compute.device);
         let parameters = parameter_count(&network);
@@ -205,7 +254,8 @@ pub(super) fn measure_prediction(
             .map(|k| image.slice(k).unwrap_or_default().iter().map(|hu| f32::from(*hu)).collect())
             .collect();
         sampler.measure("predict", &job.case("prediction by"), |watch| {
-            watch.time(|| segmenter.segment(&slices, [job.size; 2])).map(drop).map_err(CliError::of)
+            let segment = || segmenter.segment(&slices, [job.size; 2]);
+            watch.time(|| with_precision(job.precision, segment)).map(drop).map_err(CliError::of)
         })?;
         sampler.note(format!("{parameters} parameters"));
         if let Some(python) = beside {
