@@ -42,8 +42,10 @@ pub struct Probe {
 pub struct FirstSlice {
     /// From the choice of the folder until its headers are read.
     pub scan: Duration,
-    /// From there until the frame that shows a slice is drawn, the device's work included.
-    pub shown: Duration,
+    /// From there until the frame that shows a slice is submitted.
+    pub submitted: Duration,
+    /// And until the device has drawn it.
+    pub drawn: Duration,
 }
 
 /// A pane of the probe's window.
@@ -107,14 +109,16 @@ impl Probe {
         // A window is there before something is opened in it.
         probe.settle()?;
         let begun = Instant::now();
-        let mut scanned = None;
+        let (mut scanned, mut submitted) = (None, Duration::ZERO);
         probe.workspace.dispatch(OpenCommand::Path(path));
         while probe.texture_bytes().uploads == 0 {
             if (probe.workspace.active_document().is_none() && !probe.workspace.is_busy()) || begun.elapsed() > PATIENCE
             {
                 return Err("The image could not be opened.".into());
             }
-            probe.frame(Vec::new())?;
+            let start = begun.elapsed();
+            let took = probe.frame(Vec::new())?;
+            submitted = start + took;
             if scanned.is_none() && probe.workspace.scan.is_some() {
                 scanned = Some(begun.elapsed());
             }
@@ -124,7 +128,8 @@ impl Probe {
             }
         }
         let scan = scanned.unwrap_or_default();
-        let first = FirstSlice { scan, shown: begun.elapsed().saturating_sub(scan) };
+        let first =
+            FirstSlice { scan, submitted: submitted.saturating_sub(scan), drawn: begun.elapsed().saturating_sub(scan) };
         probe.wait()?;
         Ok((probe, first))
     }
@@ -351,7 +356,7 @@ mod tests {
         let missing = dir.path().join("nothing.nrrd");
         assert!(Probe::open(gpu.clone(), Home::under(&dir.path().join("home")), missing).is_err());
         let (mut probe, first) = Probe::open(gpu, Home::under(&dir.path().join("home")), path).unwrap();
-        assert!(first.scan > Duration::ZERO && first.shown > Duration::ZERO);
+        assert!(first.scan > Duration::ZERO && first.drawn > first.submitted);
         assert_eq!(probe.texture_bytes().images, 2 * voxels as u64);
 
         let slice = |probe: &Probe| probe.workspace().active_document().unwrap().slice_index(Plane::Axial);

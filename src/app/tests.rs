@@ -142,8 +142,11 @@ fn only_a_loss_is_followed_by_a_start() {
     assert!(matches!(stopped, Err(AppError::Lost(_))), "{stopped:?}");
 }
 
+/// Makes a device go.
+type Loss = Box<dyn FnOnce(&DeviceWatch)>;
+
 /// A real device with its watch, where there is one; and what makes it go.
-fn device_to_lose() -> (Arc<DeviceWatch>, Box<dyn FnOnce(&DeviceWatch)>) {
+fn device_to_lose() -> (Arc<DeviceWatch>, Loss) {
     let Ok(gpu) = SharedGpu::create() else {
         println!("no graphics device: the loss is made up");
         return (Arc::new(DeviceWatch::blind()), Box::new(|watch: &DeviceWatch| watch.report("driver reset")));

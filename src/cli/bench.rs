@@ -187,7 +187,7 @@ fn measure(
             Group::Train => learning::measure_training(&mut sampler, place, beside)?,
             Group::Predict => learning::measure_prediction(&mut sampler, place, beside)?,
             Group::Layers => learning::measure_layers(&mut sampler, place)?,
-            Group::Prompt => prompt::measure(&mut sampler, device)?,
+            Group::Prompt => prompt::measure(&mut sampler, place.device)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => sampler.skip("arbiter", error.to_string()),

@@ -74,7 +74,7 @@ impl Cut {
         let along = mm_from_voxel.transpose() * normal;
         let half = along.abs().element_sum() / 2.0;
         let sound = along.is_finite() && level.is_finite() && half > 0.0;
-        sound.then(|| Self { band: Band { along, low: level - half, high: level + half }, half, normal })
+        sound.then_some(Self { band: Band { along, low: level - half, high: level + half }, half, normal })
     }
 
     /// What of a vector lies within the plane.
