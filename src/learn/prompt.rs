@@ -8,6 +8,7 @@
 
 use crate::core::LabelId;
 use crate::nn::{FeatureMap, resize_linear};
+use rayon::prelude::*;
 
 /// A prompted pixel at the network's resolution.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,23 +87,35 @@ impl SliceFeatures {
         let count = map.channels + 1;
         let mut features = vec![0.0; n * n * count];
         let (sx, sy) = (map.width.max(1), map.height.max(1));
-        for c in 0..map.channels {
-            for p in 0..n * n {
-                // The nearest pixel of a coarser map.
-                let at = (p / n * sy / n) * sx + p % n * sx / n;
-                features[p * count + c] = map.values.get(c * sx * sy + at).copied().unwrap_or(0.0);
+        features.par_chunks_mut(count).enumerate().for_each(|(p, of_pixel)| {
+            // The nearest pixel of a coarser map.
+            let at = (p / n * sy / n) * sx + p % n * sx / n;
+            for (c, v) in of_pixel.iter_mut().enumerate().take(map.channels) {
+                *v = map.values.get(c * sx * sy + at).copied().unwrap_or(0.0);
             }
-        }
-        for (p, v) in hu.iter().enumerate().take(n * n) {
-            features[p * count + count - 1] = f32::from((*v).clamp(-1024, 1024));
-        }
-        for c in 0..count {
-            let values = || features.iter().skip(c).step_by(count).map(|v| f64::from(*v));
-            let mean = values().sum::<f64>() / (n * n).max(1) as f64;
-            let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / (n * n).max(1) as f64;
-            let scale = 1.0 / variance.sqrt().max(1e-6);
-            features.iter_mut().skip(c).step_by(count).for_each(|v| *v = ((f64::from(*v) - mean) * scale) as f32);
-        }
+            of_pixel[count - 1] = hu.get(p).map_or(0.0, |v| f32::from((*v).clamp(-1024, 1024)));
+        });
+        // Row by row, and the rows in their order, so that every run gives the same numbers.
+        let mean_of = |features: &[f32], value: &(dyn Fn(usize, f64) -> f64 + Sync)| {
+            let rows: Vec<Vec<f64>> = features
+                .par_chunks((n * count).max(1))
+                .map(|row| {
+                    let mut sums = vec![0.0; count];
+                    for of_pixel in row.chunks_exact(count) {
+                        sums.iter_mut().zip(of_pixel).enumerate().for_each(|(c, (s, v))| *s += value(c, f64::from(*v)));
+                    }
+                    sums
+                })
+                .collect();
+            let all = (n * n).max(1) as f64;
+            (0..count).map(|c| rows.iter().map(|row| row[c]).sum::<f64>() / all).collect::<Vec<f64>>()
+        };
+        let mean = mean_of(&features, &|_, v| v);
+        let variance = mean_of(&features, &|c, v| (v - mean[c]).powi(2));
+        let scale: Vec<f64> = variance.iter().map(|v| 1.0 / v.sqrt().max(1e-6)).collect();
+        features.par_chunks_mut(count).for_each(|of_pixel| {
+            of_pixel.iter_mut().enumerate().for_each(|(c, v)| *v = ((f64::from(*v) - mean[c]) * scale[c]) as f32);
+        });
         Self { n, channels, probabilities, features, count }
     }
 
@@ -130,14 +143,15 @@ impl SliceFeatures {
         let weights = self.solve(&anchors);
         let radius = (3.0 * REACH * n as f64).ceil() as usize;
         let mut correction = vec![0.0f64; p.len()];
-        for ((anchor, _), weight) in anchors.iter().zip(&weights) {
-            let (ax, ay) = (anchor % n, anchor / n);
-            for y in ay.saturating_sub(radius)..(ay + radius + 1).min(n) {
-                for x in ax.saturating_sub(radius)..(ax + radius + 1).min(n) {
-                    correction[y * n + x] += weight * self.kernel(*anchor, y * n + x);
+        correction.par_chunks_mut(n.max(1)).enumerate().for_each(|(y, row)| {
+            for ((anchor, _), weight) in anchors.iter().zip(&weights).filter(|(a, _)| (a.0 / n).abs_diff(y) <= radius) {
+                let ax = anchor % n;
+                let first = ax.saturating_sub(radius);
+                for (x, c) in (first..).zip(row.iter_mut().skip(first)).take_while(|(x, _)| *x <= ax + radius) {
+                    *c += weight * self.kernel(*anchor, y * n + x);
                 }
             }
-        }
+        });
         p.iter().zip(&correction).map(|(p, c)| (1.0 / (1.0 + (-(logit(*p) + c)).exp())) as f32).collect()
     }
 

@@ -23,9 +23,12 @@ use std::time::Instant;
 /// Largest relative difference of the loss, and of each gradient (L2), that sums in another order explain.
 const LOSS_TOLERANCE: f64 = 1e-4;
 const GRADIENT_TOLERANCE: f64 = 1e-3;
-/// The same between matrix units and 32-bit floats, over all gradients together.
+/// The same between matrix units and 32-bit floats, over all gradients together. Factors rounded to 11 digits change the
+/// gradients of the network `wide` by 7 to 11 % (PyTorch on the CPU, with the factors rounded by hand): the sums behind them
+/// cancel, and a pixel near zero falls on the other side of a ReLU. A wrong kernel changes them far more; single
+/// layers are held to far less in `matrix::proof`.
 const MIXED_LOSS_TOLERANCE: f64 = 1e-2;
-const MIXED_GRADIENT_TOLERANCE: f64 = 5e-2;
+const MIXED_GRADIENT_TOLERANCE: f64 = 0.25;
 
 /// What the trial found.
 #[derive(Debug, Clone, PartialEq)]

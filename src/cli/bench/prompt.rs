@@ -9,7 +9,7 @@ use super::learning::Job;
 use super::sampling::{Sampler, attached};
 use crate::cli::CliError;
 use crate::core::LabelMap;
-use crate::jobs::Arbiter;
+use crate::jobs::{Arbiter, CancelToken};
 use crate::learn::{Ask, Begin, Effort, LoopConfig, LoopStart, PromptPoint, RunnerRequest, SampleOrigin, Tell, run};
 use crate::nn::{DeviceChoice, Settled, settle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -59,10 +59,11 @@ fn one(sampler: &mut Sampler, job: Job) -> Result<(), CliError> {
         fault: None,
     };
     let (asks, asked) = unbounded();
-    let (ctx, told) = attached(sampler.cancel());
+    let cancel = sampler.cancel().clone();
+    let (ctx, told) = attached(&cancel);
     let ended = std::thread::scope(|scope| {
         let runner = scope.spawn(|| run(request, &asked, &ctx));
-        let desk = Desk { asks, told: &told, size: job.size };
+        let desk = Desk { asks, told: &told, cancel: &cancel, size: job.size };
         let measured = desk.go(sampler, &network);
         // The runner ends when nobody asks any more.
         drop(desk);
@@ -79,6 +80,7 @@ fn one(sampler: &mut Sampler, job: Job) -> Result<(), CliError> {
 struct Desk<'a> {
     asks: Sender<Ask>,
     told: &'a Receiver<Tell>,
+    cancel: &'a CancelToken,
     size: usize,
 }
 
@@ -153,8 +155,9 @@ impl Desk<'_> {
     }
 
     fn wait<T>(&self, what: &str, found: impl Fn(&Tell) -> Option<T>) -> Result<T, CliError> {
+        let begun = Instant::now();
         loop {
-            match self.told.recv_timeout(PATIENCE) {
+            match self.told.recv_timeout(Duration::from_millis(100)) {
                 Ok(Tell::Warning(text)) => return Err(CliError(text)),
                 Ok(told) => {
                     if let Some(value) = found(&told) {
@@ -162,6 +165,12 @@ impl Desk<'_> {
                     }
                 }
                 Err(error) if error.is_timeout() => {
+                    if self.cancel.is_cancelled() {
+                        return Err(CliError("Timing was cancelled.".into()));
+                    }
+                    if begun.elapsed() < PATIENCE {
+                        continue;
+                    }
                     return Err(CliError(format!("The learning loop did not come to {what} within five minutes.")));
                 }
                 Err(_) => return Err(ended()),
@@ -177,7 +186,6 @@ fn ended() -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::CancelToken;
 
     #[test]
     fn clicks_are_answered_and_the_figures_name_device_and_network() {
