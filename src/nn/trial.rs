@@ -29,6 +29,8 @@ const GRADIENT_TOLERANCE: f64 = 1e-3;
 /// layers are held to far less in `matrix::proof`.
 const MIXED_LOSS_TOLERANCE: f64 = 1e-2;
 const MIXED_GRADIENT_TOLERANCE: f64 = 0.25;
+/// Rounding goes to both sides: along themselves the gradients keep their length to about 1 %.
+const MIXED_LENGTH_TOLERANCE: f64 = 0.05;
 
 /// What the trial found.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,7 +152,7 @@ fn try_matrix_units(device: &ComputeDevice) {
 /// How a step with fewer digits differs by more than those, as the end of a sentence.
 fn apart(full: &Step, mixed: &Step) -> Option<String> {
     let loss = (mixed.loss - full.loss).abs() / full.loss.abs().max(1e-20);
-    let (mut error, mut norm) = (0.0, 0.0);
+    let (mut error, mut norm, mut along) = (0.0, 0.0, 0.0);
     for (name, want) in &full.gradients {
         let Some(got) = mixed.gradients.get(name).filter(|t| t.values.len() == want.values.len()) else {
             return Some(format!("they gave no gradient of {name}"));
@@ -158,11 +160,14 @@ fn apart(full: &Step, mixed: &Step) -> Option<String> {
         for (a, b) in got.values.iter().zip(&want.values) {
             error += f64::from(a - b) * f64::from(a - b);
             norm += f64::from(*b) * f64::from(*b);
+            along += f64::from(*a) * f64::from(*b);
         }
     }
+    let length = (along / f64::max(norm, 1e-20) - 1.0).abs();
     let gradients = (error / f64::max(norm, 1e-20)).sqrt();
     // A NaN counts as different.
-    let near = loss <= MIXED_LOSS_TOLERANCE && gradients <= MIXED_GRADIENT_TOLERANCE;
+    let near =
+        loss <= MIXED_LOSS_TOLERANCE && gradients <= MIXED_GRADIENT_TOLERANCE && length <= MIXED_LENGTH_TOLERANCE;
     let (loss, gradients) = (loss * 100.0, gradients * 100.0);
     (!near).then(|| format!("a training step differs by {loss:.2} % in its loss and {gradients:.2} % in its gradients"))
 }

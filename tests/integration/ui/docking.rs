@@ -34,10 +34,9 @@ fn a_tab_is_docked_elsewhere_by_dragging_and_is_there_after_the_next_start() {
     screen.click_at(docked.center());
     let distance = screen.find("Measure distance").rect();
     assert!(distance.left() > first.left() - 10.0, "the panel went along: {distance:?}");
-    // The border between slices and panels is dragged.
+    // The border between two panes is dragged, behind the slider of the left one.
     let width = screen.pane(Plane::Axial).width();
-    // Behind the slider of the pane at the right.
-    let border = screen.pane(Plane::Coronal).right_center() + Vec2::new(19.0, 0.0);
+    let border = screen.pane(Plane::Axial).right_center() + Vec2::new(19.0, 0.0);
     screen.drag(border, border - Vec2::new(90.0, 0.0), PointerButton::Primary, NONE);
     screen.steps(2);
     let narrow = screen.pane(Plane::Axial).width();
