@@ -62,7 +62,6 @@ met() {
     xvfb) have_command Xvfb ;;
     xdotool) have_command xdotool ;;
     imagemagick) have_command import ;;
-    python) have_command python3 ;;
     esac
 }
 
@@ -77,7 +76,6 @@ describe() {
     xvfb) echo 'an X server without a screen, for testing the window' ;;
     xdotool) echo 'pointer and key events, for testing the window' ;;
     imagemagick) echo 'screenshots, for testing the window' ;;
-    python) echo 'the script that drives the learning loop, for testing the window' ;;
     esac
 }
 
@@ -117,8 +115,6 @@ packages() {
     *:xdotool) echo xdotool ;;
     dnf:imagemagick) echo ImageMagick ;;
     *:imagemagick) echo imagemagick ;;
-    pacman:python) echo python ;;
-    *:python) echo python3 ;;
     esac
 }
 

@@ -73,7 +73,9 @@ const SLAB_MINIMUM: u32 = 2u;
 const OVERLAY_NONE: u32 = 0u;
 const OVERLAY_LABELS: u32 = 1u;
 
-@group(0) @binding(0) var<uniform> view: View;
+// Not a uniform: Mesa's software Vulkan writes uniforms that decide branches into the code, and so compiled the pass anew at
+// every draw, which took most of a frame, and kept the code, 2 MB each.
+@group(0) @binding(0) var<storage, read> view: View;
 @group(0) @binding(1) var volume: texture_3d<i32>;
 @group(0) @binding(2) var labels_a: texture_3d<u32>;
 @group(0) @binding(3) var labels_b: texture_3d<u32>;

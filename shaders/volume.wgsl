@@ -42,7 +42,8 @@ const SURFACE: f32 = 0.4;
 const LAST_ENTRY: f32 = 511.0;
 const OPAQUE: f32 = 0.985;
 
-@group(0) @binding(0) var<uniform> view: View;
+// Not a uniform, for the reason that stands in `slice.wgsl`.
+@group(0) @binding(0) var<storage, read> view: View;
 @group(0) @binding(1) var volume: texture_3d<i32>;
 @group(0) @binding(2) var labels: texture_3d<u32>;
 @group(0) @binding(3) var blocks: texture_3d<u32>;

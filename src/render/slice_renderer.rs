@@ -1,4 +1,4 @@
-//! The slice pass: pipeline, and per pane a uniform buffer and a bind group.
+//! The slice pass: pipeline, and per pane a buffer of what it shows and a bind group.
 
 use super::lut_texture::LutTexture;
 use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewUniform};
@@ -221,7 +221,7 @@ impl SliceRenderer {
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("slice view"),
             size: size_of::<ViewUniform>() as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         })
     }
@@ -255,7 +255,8 @@ fn uniform_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
         ty: wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Uniform,
+            // Why it is no uniform stands in the shader.
+            ty: wgpu::BufferBindingType::Storage { read_only: true },
             has_dynamic_offset: false,
             min_binding_size: std::num::NonZeroU64::new(size_of::<ViewUniform>() as u64),
         },

@@ -61,7 +61,7 @@ impl RayPass {
                     binding: 0,
                     visibility: wgpu::ShaderStages::FRAGMENT,
                     ty: wgpu::BindingType::Buffer {
-                        ty: wgpu::BufferBindingType::Uniform,
+                        ty: wgpu::BufferBindingType::Storage { read_only: true },
                         has_dynamic_offset: false,
                         min_binding_size: std::num::NonZeroU64::new(size_of::<VolumeUniform>() as u64),
                     },
@@ -105,7 +105,7 @@ impl RayPass {
             uniform: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("volume view"),
                 size: size_of::<VolumeUniform>() as u64,
-                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }),
             transfer: create_flat(device, "transfer function", [ENTRIES, 1], FORMAT)?,
