@@ -24,6 +24,7 @@ mod person;
 mod picture;
 mod pictures;
 mod progress;
+mod recipe;
 mod reports;
 mod resample;
 mod reshaping;

@@ -1,5 +1,6 @@
 //! A wrong mask is put right by pointer and keys, with brush, interpolation and islands, while training runs.
 
+use super::recipe;
 use super::screen::{DIMS, Screen};
 use egui::{Key, Modifiers, PointerButton, Pos2, Vec2};
 use glam::DVec3;
@@ -9,19 +10,6 @@ use maskwright::workspace::{EditCommand, Workspace};
 const NONE: Modifiers = Modifiers::NONE;
 const SHIFT: Modifiers = Modifiers::SHIFT;
 const CTRL: Modifiers = Modifiers::COMMAND;
-
-const RECIPE: &str = r#"(
-    name: "tiny",
-    data: (classes: [(name: "ball", from: Any)]),
-    preprocessing: (size: 16, intensity: Window(low: -1000.0, high: 400.0)),
-    network: UNet(base_width: 2, depth: 1, norm: Batch, dropout: 0.0),
-    loss: BceDice(smooth: 1.0),
-    optimizer: (kind: Adam, lr: 0.01),
-    batch_size: 8,
-    epochs: 20000,
-    split: EvenOdd(validation_every: 5),
-    seed: 1,
-)"#;
 
 fn dice(a: &LabelMap, b: &LabelMap) -> f64 {
     let both = a.to_dense().into_iter().zip(b.to_dense()).filter(|(a, b)| *a == 1 && *b == 1).count();
@@ -79,7 +67,7 @@ fn a_wrong_mask_is_put_right_while_training_runs() {
     assert!(wrong < 0.85, "{wrong}");
 
     let recipe = screen.dir.path().join("tiny.ron");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    std::fs::write(&recipe, recipe::tiny(20000)).unwrap();
     screen.click("Train");
     screen.click("File…");
     screen.answer_path(&recipe);

@@ -1,5 +1,6 @@
 //! The learning loop driven by pointer and keys, found by accessible names.
 
+use super::recipe;
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers};
 use maskwright::core::Plane;
@@ -9,19 +10,6 @@ use maskwright::workspace::{
     FileCommand, LearnView, LearnedLayer, ModelCommand, SettingsCommand, SliceMark, TrainForm, TrainSource, Workspace,
 };
 
-const RECIPE: &str = r#"(
-    name: "tiny",
-    data: (classes: [(name: "ball", from: Any)]),
-    preprocessing: (size: 16, intensity: Window(low: -1000.0, high: 400.0)),
-    network: UNet(base_width: 2, depth: 1, norm: Batch, dropout: 0.0),
-    loss: BceDice(smooth: 1.0),
-    optimizer: (kind: Adam, lr: 0.01),
-    batch_size: 8,
-    epochs: 3,
-    split: EvenOdd(validation_every: 5),
-    seed: 1,
-)"#;
-
 /// The small scan with the ball as a mask, and a run that was trained on it.
 pub fn with_run() -> Screen {
     let mut screen = Screen::with_scan();
@@ -30,7 +18,7 @@ pub fn with_run() -> Screen {
     screen.workspace_mut().dispatch(FileCommand::ImportMask(mask));
     screen.wait();
     let recipe = screen.dir.path().join("tiny.ron");
-    std::fs::write(&recipe, RECIPE).unwrap();
+    std::fs::write(&recipe, recipe::tiny(3)).unwrap();
     screen.workspace_mut().dispatch(ModelCommand::Train(TrainForm {
         recipe: recipe.to_string_lossy().into_owned(),
         source: TrainSource::ActiveCase,

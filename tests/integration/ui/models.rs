@@ -1,24 +1,12 @@
 //! Training and prediction from the panel, on the CPU and tiny; the window goes on painting.
 
+use super::recipe;
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers};
 use maskwright::core::{Origin, Plane};
 use maskwright::io::layouts::{Layout, PatientInfo, write_patient};
 use maskwright::phantom::{Kind, PhantomSpec, generate};
 use maskwright::workspace::{FileCommand, TrainingState};
-
-const RECIPE: &str = r#"(
-    name: "tiny",
-    data: (classes: [(name: "ball", from: Any)]),
-    preprocessing: (size: 16, intensity: Window(low: -1000.0, high: 400.0)),
-    network: UNet(base_width: 2, depth: 1, norm: Batch, dropout: 0.0),
-    loss: BceDice(smooth: 1.0),
-    optimizer: (kind: Adam, lr: 0.01),
-    batch_size: 8,
-    epochs: 20000,
-    split: EvenOdd(validation_every: 5),
-    seed: 1,
-)"#;
 
 fn choose_cpu(screen: &mut Screen) {
     screen.click("Device");
@@ -27,7 +15,7 @@ fn choose_cpu(screen: &mut Screen) {
 
 fn choose_recipe(screen: &mut Screen) {
     let file = screen.dir.path().join("tiny.ron");
-    std::fs::write(&file, RECIPE).unwrap();
+    std::fs::write(&file, recipe::tiny(20000)).unwrap();
     screen.click("File…");
     screen.answer_path(&file);
 }
@@ -174,7 +162,7 @@ fn a_search_runs_from_the_panel_and_shows_its_trials() {
         let info = PatientInfo { index, seed: spec.seed, body_part: "ABDOMEN".into() };
         write_patient(&data, Layout::Slices, &info, &made.volume, &made.labels, &made.segments).unwrap();
     }
-    std::fs::write(dir.join("tiny.ron"), RECIPE).unwrap();
+    std::fs::write(dir.join("tiny.ron"), recipe::tiny(20000)).unwrap();
     std::fs::write(dir.join("pair.search.ron"), SEARCH).unwrap();
     screen.click("Train");
     screen.click("Search");

@@ -1,5 +1,6 @@
 //! PET over CT from one folder: what is offered, what is drawn over what, and the values that are shown.
 
+use super::person::on_grid;
 use super::screen::Screen;
 use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Key, Modifiers};
@@ -15,27 +16,15 @@ fn write_series(folder: &Path, modality: &str, stored: u16, slope: impl Fn(usize
         if modality == "PT" { ("1.2.840.10008.5.1.4.1.1.128", 8) } else { ("1.2.840.10008.5.1.4.1.1.2", 9) };
     for k in 0..4usize {
         let pixels: Vec<u8> = [stored; 256].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let set = Set::new()
+        let named = Set::new()
             .text((0x0008, 0x0016), b"UI", class)
             .text((0x0008, 0x0018), b"UI", &format!("2.25.7{uid}{k}"))
             .text((0x0008, 0x0060), b"CS", modality)
             .text((0x0010, 0x0020), b"LO", "P-1")
             .text((0x0018, 0x0050), b"DS", "2.5")
             .text((0x0020, 0x000D), b"UI", "2.25.80")
-            .text((0x0020, 0x000E), b"UI", &format!("2.25.9{uid}"))
-            .text((0x0020, 0x0013), b"IS", &(k + 1).to_string())
-            .text((0x0020, 0x0032), b"DS", &format!("0\\0\\{}", k as f64 * 2.5))
-            .text((0x0020, 0x0037), b"DS", "1\\0\\0\\0\\1\\0")
-            .text((0x0020, 0x0052), b"UI", "2.25.4")
-            .word((0x0028, 0x0002), 1)
-            .text((0x0028, 0x0004), b"CS", "MONOCHROME2")
-            .word((0x0028, 0x0010), 16)
-            .word((0x0028, 0x0011), 16)
-            .text((0x0028, 0x0030), b"DS", "0.7\\0.7")
-            .word((0x0028, 0x0100), 16)
-            .word((0x0028, 0x0101), 16)
-            .word((0x0028, 0x0102), 15)
-            .word((0x0028, 0x0103), 0)
+            .text((0x0020, 0x000E), b"UI", &format!("2.25.9{uid}"));
+        let set = on_grid(named, k)
             .text((0x0028, 0x1052), b"DS", intercept)
             .text((0x0028, 0x1053), b"DS", &slope(k).to_string())
             .text((0x0054, 0x1001), b"CS", "BQML")
