@@ -87,6 +87,7 @@ def main():
     options = parser.parse_args()
     import exports  # noqa: F401  registers its checks
     import from_peers  # noqa: F401
+    import networks  # noqa: F401
     import to_peers  # noqa: F401
 
     scratch = Path(tempfile.mkdtemp(prefix="round-trips-"))
