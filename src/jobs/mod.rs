@@ -7,12 +7,14 @@ mod arbiter;
 mod background;
 mod helper;
 mod limits;
+mod memory;
 mod panics;
 
 pub use arbiter::{Arbiter, Hand, Predicting, Work};
 pub use background::{BackgroundPool, Patience, yield_to_others};
 pub use helper::{HelperError, Helpers, serve_helper};
 pub use limits::Limits;
+pub use memory::ReleaseMemory;
 pub use panics::{catch_panic, caught_panics, quiet_caught_panics};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -207,6 +209,7 @@ where
         JobContext { cancel: cancel.clone(), progress: progress.clone(), events: event_sender, waker: waker.clone() };
     let crash_sender = result_sender.clone();
     let spawned = std::thread::Builder::new().name(name.into()).stack_size(16 << 20).spawn(move || {
+        let _memory = ReleaseMemory::afterwards();
         let outcome = match catch_panic(|| work(&context)) {
             Ok(Ok(value)) => Outcome::Done(value),
             Ok(Err(error)) => Outcome::Failed(error),

@@ -2,7 +2,7 @@
 
 use super::LearnError;
 use super::round::{RoundInput, RoundOutput, RoundStep, fine_tune_in_turn};
-use crate::jobs::{BackgroundPool, CancelToken, Patience};
+use crate::jobs::{BackgroundPool, CancelToken, Patience, ReleaseMemory};
 use crate::nn::{ComputeDevice, ComputeThread, DeviceError, ModelSpec, Segmenter, StateDict, Turn, wait};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
@@ -80,6 +80,7 @@ impl Place {
                 let (device, pool) = (device.clone(), training.clone());
                 let failed = result.clone();
                 let spawned = std::thread::Builder::new().name("fine-tuning".into()).spawn(move || {
+                    let _memory = ReleaseMemory::afterwards();
                     let outcome = crate::nn::catch("fine-tuning", || pool.run(|| gate.run(input, &device, || {})));
                     let _ = result.send(outcome.unwrap_or_else(|e| Err(e.into())));
                 });

@@ -70,9 +70,11 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
     let deeplab = NetworkSpec { in_channels: 3, out_channels: 1, config: NetworkConfig::DeepLabV3Plus(deeplab) };
     let unet = unet(UNetConfig::new(32, 4), 1);
     // With two slices the pyramid's image pooling normalises over two values: PyTorch's own gradients are 2e-2 away from
-    // those in double precision, its output 3e-4.
+    // those in double precision, its output 3e-4. Near these weights a ReLU turns over: in PyTorch and double precision,
+    // changes of 2e-7 to 2e-6 in the weights move the output by 3e-4 to 3e-3 and the gradients by 2e-2 to 8e-2, or, beyond
+    // that turn, by 0.22 to 0.23.
     for (name, spec, limits) in
-        [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.1]), ("unet_b32", unet, [1e-5, 1e-5, 1e-4])]
+        [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.25]), ("unet_b32", unet, [1e-5, 1e-5, 1e-4])]
     {
         let io = load_weights(&folder.join(format!("{name}_io.safetensors"))).unwrap();
         let mut from_files = ["pth", "safetensors"].map(|extension| {
@@ -115,7 +117,8 @@ fn training_step(
     println!("  training: output {error:.1e}, loss {got} for {want}");
     // Cross-entropy changes by no more than its logit does, and a mean of amounts is at most their root mean square: so
     // far may the loss follow the output, which has its own limit.
-    let follows = error * wanted.iter().map(|v| f64::from(v * v)).sum::<f64>().div(wanted.len() as f64).sqrt();
+    let squares: f64 = wanted.iter().map(|v| f64::from(v * v)).sum();
+    let follows = error * (squares / wanted.len() as f64).sqrt();
     assert!(error <= output_limit && f64::from((got - want).abs()) <= 1e-5 * f64::from(want.abs()) + follows);
     let gradients = collect_gradients(&model, &value.backward());
     let (mut worst, mut seen) = ((String::new(), 0.0f64), 0);
