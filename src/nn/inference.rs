@@ -62,6 +62,11 @@ impl InferenceConfig {
         self.keep_largest.is_some() || self.fill_holes
     }
 
+    /// Whether the network is asked once, for whole slices as they are.
+    pub fn is_plain(&self) -> bool {
+        self.tiling == Tiling::Whole && self.mirrors().len() == 1
+    }
+
     /// Which mirrored copies are asked: left-right and front-back.
     pub(super) fn mirrors(&self) -> Vec<[bool; 2]> {
         let both = |on: bool| if on { vec![false, true] } else { vec![false] };
@@ -139,6 +144,8 @@ mod tests {
         let both = InferenceConfig { flip_lr: true, flip_ud: true, ..none };
         assert_eq!((both.problem(64, 8, false), both.mirrors().len()), (None, 4));
         let sliding = |size, overlap| InferenceConfig { tiling: Tiling::Sliding { size, overlap }, ..none };
+        let tidied = InferenceConfig { keep_largest: Some(1), fill_holes: true, ..none };
+        assert_eq!([none, both, sliding(32, 0.5), tidied].map(|c| c.is_plain()), [true, false, false, true]);
         for (config, word) in [
             (both, "flip_lr"),
             (InferenceConfig { keep_largest: Some(0), ..none }, "keep_largest"),

@@ -1,5 +1,7 @@
 //! A trained network that turns slices into labels: used for the test at the end of a run and for every prediction.
 
+mod in_place;
+
 use super::guard::catch;
 use super::inference::{InferenceConfig, Tiling, has_sides, mirrored, starts, weights};
 use super::layers::Pass;
@@ -7,7 +9,7 @@ use super::network::{Network, NetworkError, NetworkSpec};
 use super::preprocess::{PreprocessConfig, resample_hu, resize_linear};
 use super::state::apply_state;
 use super::weights::StateDict;
-use super::{ComputeDevice, DeviceError, DeviceRoom};
+use super::{ComputeDevice, DeviceError};
 use crate::core::{LabelId, Segment};
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Tensor, TensorData};
@@ -166,14 +168,6 @@ impl Segmenter {
             Some(([_, channels, height, width], values)) => FeatureMap { channels, width, height, values: values? },
         };
         Ok((p?, map))
-    }
-
-    /// Probabilities of pictures that lie on the device as the network takes them, left there: one plain look.
-    ///
-    /// # Errors
-    /// [`DeviceError`] when the device fails.
-    pub fn look(&self, pictures: &DeviceRoom) -> Result<DeviceRoom, DeviceError> {
-        Ok(DeviceRoom::of(catch("predicting", || self.answer(pictures.tensor()))?))
     }
 
     fn answer(&self, pictures: Tensor<4>) -> Tensor<4> {

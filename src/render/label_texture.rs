@@ -14,7 +14,9 @@ const SINGLE_WRITES: usize = 8;
 
 /// Labels as a 3-D texture of bytes, axes i, j, k.
 ///
-/// Dropping it frees the memory once no pane of a [`super::SliceRenderer`] shows it any more.
+/// Clones are the same texture. Dropping the last frees the memory once no pane of a [`super::SliceRenderer`] shows it any
+/// more.
+#[derive(Clone)]
 pub struct LabelTexture {
     texture: wgpu::Texture,
     view: wgpu::TextureView,

@@ -1,5 +1,6 @@
 //! The passes that keep a network's slices on the device: its input made from the volume's texture, and the labels of its
-//! answer put into the overlay's texture, in buffers of whoever computes. Measured by `bench copy`.
+//! answer put into the overlay's texture, in buffers of whoever computes. Used by the window while the learning loop
+//! computes on its device, and measured by `bench copy`.
 //!
 //! A buffer comes as the buffer, an offset and a length in bytes, and is not looked at before the pass runs: it must be on
 //! the same device, and what fills or reads it on the same queue.

@@ -5,7 +5,9 @@ use super::upload::{CHUNK_BYTES, Pacer, create_3d, texel_bytes, write_box};
 
 /// Hounsfield units as a 3-D texture of signed 16-bit integers: exact, two bytes a voxel, axes i, j, k.
 ///
-/// Dropping it frees the memory once no pane of a [`super::SliceRenderer`] shows it any more.
+/// Clones are the same texture. Dropping the last frees the memory once no pane of a [`super::SliceRenderer`] shows it any
+/// more.
+#[derive(Clone)]
 pub struct VolumeTexture {
     texture: wgpu::Texture,
     view: wgpu::TextureView,

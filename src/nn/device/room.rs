@@ -1,5 +1,5 @@
 //! A tensor of burn's whose memory other passes of the same graphics device write and read in place, without a copy through
-//! the host. Called by `bench copy`, which measures what that is worth.
+//! the host. Called by looks at slices in place, and by `bench copy`, which measures what that is worth.
 //!
 //! burn queues its work on the thread that asks for it; what was asked for before [`DeviceRoom::buffer`] is on the device's
 //! queue when that returns, and what is asked for after another pass was submitted comes behind it. A device of burn's own
