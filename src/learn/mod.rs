@@ -12,6 +12,7 @@
 mod annotator;
 mod card;
 mod config;
+mod early;
 mod effort;
 mod error;
 mod files;
@@ -35,6 +36,7 @@ pub use crate::nn::Fault;
 pub use annotator::{correct_slice, patches};
 pub use card::model_card;
 pub use config::LoopConfig;
+pub use early::{EarlyLabels, Screen, ShownEarly, Sight, Sketch};
 pub use effort::{Effort, SliceEffort};
 pub use error::LearnError;
 pub use gate::{Decision, Figures, decide};

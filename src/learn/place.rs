@@ -3,7 +3,7 @@
 use super::LearnError;
 use super::round::{RoundInput, RoundOutput, RoundStep, fine_tune_in_turn};
 use crate::jobs::{BackgroundPool, CancelToken, Patience, ReleaseMemory};
-use crate::nn::{ComputeDevice, ComputeThread, DeviceError, ModelSpec, Segmenter, StateDict, Turn, wait};
+use crate::nn::{ComputeDevice, ComputeThread, DeviceError, DeviceMode, ModelSpec, Segmenter, StateDict, Turn, wait};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +41,11 @@ impl Place {
 
     pub fn is_cpu(&self) -> bool {
         matches!(self, Self::Cpu { .. })
+    }
+
+    /// Whether it is the device that the window draws with.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Thread(thread) if thread.device().mode == DeviceMode::Shared)
     }
 
     /// The network with these weights.

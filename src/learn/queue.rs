@@ -1,5 +1,6 @@
 //! Which slice to correct next: where the network is expected to be wrong on most pixels, and far from what was seen.
 
+use super::early::Early;
 use crate::core::LabelId;
 use crate::nn::{DeviceError, ModelSpec, Segmenter};
 use std::fmt;
@@ -92,7 +93,7 @@ pub fn rank(views: &[SliceView], seen: &[usize], spacing: f64) -> Vec<RankedSlic
 
 /// Looks twice at slices (in their order along the case; `hu` at the network's resolution) and gives the probabilities
 /// of the first look with what the queue needs. The second look is mirrored where the recipe's augmentation is, else
-/// shifted by two pixels.
+/// shifted by two pixels. A single slice may be shown `early`.
 ///
 /// # Errors
 /// [`DeviceError`] when the device fails.
@@ -101,9 +102,13 @@ pub(super) fn look(
     first: usize,
     hu: &[Vec<i16>],
     mirror: bool,
+    early: Option<&Early>,
 ) -> Result<(Vec<Vec<f32>>, Vec<SliceView>), DeviceError> {
     let n = segmenter.spec().preprocessing.size;
-    let shown = segmenter.network_probabilities(hu)?;
+    let shown = match (early, hu) {
+        (Some(early), [slice]) => vec![early.look(segmenter, slice)?],
+        _ => segmenter.network_probabilities(hu)?,
+    };
     let turned: Vec<Vec<i16>> = hu.iter().map(|h| moved(h, n, mirror, false)).collect();
     let again = segmenter.network_probabilities(&turned)?;
     let channels = segmenter.spec().network.out_channels;

@@ -3,14 +3,14 @@
 //! [`run`] is called inside a job and returns when it is told to stop. It serves what is asked between the steps of a
 //! round, so that a slice that was just finished is in the pool at once and a prediction never waits for a round's end.
 
+mod predicting;
 mod trouble;
 
 use super::place::{Place, Running};
-use super::queue::look;
 use super::served::{BATCH, Served};
 use super::{
-    Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, SampleOrigin, Session,
-    SliceEffort, SliceFeatures, SliceView, VersionInfo,
+    EarlyLabels, Effort, Hint, LearnError, LoopConfig, LoopStart, PromptChange, PromptPoint, RoundReport, SampleOrigin,
+    Session, SliceEffort, SliceFeatures, SliceView, VersionInfo,
 };
 use crate::core::{LabelId, LabelMap, Volume};
 use crate::jobs::{Arbiter, JobContext};
@@ -41,6 +41,8 @@ pub struct RunnerRequest {
     /// The thread that owns a graphics device; `None` computes on the processor.
     pub thread: Option<ComputeThread>,
     pub arbiter: Arbiter,
+    /// Where labels may be shown before the host has them.
+    pub early: EarlyLabels,
     /// Makes the device fail, for tests; says `None` else.
     pub fault: Option<Fault>,
 }
@@ -179,6 +181,7 @@ pub fn run(request: RunnerRequest, asks: &Receiver<Ask>, ctx: &JobContext<Tell>)
         place,
         segmenter: None,
         arbiter: request.arbiter,
+        early: request.early,
         at_once: BATCH,
         cases: BTreeMap::new(),
         looked_at: None,
@@ -197,6 +200,7 @@ struct Runner<'a> {
     place: Place,
     segmenter: Option<Arc<Segmenter>>,
     arbiter: Arbiter,
+    early: EarlyLabels,
     turn: Turn,
     /// Slices that a pass predicts: fewer where the device lacks memory for more.
     at_once: usize,
@@ -345,44 +349,6 @@ impl Runner<'_> {
     fn renew(&mut self) {
         self.segmenter = None;
         self.cases.values_mut().for_each(Served::renew);
-    }
-
-    /// Predicts the next few slices of a case that waits, that on the screen before the others.
-    fn predict_some(&mut self) {
-        if self.arbiter.is_painting() {
-            std::thread::sleep(PATIENCE);
-            return;
-        }
-        let shown = self.looked_at.filter(|(case, _)| self.cases.get(case).is_some_and(Served::is_waiting));
-        let waiting = || self.cases.iter().find(|(_, c)| c.is_waiting()).map(|(case, _)| *case);
-        let Some(case) = shown.map(|(case, _)| case).or_else(waiting) else { return };
-        let Some(served) = self.cases.get(&case) else { return };
-        let next = served.next(shown.map(|(_, slice)| slice));
-        let Some(&first) = next.first() else { return };
-        let _guard = self.arbiter.predicting();
-        let chunk: Vec<Vec<i16>> = next.iter().take(self.at_once).map(|k| served.hu[*k].clone()).collect();
-        let size = served.size;
-        let spec = self.session.spec();
-        let mirror = self.session.recipe().augmentation.flip_lr > 0.0;
-        let outcome = self.segmenter().and_then(|segmenter| {
-            let looked = segmenter.clone();
-            let (shown, views) =
-                self.place.short("predicting", &self.turn, move || look(&looked, first, &chunk, mirror))?;
-            let labels = shown.iter().map(|p| segmenter.labels(p, size));
-            let slices: Vec<(usize, Vec<LabelId>)> = (first..).zip(labels).collect();
-            Ok((shown, views, slices))
-        });
-        let (shown, views, slices) = match outcome {
-            Ok(done) => done,
-            Err(error) => return self.prediction_failed(&error),
-        };
-        let version = self.session.in_use();
-        self.ctx.send(Tell::Predicted { case, version, slices });
-        let Some(served) = self.cases.get_mut(&case) else { return };
-        served.take(&spec, shown, views);
-        if let Some(views) = served.rank(&spec) {
-            self.ctx.send(Tell::Ranked { case, version, views, spacing: served.spacing });
-        }
     }
 
     fn start_round(&mut self) {

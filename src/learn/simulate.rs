@@ -211,7 +211,7 @@ impl Patient {
         let (mut all, mut views) = (Vec::new(), Vec::new());
         for first in (0..self.hu.len()).step_by(BATCH) {
             let hu = &self.hu[first..(first + BATCH).min(self.hu.len())];
-            let (shown, looked) = look(segmenter, first, hu, mirror)?;
+            let (shown, looked) = look(segmenter, first, hu, mirror, None)?;
             all.extend(shown);
             views.extend(looked);
         }

@@ -2,6 +2,7 @@
 //! the loop costs less than without.
 
 mod device;
+mod early;
 mod replay;
 mod serving;
 

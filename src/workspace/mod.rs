@@ -233,6 +233,10 @@ impl Workspace {
         if self.refuses(&command) {
             return;
         }
+        // What is only looked at changes no mask.
+        if !matches!(command, Command::View(_) | Command::Picture(_) | Command::Keys(_)) {
+            self.hold_early_labels();
+        }
         match command {
             Command::Open(c) => self.apply_open(c),
             Command::View(c) => self.apply_view(c),
@@ -250,10 +254,12 @@ impl Workspace {
             Command::Keys(c) => self.apply_keys(c),
             Command::CancelTask(id) => self.cancel_task(id),
         }
+        self.check_early_labels();
     }
 
     /// Takes in events and results of background work. Call once a frame.
     pub fn poll(&mut self) {
+        self.hold_early_labels();
         let running = std::mem::take(&mut self.tasks);
         for (id, mut task) in running {
             if !task.advance(self) {
@@ -272,6 +278,8 @@ impl Workspace {
         self.tell_looked_at();
         self.watch_journals();
         self.go_on_learning();
+        self.check_early_labels();
+        self.allow_early_labels();
     }
 
     /// The running tasks, oldest first.

@@ -10,7 +10,9 @@ use super::sampling::{Sampler, attached};
 use crate::cli::CliError;
 use crate::core::LabelMap;
 use crate::jobs::{Arbiter, CancelToken};
-use crate::learn::{Ask, Begin, Effort, LoopConfig, LoopStart, PromptPoint, RunnerRequest, SampleOrigin, Tell, run};
+use crate::learn::{
+    Ask, Begin, EarlyLabels, Effort, LoopConfig, LoopStart, PromptPoint, RunnerRequest, SampleOrigin, Tell, run,
+};
 use crate::nn::{DeviceChoice, Settled, settle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::Arc;
@@ -56,6 +58,7 @@ fn one(sampler: &mut Sampler, job: Job) -> Result<(), CliError> {
         device: job.device,
         thread,
         arbiter: Arbiter::default(),
+        early: EarlyLabels::default(),
         fault: None,
     };
     let (asks, asked) = unbounded();

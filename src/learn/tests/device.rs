@@ -122,6 +122,7 @@ fn the_runner_says_that_batches_are_smaller_and_goes_on_with_the_processor_after
         device: DeviceChoice::Gpu,
         thread: Some(thread()),
         arbiter: Arbiter::default(),
+        early: EarlyLabels::default(),
         fault: Some(Arc::new(move || next.lock().unwrap().pop_front().map(failed))),
     };
     let (asks, asked) = crossbeam_channel::unbounded();

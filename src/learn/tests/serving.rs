@@ -14,6 +14,7 @@ fn request(root: &Path) -> RunnerRequest {
         device: DeviceChoice::Cpu,
         thread: None,
         arbiter: Arbiter::default(),
+        early: EarlyLabels::default(),
         fault: None,
     }
 }

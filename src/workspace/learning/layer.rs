@@ -3,7 +3,9 @@
 use super::super::Document;
 use super::super::steps::changed_bricks;
 use super::prompting::PromptDesk;
-use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Origin, Plane, PlaneAxes};
+use crate::core::{
+    BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Origin, Plane, PlaneAxes, VoxelBox,
+};
 use crate::edit::Delta;
 use crate::io::journal::JournalEntry;
 use crate::learn::{Effort, SliceView};
@@ -267,17 +269,24 @@ impl Document {
     fn claim(&mut self, slices: &BTreeSet<usize>) {
         let Some(learned) = self.learned() else { return };
         let Some(layer) = learned.layer.and_then(|id| self.case.layer(id)) else { return };
-        let view = AxialView::new(layer.labels.geometry());
-        let human = drawn_by_hand(layer);
-        let is_taken = |k: usize| {
-            let marked = view.is_along_k() && layer.work.slices.status(k).is_done();
-            let by_hand = |map: &LabelMap| view.label_slice(map, k).iter().any(|&n| human[usize::from(n)]);
-            marked || layer.work.sources.map().is_some_and(by_hand)
-        };
-        let taken: Vec<usize> = slices.iter().copied().filter(|&k| learned.is_free(k) && is_taken(k)).collect();
+        let taken: Vec<usize> = slices.iter().copied().filter(|&k| learned.is_free(k) && is_taken(layer, k)).collect();
         if let Some(learned) = self.learned_mut() {
             learned.touched.extend(taken);
         }
+    }
+
+    /// Whether the loop's layer is drawn as it is, and takes whatever is predicted of a slice now.
+    pub(super) fn awaits(&self, id: LayerId, slice: usize) -> bool {
+        let Some(learned) = self.learned().filter(|l| l.layer == Some(id) && l.is_free(slice)) else { return false };
+        let Some(layer) = learned.layer.and_then(|id| self.case.layer(id)) else { return false };
+        let drawn = self.drawn_labels(id).is_some_and(|drawn| std::ptr::eq(drawn, &layer.labels));
+        drawn && self.stroke.is_none() && !is_taken(layer, slice)
+    }
+
+    /// Whether a slice of the loop's layer has what this version said of it.
+    pub(super) fn has_prediction(&self, id: LayerId, slice: usize, version: usize) -> bool {
+        let learned = self.learned().filter(|l| l.layer == Some(id) && !l.held.contains(&slice));
+        learned.is_some_and(|l| l.mark(slice) == SliceMark::Predicted(version))
     }
 
     /// Writes slices into the loop's layer, each with the version that it comes from; the layer's own origin becomes the
@@ -323,6 +332,25 @@ impl Document {
         }
         self.touch();
     }
+}
+
+/// Whether a person drew in an axial slice or marked it as corrected.
+fn is_taken(layer: &Layer, slice: usize) -> bool {
+    let geometry = layer.labels.geometry();
+    let (dims, axis) = (geometry.dims(), PlaneAxes::of(geometry, Plane::Axial).through);
+    if slice >= dims[axis] {
+        return false;
+    }
+    let by_hand = |map: &LabelMap| {
+        let mut region = VoxelBox { min: [0; 3], max: dims };
+        (region.min[axis], region.max[axis]) = (slice, slice + 1);
+        let mut numbers = vec![0; dims.iter().product::<usize>() / dims[axis]];
+        map.copy_box(region, &mut numbers);
+        let human = drawn_by_hand(layer);
+        numbers.iter().any(|&n| human[usize::from(n)])
+    };
+    let marked = axis == 2 && layer.work.slices.status(slice).is_done();
+    marked || layer.work.sources.map().is_some_and(by_hand)
 }
 
 /// Which numbers of a layer's sources are a person's.

@@ -7,6 +7,7 @@
 
 mod again;
 mod earlier;
+mod early;
 mod layer;
 mod prompting;
 mod report;
@@ -20,12 +21,13 @@ pub use layer::{LearnedLayer, SliceMark};
 use super::{Notice, ViewCommand, Workspace};
 use crate::core::{CaseId, Plane, SliceStatus};
 use crate::jobs::Arbiter;
-use crate::learn::{Ask, Effort, Fault, Hint, LoopConfig, LoopState, SampleOrigin, Tell, rank};
+use crate::learn::{Ask, EarlyLabels, Effort, Fault, Hint, LoopConfig, LoopState, SampleOrigin, Screen, Tell, rank};
 use crate::nn::DeviceChoice;
 use crossbeam_channel::Sender;
 use glam::DVec3;
 use prompting::Answer;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the Learn panel asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +103,10 @@ pub struct LearnRoom {
     pub view: Option<LearnView>,
     /// Told by the window what the hand does; training asks it for its turn.
     pub arbiter: Arbiter,
+    /// Where the window can show labels before they are read back from its own device.
+    pub screen: Option<Arc<dyn Screen>>,
+    /// What of it the loop may do, and does.
+    early: EarlyLabels,
     asks: Option<Sender<Ask>>,
     task: Option<u64>,
     cohort: bool,
@@ -175,11 +181,7 @@ impl Workspace {
                 }
             }
             Tell::Known { case, slices } => self.take_known(CaseId(case), &slices),
-            Tell::Predicted { case, version, slices } => {
-                if let Some(document) = self.document_mut(CaseId(case)) {
-                    document.take_predictions(version, slices);
-                }
-            }
+            Tell::Predicted { case, version, slices } => self.take_predicted(CaseId(case), version, slices),
             Tell::Ranked { case, views, spacing, .. } => {
                 if let Some(document) = self.document_mut(CaseId(case))
                     && let Some(learned) = document.learned_mut()

@@ -42,12 +42,16 @@ impl Workspace {
             Begin::New(Box::new(move |ctx: &JobContext<Tell>| begin(&form, ctx)))
         };
         let (asks, asked) = unbounded();
+        // The loop before it shows nothing any more, even if it is still ending.
+        self.learning.early.end();
+        self.learning.early = self.early_labels_on(thread.as_ref());
         let request = RunnerRequest {
             folder: folder.clone(),
             begin,
             device: form.device,
             thread,
             arbiter: self.learning.arbiter.clone(),
+            early: self.learning.early.clone(),
             fault: self.learning.fault.clone(),
         };
         self.learning.asks = Some(asks);
@@ -84,6 +88,7 @@ impl Workspace {
         };
         self.start(JobTask::new(handle, hear, move |w, _| {
             if w.learning.task == Some(task) {
+                w.learning.early.end();
                 w.learning.asks = None;
                 w.learning.task = None;
                 if let Some(view) = &mut w.learning.view {

@@ -1,5 +1,7 @@
 //! The loop in the window with a runner that the test plays itself: what it asks is looked at, what it tells is made up.
 
+mod early;
+
 use super::super::{Document, EditCommand, Home, SegmentCommand, WorkCommand};
 use super::*;
 use crate::core::{Geometry, LabelId, LabelMap, Layer, LayerId, Origin, Segment, Volume};
