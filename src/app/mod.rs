@@ -14,6 +14,7 @@ pub use watch::DeviceWatch;
 
 use crate::jobs::{Waker, catch_panic};
 use crate::nn::SharedGpu;
+use crate::ui::viewer::Graphics;
 use crate::ui::{MainWindow, pacing::Pacer};
 use crate::workspace::{Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{WgpuConfiguration, WgpuSetup, WgpuSetupExisting};
@@ -173,6 +174,7 @@ impl App {
         let ctx = cc.egui_ctx.clone();
         let waker = Waker::new(move || ctx.request_repaint());
         watch.wake_with(waker.clone());
+        let graphics = gpu.as_ref().map(|gpu| Graphics { device: gpu.device.clone(), queue: gpu.queue.clone() });
         let mut workspace = Workspace::new(home, waker, gpu);
         let format = cc.wgpu_render_state.as_ref().map_or(wgpu::TextureFormat::Rgba8Unorm, |s| s.target_format);
         let device = cc.wgpu_render_state.as_ref().map_or_else(String::new, |s| {
@@ -186,6 +188,7 @@ impl App {
             cc.egui_ctx.add_plugin(log);
         }
         let window = MainWindow::new(format, device);
+        workspace.learning.screen = graphics.map(|graphics| window.screen(graphics, &cc.egui_ctx));
         let frames = FrameLog::from_environment();
         Self { workspace, window, frames, pacer: Pacer::default(), watch, over: false }
     }
@@ -244,5 +247,7 @@ impl Drop for App {
     }
 }
 
+#[cfg(test)]
+mod early_tests;
 #[cfg(test)]
 mod tests;

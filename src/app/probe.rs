@@ -4,7 +4,7 @@ use crate::jobs::Waker;
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;
 use crate::ui::keys;
-use crate::ui::viewer::TextureBytes;
+use crate::ui::viewer::{Graphics, TextureBytes};
 use crate::workspace::{EditCommand, Home, OpenCommand, Workspace};
 use eframe::egui_wgpu::{Renderer, RendererOptions, ScreenDescriptor};
 use egui::{Event, Modifiers, PointerButton, Pos2, Rect, Vec2, ViewportId};
@@ -146,12 +146,17 @@ impl Probe {
             usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
             view_formats: &[],
         });
+        let ctx = egui::Context::default();
+        let window = MainWindow::new(FORMAT, String::new());
+        let mut workspace = Workspace::new(home, Waker::none(), None);
+        let graphics = Graphics { device: gpu.device.clone(), queue: gpu.queue.clone() };
+        workspace.learning.screen = Some(window.screen(graphics, &ctx));
         Self {
             renderer: Renderer::new(&gpu.device, FORMAT, RendererOptions::default()),
             target: target.create_view(&wgpu::TextureViewDescriptor::default()),
-            ctx: egui::Context::default(),
-            window: MainWindow::new(FORMAT, String::new()),
-            workspace: Workspace::new(home, Waker::none(), None),
+            ctx,
+            window,
+            workspace,
             begun: Instant::now(),
             restless: true,
             gpu,

@@ -16,6 +16,7 @@ pub use layout::{Arrangement, Pane};
 
 use crate::core::{CaseId, Plane};
 use crate::jobs::Hand;
+use crate::learn::Screen;
 use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
 use egui_notify::{Anchor, Toasts};
@@ -30,6 +31,7 @@ use panels::palette::Palette;
 use panels::path_dialog::{PathDialog, Purpose};
 use panels::review::{CohortPanel, ReviewPanel};
 use panels::train::TrainPanel;
+use std::sync::Arc;
 use std::time::Duration;
 use viewer::{Shown, ToolBelt, Viewer};
 
@@ -96,6 +98,11 @@ impl MainWindow {
             confirmed: Vec::new(),
             device,
         }
+    }
+
+    /// Where predictions can be shown by the device that computes them, which is this window's.
+    pub fn screen(&self, graphics: viewer::Graphics, ctx: &Context) -> Arc<dyn Screen> {
+        self.viewer.screen(graphics, ctx.clone())
     }
 
     /// Who has the keyboard in the coming frame.

@@ -4,6 +4,7 @@
 //! and a stroke uploads only its bricks.
 
 use crate::core::{BrickIndex, CaseId, LabelMap, LayerId, Volume};
+use crate::render::{LabelTexture, VolumeTexture};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,6 +39,11 @@ impl SliceLedger {
         Self { pushed: vec![false; count] }
     }
 
+    /// Whether everything was handed over.
+    pub fn is_complete(&self) -> bool {
+        self.pushed.iter().all(|pushed| *pushed)
+    }
+
     /// What to hand over now: slices that were just read, and once the volume is complete everything still missing,
     /// nearest to slice `start` first.
     pub fn take(
@@ -70,6 +76,15 @@ pub struct Inbox {
     pub errors: Vec<String>,
     /// A label layer changed on the device within this frame or just before.
     pub uploaded: Option<std::time::Instant>,
+    /// What the device held of each shown case after the last frame's uploads.
+    pub held: BTreeMap<CaseId, Held>,
+}
+
+/// Textures of a case, for passes beside the frames.
+pub struct Held {
+    /// Once all slices are in it.
+    pub volume: Option<VolumeTexture>,
+    pub layers: BTreeMap<LayerId, LabelTexture>,
 }
 
 /// One case: its slices, and its layers by number.
@@ -80,10 +95,29 @@ pub struct CaseInbox {
     ledger: SliceLedger,
 }
 
+impl CaseInbox {
+    /// Whether all slices are on the device.
+    pub fn is_whole(&self) -> bool {
+        self.slices.is_empty() && self.ledger.is_complete()
+    }
+}
+
 pub struct LayerInbox {
     /// The newest content; pending bricks are read from it.
     pub labels: Arc<LabelMap>,
     pub pending: BTreeSet<BrickIndex>,
+}
+
+impl LayerInbox {
+    /// Queues slice `k`, as the mask has it, whatever the device has there.
+    pub fn queue_slice(&mut self, k: usize) {
+        let labels = &self.labels;
+        let crosses = |i: &BrickIndex| {
+            let region = labels.brick_box(*i);
+            (region.min[2]..region.max[2]).contains(&k)
+        };
+        self.pending.extend((0..labels.brick_count() as BrickIndex).filter(crosses));
+    }
 }
 
 /// Shared by the window and its paint callbacks, which run on the same thread one after the other.
@@ -97,7 +131,9 @@ impl GpuFeed {
 
     /// Lets go of every case but these.
     pub fn keep_cases(&self, wanted: &[CaseId]) {
-        self.inbox().cases.retain(|id, _| wanted.contains(id));
+        let mut inbox = self.inbox();
+        inbox.cases.retain(|id, _| wanted.contains(id));
+        inbox.held.retain(|id, _| wanted.contains(id));
     }
 
     /// Queues slices of a case, which is taken up when it is new.
@@ -122,8 +158,12 @@ impl GpuFeed {
 
     /// Lets go of every layer of a case but these.
     pub fn keep_layers(&self, case: CaseId, wanted: &[LayerId]) {
-        if let Some(target) = self.inbox().cases.get_mut(&case) {
+        let mut inbox = self.inbox();
+        if let Some(target) = inbox.cases.get_mut(&case) {
             target.layers.retain(|id, _| wanted.contains(id));
+        }
+        if let Some(held) = inbox.held.get_mut(&case) {
+            held.layers.retain(|id, _| wanted.contains(id));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the device holds for the window, and the paint callbacks of slice panes and of the 3-D view.
 
-use super::feed::{CaseInbox, GpuFeed, Inbox, LayerInbox};
+use super::feed::{CaseInbox, GpuFeed, Held, Inbox, LayerInbox};
 use super::first::{Blank, FirstSlice};
 use crate::core::{BrickIndex, CaseId, LayerId, Volume};
 use crate::render::{
@@ -200,6 +200,7 @@ impl CallbackTrait for VolumeCallback {
 impl Scene {
     /// Creates what is missing, lets go of what is no longer shown, and uploads this frame's portion.
     fn take_in(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, inbox: &mut Inbox) -> Result<(), RenderError> {
+        inbox.held.clear();
         if self.cases.keys().any(|id| !inbox.cases.contains_key(id)) {
             self.cases.retain(|id, _| inbox.cases.contains_key(id));
             // Panes hold on to the textures that they showed.
@@ -234,6 +235,7 @@ impl Scene {
                     inbox.uploaded = Some(Instant::now());
                 }
             }
+            inbox.held.insert(*id, case.held(wanted.is_whole()));
         }
         Ok(())
     }
@@ -275,6 +277,11 @@ fn revision(asked: &VolumeCallback, case: &CaseTextures, layer_revision: u64) ->
 }
 
 impl CaseTextures {
+    fn held(&self, whole: bool) -> Held {
+        let layers = self.layers.iter().map(|(id, (texture, _))| (*id, texture.clone())).collect();
+        Held { volume: whole.then(|| self.volume.clone()), layers }
+    }
+
     fn take_slices(
         &mut self,
         queue: &wgpu::Queue,

@@ -3,6 +3,7 @@
 mod annotations;
 mod compare;
 mod comparing;
+mod early;
 mod feed;
 mod first;
 mod gpu;
@@ -15,6 +16,7 @@ mod volume_pane;
 mod wire;
 
 pub use compare::{CELLS, map_voxel};
+pub use early::Graphics;
 pub use gpu::TextureBytes;
 pub use input::ToolBelt;
 pub use slice_pane::{Linked, SliceSpec, upwards};
@@ -23,13 +25,16 @@ pub use volume_pane::{SHIFTS, VolumeOptions};
 pub use wgpu::TextureFormat as TargetFormat;
 
 use crate::core::{CaseId, LabelId, LayerId, Plane, PlaneAxes};
+use crate::learn::Screen;
 use crate::render::{ClipBox, PaneView, ViewFrom};
 use crate::workspace::{Command, Dirty, Document, ReviewRoom, ViewCommand, Workspace};
 use compare::Compare;
+use early::EarlyScreen;
 use feed::{Changed, GpuFeed};
 use glam::{DVec2, DVec3};
 use measures::Figures;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use volume_pane::VolumeState;
 
@@ -125,6 +130,11 @@ impl Viewer {
             wheel_rest: 0.0,
             refit: false,
         }
+    }
+
+    /// The panes' textures for predictions that are made on the device which draws them.
+    pub fn screen(&self, graphics: Graphics, ctx: egui::Context) -> Arc<dyn Screen> {
+        Arc::new(EarlyScreen::new(self.feed.clone(), graphics, ctx))
     }
 
     /// What is under the pointer in this frame.
