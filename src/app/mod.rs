@@ -8,7 +8,7 @@ mod probe;
 mod restart;
 mod watch;
 
-pub use probe::{FirstSlice, PointerButtonKind, Probe, ProbePane, Response, Spot};
+pub use probe::{FirstSlice, PointerButtonKind, Probe, ProbePane, Response, Spot, Took};
 pub use restart::{AfterLoss, Restart};
 pub use watch::DeviceWatch;
 

@@ -1,6 +1,6 @@
 //! The window without a display: for timing what lies between an input event and a submitted frame.
 
-use crate::jobs::Waker;
+use crate::jobs::{Waker, thread_cpu_time};
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;
 use crate::ui::keys;
@@ -89,13 +89,22 @@ pub enum PointerButtonKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Response {
     /// The frame that takes the event in, and the one that shows what it did.
-    pub frames: [Duration; 2],
+    pub frames: [Took; 2],
+}
+
+/// From the events of a frame until it is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Took {
+    pub wall: Duration,
+    /// Of the window's thread: what it worked, however many others wanted its processor. The wall's where the system does
+    /// not tell.
+    pub cpu: Duration,
 }
 
 impl Response {
     /// Both frames: the time from the event until the frame that shows what it did is submitted.
     pub fn total(&self) -> Duration {
-        self.frames[0] + self.frames[1]
+        self.frames[0].wall + self.frames[1].wall
     }
 }
 
@@ -117,7 +126,7 @@ impl Probe {
                 return Err("The image could not be opened.".into());
             }
             let start = begun.elapsed();
-            let took = probe.frame(Vec::new())?;
+            let took = probe.frame(Vec::new())?.wall;
             submitted = start + took;
             if scanned.is_none() && probe.workspace.scan.is_some() {
                 scanned = Some(begun.elapsed());
@@ -287,7 +296,7 @@ impl Probe {
     ///
     /// # Errors
     /// One sentence when the device is lost.
-    pub fn frame(&mut self, events: Vec<Event>) -> Result<Duration, String> {
+    pub fn frame(&mut self, events: Vec<Event>) -> Result<Took, String> {
         let size = Vec2::new(SIZE[0] as f32, SIZE[1] as f32);
         let input = egui::RawInput {
             screen_rect: Some(Rect::from_min_size(Pos2::ZERO, size)),
@@ -295,7 +304,7 @@ impl Probe {
             events,
             ..egui::RawInput::default()
         };
-        let begun = Instant::now();
+        let (begun, worked) = (Instant::now(), thread_cpu_time());
         let (window, workspace) = (&mut self.window, &mut self.workspace);
         let mut output = self.ctx.run_ui(input, |ui| window.show(ui, workspace));
         let delay = output.viewport_output.get(&ViewportId::ROOT).map(|v| v.repaint_delay);
@@ -327,14 +336,15 @@ impl Probe {
         }
         commands.push(encoder.finish());
         queue.submit(commands);
-        let took = begun.elapsed();
+        let wall = begun.elapsed();
+        let cpu = thread_cpu_time().zip(worked).map_or(wall, |(now, then)| now.saturating_sub(then));
         for id in &output.textures_delta.free {
             self.renderer.free_texture(id);
         }
         output.textures_delta.clear();
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         device.poll(wait).map_err(|_| "The graphics device stopped answering.".to_owned())?;
-        Ok(took)
+        Ok(Took { wall, cpu })
     }
 }
 

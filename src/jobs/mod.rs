@@ -5,6 +5,7 @@
 
 mod arbiter;
 mod background;
+mod cpu;
 mod helper;
 mod limits;
 mod memory;
@@ -12,6 +13,7 @@ mod panics;
 
 pub use arbiter::{Arbiter, Hand, Predicting, Work};
 pub use background::{BackgroundPool, Patience, yield_to_others};
+pub use cpu::thread_cpu_time;
 pub use helper::{HelperError, Helpers, serve_helper};
 pub use limits::Limits;
 pub use memory::ReleaseMemory;

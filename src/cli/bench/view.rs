@@ -4,7 +4,7 @@
 use super::data::{PIXEL, TemporaryFolder, cubes};
 use super::held::Held;
 use super::sampling::{Sampler, quantile, resident_mib};
-use crate::app::{PointerButtonKind, Probe, ProbePane, Response, Spot};
+use crate::app::{PointerButtonKind, Probe, ProbePane, Response, Spot, Took};
 use crate::cli::CliError;
 use crate::edit::{Extent, Operation};
 use crate::io::dicom::write_ct_series;
@@ -12,11 +12,12 @@ use crate::nn::SharedGpu;
 use crate::workspace::{Document, EditCommand, Home};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Events of each case of one kind of event.
-const EVENTS: usize = 300;
+const EVENTS: usize = 150;
 /// Strokes of each brush, and how often each is taken back.
-const STROKES: [usize; 2] = [20, 5];
+const STROKES: [usize; 2] = [8, 5];
 /// Moves of the pointer in a stroke, and points of each.
 const MOVES: usize = 20;
 const STEP: f32 = 4.0;
@@ -205,9 +206,15 @@ impl Case<'_, '_> {
         self.sampler.add("view", &format!("{kind}, {}", self.size), walls, None);
         let Some(figure) = self.sampler.figures.last() else { return };
         let now = [figure.median_s, figure.p99_s];
-        let mut frames: Vec<f64> = responses.iter().flat_map(|r| r.frames).map(|f| f.as_secs_f64()).collect();
-        let [p50, p99] = [50, 99].map(|percent| quantile(&mut frames, percent) * 1e3);
-        let mut note = format!("two frames; one frame: p50 {p50:.2}, p99 {p99:.2} ms");
+        let milliseconds = |of: fn(&Took) -> Duration| {
+            let mut frames: Vec<f64> = responses.iter().flat_map(|r| &r.frames).map(|f| of(f).as_secs_f64()).collect();
+            [50, 99].map(|percent| quantile(&mut frames, percent) * 1e3)
+        };
+        let ([p50, p99], [cpu50, cpu99]) = (milliseconds(|took| took.wall), milliseconds(|took| took.cpu));
+        let mut note = format!(
+            "two frames; one frame: p50 {p50:.2}, p99 {p99:.2} ms; CPU time of the window's thread in it: p50 {cpu50:.2}, \
+             p99 {cpu99:.2} ms"
+        );
         match self.first.get(kind) {
             Some((slices, then)) => {
                 let [p50, p99] = [now[0] / then[0], now[1] / then[1]];
