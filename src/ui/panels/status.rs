@@ -11,9 +11,11 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
         match hover {
             Some(h) => {
                 let value = h.value.clone().unwrap_or_else(|| "reading…".to_owned());
-                let mut text = format!("{value:>9}   voxel {} {} {}", h.voxel[0], h.voxel[1], h.voxel[2]);
+                let over = h.over.as_ref().map(|over| format!(", laid over it {over}")).unwrap_or_default();
+                let mut text = format!("{value:>9}{over}   voxel {} {} {}", h.voxel[0], h.voxel[1], h.voxel[2]);
                 // A narrow window has room for one of the two positions.
-                if ui.available_width() > 560.0 {
+                let needed = if over.is_empty() { 560.0 } else { 760.0 };
+                if ui.available_width() > needed {
                     text += &format!("   {:.1} {:.1} {:.1} mm", h.world.x, h.world.y, h.world.z);
                 }
                 ui.monospace(text);

@@ -50,6 +50,8 @@ pub struct Hover {
     pub world: DVec3,
     /// The image's value with its unit, or that there is none here; `None` while the volume is still being read.
     pub value: Option<String>,
+    /// The same of the case that is laid over, at the same place in the patient.
+    pub over: Option<String>,
     pub segment: Option<String>,
 }
 

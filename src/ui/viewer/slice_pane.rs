@@ -138,7 +138,7 @@ impl Viewer {
                 if wheel.zoom != 1.0 {
                     view.zoom_at(&geometry, pixel(rect, pos, scale), f64::from(wheel.zoom));
                 }
-                self.hover = Some(hover_at(document, spec.shown, &view, axes, pixel(rect, pos, scale)));
+                self.hover = Some(hover_at(workspace, document, spec.shown, &view, axes, pixel(rect, pos, scale)));
             }
             if wheel.brush != 1.0 {
                 let radius = workspace.brush.radius_mm * f64::from(wheel.brush);
@@ -429,26 +429,42 @@ fn slice_slider(
     slider.inner
 }
 
-fn hover_at(document: &Document, shown: Shown, view: &PaneView, axes: PlaneAxes, at: DVec2) -> Hover {
+fn hover_at(
+    workspace: &Workspace,
+    document: &Document,
+    shown: Shown,
+    view: &PaneView,
+    axes: PlaneAxes,
+    at: DVec2,
+) -> Hover {
     let geometry = &document.case.geometry;
     let mut position = view.voxel_from_screen(geometry, at);
     if view.oblique.is_none() {
         position[axes.through] = view.slice_index(geometry) as f64;
     }
-    let voxel = position.round().to_array().map(|v| v as i64);
+    let voxel = nearest(position);
     let layer = match shown {
         Shown::Layer(a) => document.case.layer(a),
         _ => document.layer(),
     };
     let segment = layer.and_then(|l| l.segment(l.labels.at(voxel))).map(|s| s.name.clone());
-    Hover {
-        plane: view.plane,
-        voxel,
-        world: geometry.world_from_voxel().transform_point3(position),
-        value: document.case.volume.as_ref().map(|volume| match volume.at(voxel) {
-            Some(value) => document.values().text(value),
-            None => "outside".to_owned(),
-        }),
-        segment,
-    }
+    let world = geometry.world_from_voxel().transform_point3(position);
+    // The other case has a grid of its own: what lies over a point is found by its place in the patient.
+    let over = document
+        .view
+        .fusion
+        .and_then(|fusion| workspace.document(fusion.case))
+        .and_then(|other| value_at(other, nearest(other.case.geometry.voxel_from_world().transform_point3(world))));
+    Hover { plane: view.plane, voxel, world, value: value_at(document, voxel), over, segment }
+}
+
+/// The voxel that a position lies in.
+fn nearest(position: DVec3) -> [i64; 3] {
+    position.round().to_array().map(|v| v as i64)
+}
+
+/// A value with its unit, or that there is none; `None` while the image is still being read.
+fn value_at(document: &Document, voxel: [i64; 3]) -> Option<String> {
+    let volume = document.case.volume.as_ref()?;
+    Some(volume.at(voxel).map_or_else(|| "outside".to_owned(), |value| document.values().text(value)))
 }

@@ -1,12 +1,13 @@
 //! PET over CT from one folder: what is offered, what is drawn over what, and the values that are shown.
 
 use super::person::on_grid;
-use super::screen::Screen;
+use super::screen::{DIMS, Screen};
 use crate::hostile::elements::{EXPLICIT, PIXEL_DATA, Set};
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::NodeT;
-use maskwright::core::Plane;
-use maskwright::workspace::OpenCommand;
+use glam::DVec3;
+use maskwright::core::{Geometry, Plane, Volume};
+use maskwright::workspace::{OpenCommand, PictureCommand, ViewCommand};
 use std::path::Path;
 
 /// Four slices of 16 x 16, all of `stored`, with a slope for each slice.
@@ -68,6 +69,54 @@ fn pet_of_the_same_folder_is_laid_over_the_ct() {
     screen.find("Opacity of fusion");
     let width = screen.number("Window width of fusion").accesskit_node().numeric_value().unwrap();
     assert!((width - shown.window_width).abs() < 1.0, "{width} is in the PET's own unit");
+    // The line at the bottom tells both values at the pointer, slice for slice.
+    for k in 1..4 {
+        screen.workspace_mut().dispatch(ViewCommand::Slice { plane: Plane::Axial, index: k });
+        screen.steps(2);
+        let middle = screen.pane(Plane::Axial).center();
+        screen.move_to(middle);
+        screen.steps(3);
+        let expected = values.text(volume.at([9, 9, k as i64]).unwrap());
+        let text = screen.find_text("   voxel ");
+        assert!(text.contains("40 HU") && text.contains(&format!("laid over it {expected}")), "slice {k}: {text}");
+    }
+    screen.workspace_mut().dispatch(PictureCommand::Fuse(None));
+    screen.steps(3);
+    assert!(!screen.find_text("   voxel ").contains("laid over"));
+}
+
+#[test]
+fn what_lies_over_the_pointer_is_found_by_its_place_in_the_patient() {
+    let mut screen = Screen::with_scan();
+    let ct = screen.document().case.id;
+    // Half of the scan's voxels, twice as large: it ends where the patient's left side of the scan goes on.
+    let geometry = Geometry::axis_aligned([18, 32, 24], DVec3::new(1.6, 1.6, 2.5), DVec3::new(-28.0, -25.0, -30.0));
+    let samples: Vec<i16> = (0..18 * 32 * 24).map(|n| (n % 18) as i16 + 1000).collect();
+    let path = screen.dir.path().join("other.nrrd");
+    maskwright::io::save_volume(&path, &Volume::new(geometry.unwrap(), samples).unwrap()).unwrap();
+    screen.workspace_mut().dispatch(OpenCommand::Path(path));
+    screen.wait();
+    let other = screen.document().case.id;
+    screen.workspace_mut().dispatch(OpenCommand::Activate(ct));
+    screen.workspace_mut().dispatch(PictureCommand::Fuse(Some(other)));
+    screen.steps(3);
+    let pane = screen.pane(Plane::Axial);
+    let mut told = [0; 2];
+    for part in [0.25, 0.4, 0.6, 0.75] {
+        screen.move_to(pane.left_top() + egui::Vec2::new(pane.width() * part, pane.height() / 2.0));
+        screen.steps(3);
+        let text = screen.find_text("   voxel ");
+        let column: i64 = text.split("voxel ").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+        if !(0..DIMS[0] as i64).contains(&column) {
+            continue;
+        }
+        // Where a column of the one lies between two of the other, the pointer's own place decides.
+        let near = [column as f64 / 2.0 - 0.26, column as f64 / 2.0 + 0.26].map(|i| i.round() as i64);
+        let expected = near.map(|i| if i < 18 { format!("{} HU", 1000 + i) } else { "outside".to_owned() });
+        assert!(expected.iter().any(|e| text.contains(&format!("laid over it {e}"))), "{text}: {expected:?}");
+        told[usize::from(text.contains("outside"))] += 1;
+    }
+    assert!(told[0] > 0 && told[1] > 0, "both sides are seen: {told:?}");
 }
 
 #[test]
