@@ -10,6 +10,7 @@ pub mod pacing;
 pub mod panels;
 pub mod shortcuts;
 pub mod theme;
+mod toasts;
 pub mod viewer;
 
 pub use layout::{Arrangement, Pane};
@@ -19,7 +20,6 @@ use crate::jobs::Hand;
 use crate::learn::Screen;
 use crate::workspace::{Command, FileCommand, Level, Notice, OpenCommand, Settings, SettingsCommand, Workspace};
 use egui::{Align2, CentralPanel, Context, Panel, RichText, Ui};
-use egui_notify::{Anchor, Toasts};
 use layout::Layout;
 use panels::edit_mask::EditPanel;
 use panels::key_sheet::KeySheet;
@@ -32,7 +32,7 @@ use panels::path_dialog::{PathDialog, Purpose};
 use panels::review::{CohortPanel, ReviewPanel};
 use panels::train::TrainPanel;
 use std::sync::Arc;
-use std::time::Duration;
+use toasts::{Toasts, Told};
 use viewer::{Shown, ToolBelt, Viewer};
 
 /// Something that would lose unsaved work and waits for a yes.
@@ -56,7 +56,7 @@ pub struct MainWindow {
     dialog: PathDialog,
     palette: Palette,
     toasts: Toasts,
-    messages: Vec<Notice>,
+    messages: Vec<Told>,
     key_sheet: KeySheet,
     about: bool,
     settings: bool,
@@ -85,7 +85,7 @@ impl MainWindow {
             cohort: CohortPanel::default(),
             dialog: PathDialog::default(),
             palette: Palette::default(),
-            toasts: Toasts::default().with_anchor(Anchor::BottomRight),
+            toasts: Toasts::default(),
             messages: Vec::new(),
             key_sheet: KeySheet::default(),
             about: false,
@@ -268,12 +268,12 @@ impl MainWindow {
         panels::centred("Messages", ctx).open(&mut self.message_list).default_width(520.0).show(ctx, |ui| {
             egui::ScrollArea::vertical().max_height(360.0).show(ui, |ui| {
                 for message in messages.iter().rev() {
-                    let color = match message.level {
+                    let color = match message.notice.level {
                         Level::Info => ui.visuals().text_color(),
                         Level::Warning => panels::patients::warning_color(ui),
                         Level::Error => ui.visuals().error_fg_color,
                     };
-                    ui.label(RichText::new(&message.text).color(color));
+                    ui.label(RichText::new(message.text()).color(color));
                 }
                 if messages.is_empty() {
                     ui.weak("Nothing has been said yet.");
@@ -376,17 +376,10 @@ impl MainWindow {
         for error in self.viewer.take_errors() {
             workspace.notify(Notice::error(error));
         }
+        let now = ctx.input(|i| i.time);
         for notice in workspace.take_notices() {
-            // Marks of our own: the toasts' usual ones are emoji, which the bundled fonts do not have.
-            let (mark, color) = match notice.level {
-                Level::Info => ("i", theme::ACCENT),
-                Level::Warning => ("!", egui::Color32::from_rgb(240, 170, 60)),
-                Level::Error => ("×", egui::Color32::from_rgb(235, 90, 80)),
-            };
-            let toast = self.toasts.custom(notice.text.clone(), mark.into(), color);
-            let seconds = if notice.level == Level::Info { 5 } else { 12 };
-            toast.duration(Some(Duration::from_secs(seconds))).closable(false).width(380.0);
-            self.messages.push(notice);
+            self.toasts.tell(notice.clone(), now);
+            toasts::keep(&mut self.messages, notice);
         }
         self.toasts.show(ctx);
     }

@@ -14,6 +14,7 @@ mod keyboard;
 mod layers;
 mod learning;
 mod masks;
+mod messages;
 mod models;
 mod names;
 mod opening;
