@@ -47,7 +47,9 @@ pub struct Preview {
     /// Label of what would be added in `drawn`, and of what would be taken away; a layer that has used up its labels
     /// has no such mark.
     pub marks: [Option<LabelId>; 2],
-    /// Volume that would be added and taken away, in ml.
+    /// Voxels that would be added and taken away.
+    pub changed: [u64; 2],
+    /// Their volume in ml.
     pub changed_ml: [f64; 2],
     result: Arc<Finished>,
     /// Of the case when the operation began.
@@ -431,5 +433,5 @@ fn preview(finished: Finished, name: String, marks: [Option<LabelId>; 2], revisi
         drawn.set_brick(change.index, Some(brick));
     }
     let changed_ml = changed.map(|n| n as f64 * voxel_ml);
-    Preview { layer: finished.layer, name, drawn, marks, changed_ml, result: Arc::new(finished), revision }
+    Preview { layer: finished.layer, name, drawn, marks, changed, changed_ml, result: Arc::new(finished), revision }
 }

@@ -212,8 +212,7 @@ impl EditPanel {
             ui.checkbox(&mut self.live, "Live").on_hover_text("Preview while values change");
         });
         if let Some(preview) = document.preview() {
-            let [added, removed] = preview.changed_ml;
-            ui.label(format!("Would add {added:.1} ml and remove {removed:.1} ml."));
+            ui.label(would_change(preview.changed, preview.changed_ml));
         } else if document.is_operating() {
             ui.horizontal(|ui| {
                 ui.spinner();
@@ -368,4 +367,33 @@ impl EditPanel {
 fn free_labels(document: &Document) -> Vec<LabelId> {
     let used = |id: &LabelId| document.layer().is_some_and(|l| l.segment(*id).is_some());
     (1..=LabelId::MAX).filter(|id| !used(id)).collect()
+}
+
+/// What a preview would add and take away, in a unit that shows it: what changes is never told as 0.0.
+fn would_change(voxels: [u64; 2], ml: [f64; 2]) -> String {
+    let amount = |n: usize| match (voxels[n], ml[n]) {
+        (0, _) => "nothing".to_owned(),
+        (_, ml) if ml >= 0.1 => format!("{ml:.1} ml"),
+        (_, ml) if ml >= 1e-4 => format!("{:.1} mm³", ml * 1000.0),
+        (1, _) => "1 voxel".to_owned(),
+        (count, _) => format!("{count} voxels"),
+    };
+    if voxels == [0, 0] {
+        return "Would change nothing.".to_owned();
+    }
+    format!("Would add {} and remove {}.", amount(0), amount(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_is_never_told_as_nothing() {
+        assert_eq!(would_change([0, 0], [0.0, 0.0]), "Would change nothing.");
+        assert_eq!(would_change([9000, 0], [14.4, 0.0]), "Would add 14.4 ml and remove nothing.");
+        assert_eq!(would_change([1, 40], [0.0016, 0.064]), "Would add 1.6 mm³ and remove 64.0 mm³.");
+        assert_eq!(would_change([1, 7], [1e-9, 7e-9]), "Would add 1 voxel and remove 7 voxels.");
+        assert_eq!(would_change([0, 50], [0.0, 0.0999]), "Would add nothing and remove 99.9 mm³.");
+    }
 }

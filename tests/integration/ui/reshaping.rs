@@ -77,13 +77,29 @@ fn closing_fills_a_gap_and_takes_nothing_away() {
 }
 
 #[test]
+fn a_preview_tells_what_changes_however_little() {
+    let mut screen = Screen::with_ball();
+    dot(&mut screen, true, MIDDLE);
+    screen.key(SHIFT, Key::H);
+    screen.key(SHIFT, Key::Enter);
+    screen.wait();
+    // One voxel of 0.8 x 0.8 x 2.5 mm.
+    assert!(screen.says("Would add 1.6 mm³ and remove nothing."), "{}", screen.find_text("Would"));
+    screen.key(NONE, Key::Enter);
+    assert_eq!(screen.labels().at(MIDDLE), 1);
+    screen.key(SHIFT, Key::Enter);
+    screen.wait();
+    assert!(screen.says("Would change nothing."), "{}", screen.find_text("Would"));
+}
+
+#[test]
 fn a_negative_margin_shrinks_on_all_sides() {
     let mut screen = Screen::with_ball();
     let ball = screen.labels();
     screen.key(SHIFT, Key::M);
     screen.fill_number("Margin", "-3");
     screen.wait();
-    assert!(screen.document().preview().is_some() && screen.says("Would add 0.0 ml"));
+    assert!(screen.document().preview().is_some() && screen.says("Would add nothing and remove"));
     screen.key(NONE, Key::Enter);
     assert_eq!(screen.document().undo_name(), Some("Shrink: Ball"));
     let small = screen.labels();
