@@ -205,7 +205,7 @@ pub enum SegmentCommand {
 pub enum KeyCommand {
     /// Binds keys such as `Ctrl+Shift+Z` to a line of the table; no text leaves it without.
     Bind { line: String, keys: String },
-    /// All keys as they came.
+    /// All keys are the defaults again.
     Reset,
 }
 

@@ -55,27 +55,27 @@ impl KeySheet {
         let hint = match self.waiting {
             Some(n) => {
                 format!(
-                    "Press keys for \"{}\". Escape keeps the old ones, Backspace takes them away.",
+                    "Press keys for \"{}\". Escape keeps the old ones, Backspace leaves it without.",
                     BINDINGS[n].text
                 )
             }
-            None if self.told.is_empty() => "Click on keys to change them.".to_owned(),
+            None if self.told.is_empty() => "Click keys to change them.".to_owned(),
             None => self.told.clone(),
         };
         let reset = if narrow {
             ui.label(hint);
-            ui.button("All keys as they came")
+            ui.button("Reset all keys")
         } else {
             let head = ui.horizontal(|ui| {
                 ui.label(hint);
                 let right = egui::Layout::right_to_left(egui::Align::Center);
-                ui.with_layout(right, |ui| ui.button("All keys as they came")).inner
+                ui.with_layout(right, |ui| ui.button("Reset all keys")).inner
             });
             head.inner
         };
         if reset.clicked() {
             out.push(KeyCommand::Reset.into());
-            self.told = "All keys are as they came.".into();
+            self.told = "All keys are the defaults again.".into();
             self.waiting = None;
         }
         ui.separator();
@@ -162,10 +162,10 @@ impl KeySheet {
             return;
         }
         let text = Binding { modifiers, key: Some(key), ..BINDINGS[n] }.keys();
-        self.told = format!("{text} is \"{}\" now.", BINDINGS[n].text);
+        self.told = format!("{text} does \"{}\" now.", BINDINGS[n].text);
         if let Some(other) = keys::bound_to(modifiers, key).filter(|o| *o != n) {
             bind(other, String::new());
-            self.told = format!("{text} is \"{}\" now and no longer \"{}\".", BINDINGS[n].text, BINDINGS[other].text);
+            self.told = format!("{text} does \"{}\" now and no longer \"{}\".", BINDINGS[n].text, BINDINGS[other].text);
         }
         bind(n, text);
     }

@@ -225,7 +225,8 @@ fn keys_can_be_changed_and_are_kept() {
     let kept = maskwright::workspace::Settings::load(&screen.workspace().home);
     assert_eq!(kept.keys.get("Tools: Brush").map(String::as_str), Some("J"));
     screen.key(NONE, Key::F1);
-    screen.click("All keys as they came");
+    screen.click("Reset all keys");
+    assert!(screen.says("All keys are the defaults again."));
     screen.key(NONE, Key::F1);
     screen.key(NONE, Key::V);
     screen.key(NONE, Key::J);

@@ -137,7 +137,7 @@ fn menus_and_dialogs_fit() {
     }
     screen.key(NONE, Key::F1);
     screen.steps(3);
-    inside(&screen, &["All keys as they came", "Close window"]);
+    inside(&screen, &["Reset all keys", "Close window"]);
     click(&mut screen, "Keys of Help: Command palette");
     assert!(screen.says("Press keys for \"Command palette\""));
     screen.key(NONE, Key::Escape);

@@ -30,10 +30,10 @@ fn escape_closes_the_key_sheet_and_nothing_else() {
     assert!(screen.document().preview().is_some());
     screen.key(Modifiers::NONE, Key::F1);
     screen.steps(3);
-    assert!(screen.says("Click on keys to change them."));
+    assert!(screen.says("Click keys to change them."));
     screen.key(Modifiers::NONE, Key::Escape);
     screen.steps(10);
-    assert!(!screen.says("Click on keys to change them."));
+    assert!(!screen.says("Click keys to change them."));
     assert!(screen.document().preview().is_some(), "the preview stays for the next Escape");
     // While keys are being changed it means something else.
     screen.key(Modifiers::NONE, Key::F1);
@@ -41,7 +41,7 @@ fn escape_closes_the_key_sheet_and_nothing_else() {
     screen.click("Keys of ");
     screen.key(Modifiers::NONE, Key::Escape);
     screen.steps(3);
-    assert!(screen.says("Click on keys to change them."));
+    assert!(screen.says("Click keys to change them."));
 }
 
 #[test]
