@@ -21,7 +21,7 @@ pub use lasso::{Contour, LassoTool};
 pub use measure::{Draft, MeasureKind, MeasureTool};
 pub use prompt::PromptTool;
 pub use push::PushTool;
-pub use region::{MAX_TOLERANCE, RegionTool};
+pub use region::{Growing, MAX_TOLERANCE, RegionTool};
 pub use window_level::WindowLevelTool;
 
 use crate::core::{Plane, TurnedPlane, Window};

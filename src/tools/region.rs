@@ -18,11 +18,39 @@ pub struct RegionTool {
     pub volume: bool,
     /// Seed, extent, and the tolerance before rounding.
     drag: Option<([usize; 3], Extent, f64)>,
+    /// Let go of, and perhaps not done yet.
+    let_go: bool,
+}
+
+/// How far the growing of a region is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growing {
+    No,
+    /// The button is down.
+    UnderDrag,
+    /// It was let go of; what it comes to may still be computed.
+    LetGo,
 }
 
 impl Default for RegionTool {
     fn default() -> Self {
-        Self { tolerance: 40, volume: false, drag: None }
+        Self { tolerance: 40, volume: false, drag: None, let_go: false }
+    }
+}
+
+impl RegionTool {
+    /// What the hand and the hints about it need to know: previews come and go while a region grows.
+    pub fn growing(&self) -> Growing {
+        match (&self.drag, self.let_go) {
+            (Some(_), _) => Growing::UnderDrag,
+            (None, true) => Growing::LetGo,
+            (None, false) => Growing::No,
+        }
+    }
+
+    /// Nothing of the last region is left to be done or shown.
+    pub fn settle(&mut self) {
+        self.let_go = false;
     }
 }
 
@@ -33,6 +61,7 @@ impl Tool for RegionTool {
                 let Some(seed) = voxel_under(event) else { return Vec::new() };
                 let extent = if self.volume { Extent::Volume } else { shown_extent(event, seed) };
                 self.drag = Some((seed, extent, f64::from(self.tolerance)));
+                self.let_go = false;
                 vec![EditCommand::Preview(Operation::Grow { seed, tolerance: self.tolerance, extent }).into()]
             }
             Phase::Drag => {
@@ -47,8 +76,14 @@ impl Tool for RegionTool {
                 let operation = Operation::Grow { seed: *seed, tolerance: rounded, extent: *extent };
                 vec![EditCommand::Preview(operation).into()]
             }
-            Phase::Release if self.drag.take().is_some() => vec![EditCommand::ApplyPreview.into()],
-            Phase::Cancel if self.drag.take().is_some() => vec![EditCommand::CancelPreview.into()],
+            Phase::Release if self.drag.take().is_some() => {
+                self.let_go = true;
+                vec![EditCommand::ApplyPreview.into()]
+            }
+            Phase::Cancel if self.drag.take().is_some() => {
+                self.let_go = true;
+                vec![EditCommand::CancelPreview.into()]
+            }
             Phase::Release | Phase::Cancel => Vec::new(),
         }
     }
@@ -84,8 +119,12 @@ mod tests {
         assert_eq!(grown(tool.pointer(&event(Phase::Drag, 9.0, 20.0))), ([4, 4, 2], 50, slice));
         assert!(tool.pointer(&event(Phase::Drag, 9.0, 0.4)).is_empty(), "less than a Hounsfield unit");
         assert_eq!(grown(tool.pointer(&event(Phase::Drag, 9.0, -900.0))).1, 0);
+        assert_eq!(tool.growing(), Growing::UnderDrag);
         let done = tool.pointer(&event(Phase::Release, 9.0, 0.0));
         assert!(matches!(done[..], [Command::Edit(EditCommand::ApplyPreview)]));
+        assert_eq!(tool.growing(), Growing::LetGo);
+        tool.settle();
+        assert_eq!(tool.growing(), Growing::No);
         assert!(tool.pointer(&event(Phase::Press, -3.0, 0.0)).is_empty(), "outside the image nothing grows");
         tool.volume = true;
         assert_eq!(grown(tool.pointer(&event(Phase::Press, 3.0, 0.0))).2, Extent::Volume);

@@ -7,7 +7,7 @@ use super::measures::{Figures, OnPane, is_shown};
 use super::slice_pane::Look;
 use crate::core::{PRESETS, Plane, PlaneAxes};
 use crate::render::PaneView;
-use crate::tools::ToolKind;
+use crate::tools::{Growing, ToolKind};
 use crate::ui::keys::{keys_of, with_keys};
 use crate::ui::shortcuts::Action;
 use crate::ui::theme::{PANE_TEXT, PLANE_COLORS, PROMPT_COLORS};
@@ -157,7 +157,13 @@ impl Marks<'_> {
         if let Some(draft) = belt.measure.draft().filter(|d| d.axis == axis) {
             on_pane.draft(draft, pointer);
         }
-        let hint = if document.preview().is_some() {
+        let growing = belt.region.growing();
+        let hint = if growing == Growing::UnderDrag {
+            // Whether a preview is shown just now or the next one computed: the hand does the same.
+            Some("Drag for the tolerance, release to keep, Esc drops it".to_owned())
+        } else if growing == Growing::LetGo {
+            None
+        } else if document.preview().is_some() {
             Some(match keys_of(Action::Confirm) {
                 keys if keys.is_empty() => "Preview: Esc drops it".to_owned(),
                 keys => format!("Preview: {keys} applies, Esc drops it"),

@@ -157,6 +157,9 @@ impl Viewer {
             .then(|| comparing::grip(ui, &workspace.review, rect, plane, id, belt.current().edits()))
             .flatten();
         let swiping = grip.as_ref().is_some_and(|g| comparing::swipe(g, rect, &mut out));
+        if workspace.documents().iter().all(|d| d.preview().is_none() && !d.is_operating()) {
+            belt.region.settle();
+        }
         if !turning && !swiping {
             let pane = input::PaneInput {
                 id,

@@ -305,6 +305,41 @@ fn regions_grow_from_a_click_under_the_drag() {
 }
 
 #[test]
+fn one_hint_stands_while_a_region_grows() {
+    const HINT: &str = "Drag for the tolerance, release to keep, Esc drops it";
+    let mut screen = Screen::with_scan();
+    screen.key(NONE, Key::Y);
+    // In space each tolerance is a job: previews come when they are ready.
+    screen.click("3-D");
+    let pane = screen.pane(Plane::Axial);
+    let middle = pane.center();
+    screen.move_to(middle);
+    assert!(!screen.paints_in(pane, HINT));
+    screen.button(middle, PointerButton::Primary, true, NONE);
+    for n in 0..12 {
+        screen.move_to(middle + Vec2::new(20.0 * n as f32, 0.0));
+        assert!(screen.paints_in(pane, HINT) && !screen.paints_in(pane, "Preview"), "frame {n}");
+    }
+    screen.wait();
+    assert!(screen.document().preview().is_some() && screen.paints_in(pane, HINT));
+    screen.button(middle, PointerButton::Primary, false, NONE);
+    for n in 0..200 {
+        assert!(!screen.paints_in(pane, "Preview") && !screen.paints_in(pane, HINT), "frame {n} after the release");
+        if !screen.workspace().is_busy() {
+            break;
+        }
+        screen.steps(1);
+    }
+    screen.wait();
+    assert!(screen.count(1) > 0);
+    // Previews of operations say what they did before.
+    screen.key(Modifiers::SHIFT, Key::M);
+    screen.key(Modifiers::SHIFT, Key::Enter);
+    screen.wait();
+    assert!(screen.document().preview().is_some() && screen.paints_in(pane, "Preview: Enter applies"));
+}
+
+#[test]
 fn smoothing_and_margins_by_key_and_slider() {
     let mut screen = Screen::with_ball();
     let ball = screen.count(1);
