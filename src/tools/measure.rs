@@ -51,7 +51,7 @@ impl MeasureKind {
             Self::Shape(ShapeKind::Distance) => "Drag from one point to another, or click both",
             Self::Shape(_) => "Drag over the region",
             Self::Window => "Drag over what the window should show",
-            Self::Plane => "Click three points, on any slices; this plane is laid through them",
+            Self::Plane => "Click three points on any slices",
         }
     }
 

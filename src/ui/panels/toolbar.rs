@@ -104,13 +104,10 @@ fn hint(tool: ToolKind) -> String {
         ToolKind::Brush => "Drag paints, Ctrl erases, Shift + wheel resizes",
         ToolKind::Eraser => "Drag erases, Ctrl paints, Shift + wheel resizes",
         ToolKind::Lasso => {
-            return format!(
-                "Drag freehand or click corners; {}a double click or a click on the first closes",
-                confirm()
-            );
+            return format!("Drag freehand or click corners; {}a double click or the first corner closes", confirm());
         }
         ToolKind::Wire => {
-            return format!("Click along the edge; {}a double click or a click on the first closes", confirm());
+            return format!("Click along the edge; {}a double click or the first corner closes", confirm());
         }
         ToolKind::Region => "Click a seed, drag for the tolerance, release to keep",
         ToolKind::Island => "Click a part of the segment",

@@ -1,10 +1,12 @@
-//! The window at its largest scale on a display of 1280 x 800 pixels: 512 x 320 points in which everything is reached.
+//! The window at its largest scale on a display of 1280 x 800 pixels: 512 x 320 points in which everything is reached; and
+//! at 100 % there, where what tools say fits.
 
 use super::screen::Screen;
 use egui::{Key, Modifiers, Pos2, Rect, Vec2};
 use egui_kittest::Node;
+use egui_kittest::kittest::NodeT;
 use maskwright::core::Plane;
-use maskwright::tools::ToolKind;
+use maskwright::tools::{MeasureKind, ToolKind};
 use maskwright::workspace::SettingsCommand;
 
 const NONE: Modifiers = Modifiers::NONE;
@@ -156,4 +158,55 @@ fn menus_and_dialogs_fit() {
     screen.steps(3);
     click(&mut screen, "100 %");
     assert_eq!(screen.workspace().settings.zoom, 1.0);
+}
+
+/// The row of the tool's options says a text with these words, and nothing in it is cut.
+fn row_fits(screen: &Screen, words: &str) {
+    let row = screen.find("Outline").rect().center().y;
+    let mut texts = Vec::new();
+    for node in screen.harness.root().children_recursive() {
+        let inner = node.accesskit_node();
+        let Some(text) = inner.label().or_else(|| inner.value()) else { continue };
+        if inner.bounding_box().is_none() || (node.rect().center().y - row).abs() > 8.0 {
+            continue;
+        }
+        assert!(node.rect().right() <= room(screen).right(), "{text:?} is cut: {:?}", node.rect());
+        texts.push(text);
+    }
+    assert!(texts.iter().any(|text| text.contains(words)), "{words:?} is not among {texts:?}");
+}
+
+#[test]
+fn hints_of_all_tools_fit_at_1280_by_800() {
+    let mut screen = Screen::with_scan();
+    screen.harness.set_size(Vec2::new(1280.0, 800.0));
+    screen.steps(3);
+    assert_eq!((screen.harness.ctx.pixels_per_point(), room(&screen).width()), (1.0, 1280.0));
+    for tool in ToolKind::ALL {
+        screen.click(tool.name());
+        assert!(screen.is_on(tool.name()), "{tool:?}");
+        match tool {
+            ToolKind::Crosshair => row_fits(&screen, "the other planes turn"),
+            ToolKind::WindowLevel => row_fits(&screen, "with every tool"),
+            ToolKind::Brush => {
+                row_fits(&screen, "Ctrl erases");
+                screen.click("Adaptive");
+                row_fits(&screen, "Ctrl erases");
+                screen.click("Adaptive");
+            }
+            ToolKind::Eraser => row_fits(&screen, "Ctrl paints"),
+            ToolKind::Lasso | ToolKind::Wire => row_fits(&screen, "the first corner closes"),
+            ToolKind::Region => row_fits(&screen, "release to keep"),
+            ToolKind::Island => row_fits(&screen, "Click a part"),
+            ToolKind::Fill => row_fits(&screen, "Ctrl empties"),
+            ToolKind::Push => row_fits(&screen, "from outside to push in"),
+            ToolKind::Prompt => row_fits(&screen, "learning loop"),
+            ToolKind::Measure => {
+                for kind in MeasureKind::ALL {
+                    screen.click(kind.name());
+                    row_fits(&screen, kind.hint());
+                }
+            }
+        }
+    }
 }
