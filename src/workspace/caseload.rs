@@ -1,6 +1,7 @@
 //! The work of a cohort: the projects of a folder, how far each is, and the next one that has slices to do.
 
 use super::opening::file_label;
+use super::saving::Protection;
 use super::task::JobTask;
 use super::{Document, Progress, Workspace};
 use crate::core::{CaseId, SliceStatus};
@@ -15,6 +16,8 @@ pub struct CaseLoad {
     rows: Vec<Row>,
     /// A project that is being opened to be worked on.
     awaited: Option<PathBuf>,
+    /// The case, if any, that was just left for the next one.
+    left: Option<Option<CaseId>>,
 }
 
 /// A project as it was when the folder was listed.
@@ -148,6 +151,7 @@ impl Workspace {
         };
         match (line.case, &line.path) {
             (Some(case), _) => {
+                self.leave_case();
                 self.activate(case);
                 self.go_to_work();
                 self.status = format!("{}: {} slices to do", line.name, line.slices.as_ref().map_or(0, |s| s[0]));
@@ -166,12 +170,48 @@ impl Workspace {
         self.caseload.awaited.take_if(|awaited| awaited == path).is_some()
     }
 
+    /// The case that is shown is left for the next one: it stays open, those before it may go.
+    pub(super) fn leave_case(&mut self) {
+        self.caseload.left = Some(self.active);
+    }
+
+    /// After going on: closes the projects of the list that nothing is left to be done with, so that a day's work does not
+    /// fill the memory. The one before stays, so that going back is quick. Called once a frame.
+    pub(super) fn close_left_cases(&mut self) {
+        let Some(before) = self.caseload.left.take() else { return };
+        let keep = [self.active, before];
+        let others = self.documents.iter().filter(|d| !keep.contains(&Some(d.case.id)));
+        let closed: Vec<CaseId> = others.filter(|d| self.may_close(d)).map(|d| d.case.id).collect();
+        closed.into_iter().for_each(|id| self.close(id));
+    }
+
+    /// Whether a case can be closed without asking: it is on the disk as it is, and nothing works on it or shows it.
+    fn may_close(&self, document: &Document) -> bool {
+        let id = document.case.id;
+        let listed = |project: &Path| self.caseload.rows.iter().any(|row| same_place(project, &row.path));
+        let laid_over = self.documents.iter().any(|d| d.view.fusion.is_some_and(|f| f.case == id));
+        let compared = self.review.layers.is_some_and(|(case, ..)| case == id);
+        document.project.as_deref().is_some_and(listed)
+            && document.rests()
+            && !(laid_over || compared || self.shown_cases.contains(&id) || self.works_on(id))
+    }
+
     /// Shows a slice that is to do, unless one is shown.
     pub(super) fn go_to_work(&mut self) {
         let shown = |d: &Document| d.layer().map(|l| l.work.slices.status(d.work_slice()));
         if self.active_document().and_then(shown).is_some_and(SliceStatus::is_done) {
             self.next_to_do(false);
         }
+    }
+}
+
+impl Document {
+    /// Saved and unchanged, and nothing of it is under way: no stroke, preview, save, question or learning loop.
+    fn rests(&self) -> bool {
+        let busy = self.stroke.is_some() || self.preview().is_some() || self.is_operating() || self.saving;
+        let waits = !self.waiting.is_empty() || !self.mirror_offers.is_empty() || self.case.volume.is_none();
+        let protected = !matches!(self.protection, Protection::Idle);
+        !(self.is_unsaved() || busy || waits || protected || self.learned.is_some())
     }
 }
 

@@ -25,7 +25,7 @@ impl Workspace {
         let handle = jobs::spawn("Exporting the layer", self.waker.clone(), move |_: &JobContext<()>| {
             io::save_mask(&target, &layer.labels, &layer.segments, stack.as_ref())
         });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+        self.start_on(self.active, JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
     }
 
     /// All layers in one file: their segments may overlap and stay whole.
@@ -42,7 +42,7 @@ impl Workspace {
             let all: Vec<_> = layers.iter().map(|l| &l.labels).zip(segments.iter().map(Vec::as_slice)).collect();
             io::save_mask_layers(&target, &all, stack.as_ref())
         });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+        self.start_on(self.active, JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
     }
 
     pub(super) fn export_volume(&mut self, path: PathBuf) {
@@ -51,7 +51,7 @@ impl Workspace {
         let handle = jobs::spawn("Exporting the image", self.waker.clone(), move |_: &JobContext<()>| {
             io::save_volume(&target, &volume)
         });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+        self.start_on(self.active, JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
     }
 
     /// The surface of the active segment.
@@ -71,19 +71,22 @@ impl Workspace {
             let segments: &[Segment] = std::slice::from_ref(&segment);
             save_surfaces(&target, kind, &labels, segments, SMOOTHING_ROUNDS, ctx)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, volumes| {
-                let Some(&[voxels, surface]) = volumes.as_ref().and_then(|v| v.first()) else { return };
-                w.notify(Notice::info(format!(
-                    "Exported {}: the surface encloses {:.1} ml, the voxels {:.1} ml.",
-                    file_label(&path),
-                    surface / 1000.0,
-                    voxels / 1000.0
-                )));
-            },
-        ));
+        self.start_on(
+            self.active,
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, volumes| {
+                    let Some(&[voxels, surface]) = volumes.as_ref().and_then(|v| v.first()) else { return };
+                    w.notify(Notice::info(format!(
+                        "Exported {}: the surface encloses {:.1} ml, the voxels {:.1} ml.",
+                        file_label(&path),
+                        surface / 1000.0,
+                        voxels / 1000.0
+                    )));
+                },
+            ),
+        );
     }
 
     /// All open cases with a reviewed layer, as one data set.

@@ -97,40 +97,43 @@ impl Workspace {
             }
             Ok(all)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, all| {
-                let Some(all) = all else { return };
-                let step = if all.len() == 1 { "Import mask" } else { "Import masks" };
-                let mut layers = Vec::new();
-                let mut offers = Vec::new();
-                for Read { name, file, mask } in all {
-                    match mask {
-                        // The others are of use without it.
-                        Err(text) => w.notify(Notice::error(text)),
-                        Ok((mask, proposal)) => {
-                            for finding in &mask.findings {
-                                w.notify(Notice::warning(finding.text.clone()));
+        self.start_on(
+            Some(id),
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, all| {
+                    let Some(all) = all else { return };
+                    let step = if all.len() == 1 { "Import mask" } else { "Import masks" };
+                    let mut layers = Vec::new();
+                    let mut offers = Vec::new();
+                    for Read { name, file, mask } in all {
+                        match mask {
+                            // The others are of use without it.
+                            Err(text) => w.notify(Notice::error(text)),
+                            Ok((mask, proposal)) => {
+                                for finding in &mask.findings {
+                                    w.notify(Notice::warning(finding.text.clone()));
+                                }
+                                let new = w.layers_of(&name, &file, mask);
+                                offers.extend(proposal.map(|FlipProposal { flips, reason }| {
+                                    let layers = new.iter().map(|l| l.id).collect();
+                                    MirrorOffer { name, flips, reason, layers }
+                                }));
+                                layers.extend(new);
                             }
-                            let new = w.layers_of(&name, &file, mask);
-                            offers.extend(proposal.map(|FlipProposal { flips, reason }| {
-                                let layers = new.iter().map(|l| l.id).collect();
-                                MirrorOffer { name, flips, reason, layers }
-                            }));
-                            layers.extend(new);
                         }
                     }
-                }
-                if layers.is_empty() {
-                    return;
-                }
-                w.insert_numbered(id, step, layers);
-                if let Some(document) = w.document_mut(id) {
-                    document.mirror_offers.extend(offers);
-                }
-            },
-        ));
+                    if layers.is_empty() {
+                        return;
+                    }
+                    w.insert_numbered(id, step, layers);
+                    if let Some(document) = w.document_mut(id) {
+                        document.mirror_offers.extend(offers);
+                    }
+                },
+            ),
+        );
     }
 
     /// A mask's layers, numbered.

@@ -90,17 +90,20 @@ impl Workspace {
         let handle = jobs::spawn("Counting the image's values", self.waker.clone(), move |ctx: &JobContext<()>| {
             Histogram::of(&volume, |_| !ctx.is_cancelled()).ok_or(Cancelled)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, histogram| {
-                if let Some(document) = w.document_mut(id) {
-                    // After a failure it stays marked as running: asking again in every frame would not help.
-                    document.statistics.counting = histogram.is_none();
-                    document.statistics.histogram = histogram.map(Arc::new);
-                }
-            },
-        ));
+        self.start_on(
+            Some(id),
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, histogram| {
+                    if let Some(document) = w.document_mut(id) {
+                        // After a failure it stays marked as running: asking again in every frame would not help.
+                        document.statistics.counting = histogram.is_none();
+                        document.statistics.histogram = histogram.map(Arc::new);
+                    }
+                },
+            ),
+        );
     }
 
     fn measure_segments(&mut self) {
@@ -120,17 +123,20 @@ impl Workspace {
             })
             .ok_or(Cancelled)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, labels| {
-                let Some(document) = w.document_mut(id) else { return };
-                document.statistics.running = false;
-                if let Some(labels) = labels {
-                    document.statistics.segments = Some(SegmentStatistics { layer: layer_id, revision, labels });
-                }
-            },
-        ));
+        self.start_on(
+            Some(id),
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, labels| {
+                    let Some(document) = w.document_mut(id) else { return };
+                    document.statistics.running = false;
+                    if let Some(labels) = labels {
+                        document.statistics.segments = Some(SegmentStatistics { layer: layer_id, revision, labels });
+                    }
+                },
+            ),
+        );
     }
 }
 

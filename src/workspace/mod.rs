@@ -79,7 +79,7 @@ use identifying::FingerprintOf;
 use settings::SettingsSave;
 use std::path::Path;
 use std::sync::Arc;
-use task::Task;
+use task::{OnCase, Task};
 
 /// Brush settings, shared by all cases.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -176,6 +176,8 @@ pub struct Workspace {
     taking_up: Vec<(KeptCase, Option<Recoverable>)>,
     /// The graphics device is left to the window alone.
     cpu_only: bool,
+    /// Cases that panes of the window show, and what is laid over them; the window says it in every frame.
+    pub shown_cases: Vec<CaseId>,
 }
 
 impl Workspace {
@@ -220,6 +222,7 @@ impl Workspace {
             resuming: Vec::new(),
             taking_up: Vec::new(),
             cpu_only: false,
+            shown_cases: Vec::new(),
             home,
         };
         workspace.look_for_unsaved_work();
@@ -266,6 +269,7 @@ impl Workspace {
                 self.tasks.push((id, task));
             }
         }
+        self.close_left_cases();
         self.follow_search();
         self.drop_stale_previews();
         self.follow_painting();
@@ -344,7 +348,10 @@ impl Workspace {
 
     fn remove_document(&mut self, id: CaseId) {
         self.documents.retain(|d| d.case.id != id);
-        self.review.forget();
+        // A comparison is of the case that is shown; another one that is closed does not end it.
+        if self.active == Some(id) || self.review.layers.is_some_and(|(case, ..)| case == id) {
+            self.review.forget();
+        }
         if self.active == Some(id) {
             self.active = self.documents.last().map(|d| d.case.id);
         }
@@ -367,6 +374,15 @@ impl Workspace {
     fn start(&mut self, task: impl Task + 'static) {
         self.last_id += 1;
         self.tasks.push((self.last_id, Box::new(task)));
+    }
+
+    /// Starts a task that works on a case: the case is not closed by itself meanwhile.
+    fn start_on(&mut self, case: Option<CaseId>, task: impl Task + 'static) {
+        self.start(OnCase { case, task });
+    }
+
+    fn works_on(&self, case: CaseId) -> bool {
+        self.tasks.iter().any(|(_, task)| task.case() == Some(case))
     }
 
     fn cancel_task(&mut self, id: u64) {

@@ -315,29 +315,32 @@ impl Workspace {
         let handle = jobs::spawn("Predicting", self.waker.clone(), move |ctx: &JobContext<PredictEvent>| {
             predict::predict_in_turn(&source, &options, &volume, &device, &turn, ctx)
         });
-        self.start(JobTask::new(
-            handle,
-            |w, event| {
-                if let PredictEvent::Warning(text) = event {
-                    w.notify(Notice::warning(text));
-                }
-            },
-            move |w, prediction| {
-                w.models.predicting = false;
-                let Some(prediction) = prediction else { return };
-                let layer = Layer::new(
-                    LayerId(0),
-                    format!("Prediction of {}", prediction.run),
-                    prediction.labels,
-                    prediction.segments,
-                    Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
-                );
-                if w.insert_layer(id, "Predict", layer) {
-                    w.show_awaited(id);
-                    w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
-                }
-            },
-        ));
+        self.start_on(
+            Some(id),
+            JobTask::new(
+                handle,
+                |w, event| {
+                    if let PredictEvent::Warning(text) = event {
+                        w.notify(Notice::warning(text));
+                    }
+                },
+                move |w, prediction| {
+                    w.models.predicting = false;
+                    let Some(prediction) = prediction else { return };
+                    let layer = Layer::new(
+                        LayerId(0),
+                        format!("Prediction of {}", prediction.run),
+                        prediction.labels,
+                        prediction.segments,
+                        Origin::Model { run: prediction.run, checkpoint: prediction.checkpoint },
+                    );
+                    if w.insert_layer(id, "Predict", layer) {
+                        w.show_awaited(id);
+                        w.notify(Notice::info("The prediction is a layer of its own; your masks are as they were."));
+                    }
+                },
+            ),
+        );
     }
 }
 

@@ -163,22 +163,25 @@ impl Workspace {
         let handle = jobs::spawn("Comparing layers", self.waker.clone(), move |ctx: &JobContext<()>| {
             metrics::compare(&labels_a, &labels_b, &pairs, &options, ctx)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, report| {
-                if w.review.serial != serial {
-                    return;
-                }
-                w.review.running = false;
-                let Some(report) = report else { return };
-                w.review.row = w.review.row.min(report.rows.len().saturating_sub(1));
-                w.review.report = Some(report);
-                w.review.layers = Some((id, truth, prediction));
-                w.review.revision = revision;
-                w.review.cause = None;
-            },
-        ));
+        self.start_on(
+            self.active,
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, report| {
+                    if w.review.serial != serial {
+                        return;
+                    }
+                    w.review.running = false;
+                    let Some(report) = report else { return };
+                    w.review.row = w.review.row.min(report.rows.len().saturating_sub(1));
+                    w.review.report = Some(report);
+                    w.review.layers = Some((id, truth, prediction));
+                    w.review.revision = revision;
+                    w.review.cause = None;
+                },
+            ),
+        );
     }
 }
 
@@ -200,16 +203,19 @@ impl Workspace {
         let handle = jobs::spawn("Measuring the layer", self.waker.clone(), move |_: &JobContext<()>| {
             Ok::<_, metrics::MetricError>(quantities(&labels, &segments, volume.as_deref(), options))
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, found| {
-                if let (Some(found), true) = (found, w.review.serial == serial) {
-                    w.review.quantities = Some((id, revision, found));
-                    w.review.measured_with = options;
-                }
-            },
-        ));
+        self.start_on(
+            self.active,
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, found| {
+                    if let (Some(found), true) = (found, w.review.serial == serial) {
+                        w.review.quantities = Some((id, revision, found));
+                        w.review.measured_with = options;
+                    }
+                },
+            ),
+        );
     }
 
     /// Starts or ends figures that follow the brush; they need a comparison of the active case.
@@ -264,15 +270,18 @@ impl Workspace {
         let handle = jobs::spawn("Measuring distances", self.waker.clone(), move |ctx: &JobContext<()>| {
             metrics::signed_surface(&map_a, select_a, &map_b, select_b, &ctx.cancel)
         });
-        self.start(JobTask::new(
-            handle,
-            |_, ()| {},
-            move |w, found| {
-                if w.review.signed_for == Some(key) {
-                    w.review.signed = found.map(Arc::new);
-                }
-            },
-        ));
+        self.start_on(
+            Some(case),
+            JobTask::new(
+                handle,
+                |_, ()| {},
+                move |w, found| {
+                    if w.review.signed_for == Some(key) {
+                        w.review.signed = found.map(Arc::new);
+                    }
+                },
+            ),
+        );
     }
 }
 

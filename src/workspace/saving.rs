@@ -181,6 +181,9 @@ impl Workspace {
                 document.active_segment = data.view.active_segment.unwrap_or(1);
                 document.adopt_measurements(data.view.measurements);
                 w.adopt_layers(&mut document, data.layers);
+                if to_work {
+                    w.leave_case();
+                }
                 w.add_document(document);
                 if to_work {
                     w.go_to_work();

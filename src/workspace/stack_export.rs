@@ -69,7 +69,7 @@ impl Workspace {
                 save_png_sequence(&export.path, count, picture, ctx)
             }
         });
-        self.start(JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
+        self.start_on(self.active, JobTask::new(handle, |_, ()| {}, move |w, done| w.exported(&path, done)));
     }
 }
 

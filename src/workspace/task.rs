@@ -1,6 +1,7 @@
 //! Background tasks of the workspace: a job handle and what to do with its events and its end.
 
 use super::{Notice, Workspace};
+use crate::core::CaseId;
 use crate::jobs::{JobHandle, Outcome};
 use std::fmt::Display;
 
@@ -18,6 +19,10 @@ pub struct TaskView {
 pub(super) trait Task {
     fn view(&self, id: u64) -> TaskView;
     fn cancel(&self);
+    /// The open case that it works on or for, if it is one alone.
+    fn case(&self) -> Option<CaseId> {
+        None
+    }
     /// Hands over what arrived; `true` when the task is over.
     fn advance(&mut self, workspace: &mut Workspace) -> bool;
 }
@@ -87,5 +92,29 @@ impl<E, T, Err: Display> Task for JobTask<E, T, Err> {
             on_end(workspace, value);
         }
         true
+    }
+}
+
+/// A task that works on one open case.
+pub(super) struct OnCase<T> {
+    pub case: Option<CaseId>,
+    pub task: T,
+}
+
+impl<T: Task> Task for OnCase<T> {
+    fn view(&self, id: u64) -> TaskView {
+        self.task.view(id)
+    }
+
+    fn cancel(&self) {
+        self.task.cancel();
+    }
+
+    fn case(&self) -> Option<CaseId> {
+        self.case
+    }
+
+    fn advance(&mut self, workspace: &mut Workspace) -> bool {
+        self.task.advance(workspace)
     }
 }

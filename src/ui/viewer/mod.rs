@@ -248,6 +248,7 @@ impl Viewer {
             self.figures_of = active;
             self.figures.clear();
         }
+        workspace.shown_cases = wanted.iter().map(|(id, _)| *id).collect();
         self.feed.keep_cases(&wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>());
         for document in workspace.documents_mut() {
             match wanted.iter().find(|(id, _)| *id == document.case.id) {

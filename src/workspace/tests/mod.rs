@@ -1,6 +1,7 @@
 //! Tests of the workspace as a whole, through its commands alone.
 
 mod closing;
+mod going_on;
 mod history;
 mod identifying;
 mod journal;
