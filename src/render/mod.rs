@@ -31,6 +31,6 @@ pub use slice_view::{DifferenceColors, Fusion, LabelColors, Overlay, Slab, Slice
 pub use view::{PaneView, PlaneFrame, VoxelFromPane};
 pub use volume::{
     Camera, ClipBox, TransferFunction, TransferPoint, TransferPreset, ViewFrom, VolumeBlit, VolumeContent,
-    VolumeDrawer, VolumeOrder, VolumePicture, VolumeView, pick,
+    VolumeDrawer, VolumeOrder, VolumePicture, VolumeProgress, VolumeView, pick,
 };
 pub use volume_texture::VolumeTexture;

@@ -75,14 +75,37 @@ pub struct VolumePicture {
     pub finished: bool,
 }
 
+/// How far the drawing of the last order is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VolumeProgress {
+    /// Since when a picture is waited for.
+    pub since: Instant,
+    /// Part of the fine picture that is drawn; `None` before the coarse one is there.
+    pub part: Option<f32>,
+}
+
 #[derive(Default)]
 struct Desk {
     order: Option<VolumeOrder>,
-    /// Grows with every order.
+    /// Grows with every order, from 1.
     number: u64,
+    /// Number of the order for which nothing finer is wanted.
+    halted: u64,
+    progress: Option<VolumeProgress>,
     picture: VolumePicture,
     error: Option<RenderError>,
     stopped: bool,
+    /// The thread has ended: no picture will come.
+    gone: bool,
+}
+
+impl Desk {
+    /// Says how much of the fine picture of an order is drawn, while that is waited for.
+    fn tell(&mut self, number: u64, part: f32) {
+        if let Some(progress) = self.progress.as_mut().filter(|_| self.number == number) {
+            progress.part = Some(part);
+        }
+    }
 }
 
 struct Shared {
@@ -111,11 +134,14 @@ impl VolumeDrawer {
         let (own, device, queue) = (Arc::clone(&shared), device.clone(), queue.clone());
         let started = std::thread::Builder::new().name("3-D view".into()).spawn(move || {
             let error = Artist::new(&device, &queue, Arc::clone(&own)).and_then(|mut artist| artist.work()).err();
-            own.desk().error = error;
+            let mut desk = own.desk();
+            (desk.error, desk.progress, desk.gone) = (error, None, true);
+            drop(desk);
             (own.wake)();
         });
         if started.is_err() {
-            shared.desk().error = Some(RenderError::NoThread);
+            let mut desk = shared.desk();
+            (desk.error, desk.gone) = (Some(RenderError::NoThread), true);
         }
         Self { shared, last: None }
     }
@@ -132,12 +158,36 @@ impl VolumeDrawer {
         desk.order = Some(order);
         desk.number += 1;
         desk.picture.finished = false;
+        // While no picture came yet, the wait is that for the first one.
+        let since = desk.progress.filter(|p| p.part.is_none()).map_or_else(Instant::now, |p| p.since);
+        desk.progress = (!desk.gone).then_some(VolumeProgress { since, part: None });
+        self.shared.changed.notify_all();
+    }
+
+    /// How far the last order is; `None` when nothing better will come.
+    pub fn progress(&self) -> Option<VolumeProgress> {
+        self.shared.desk().progress
+    }
+
+    /// Leaves the picture of the last order as it is: nothing finer is drawn before another order.
+    pub fn halt(&self) {
+        let mut desk = self.shared.desk();
+        desk.halted = desk.number;
+        desk.progress = None;
+        desk.picture.finished = true;
         self.shared.changed.notify_all();
     }
 
     /// The content of the last order, so that it need not be made again.
     pub fn content(&self) -> Option<&VolumeContent> {
         self.last.as_ref().map(|l| &l.content)
+    }
+
+    /// The next order gets its coarse picture alone, however fast it is drawn.
+    #[cfg(test)]
+    pub(super) fn halt_next(&self) {
+        let mut desk = self.shared.desk();
+        desk.halted = desk.number + 1;
     }
 
     /// Lets go of textures and volume: for when a case is closed.
@@ -147,6 +197,7 @@ impl VolumeDrawer {
         desk.order = None;
         desk.number += 1;
         desk.picture = VolumePicture::default();
+        desk.progress = None;
         self.shared.changed.notify_all();
     }
 
@@ -235,7 +286,7 @@ impl Artist {
         let mut desk = self.shared.desk();
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            if desk.stopped || desk.number != number {
+            if desk.stopped || desk.number != number || desk.halted == number {
                 return false;
             }
             if left.is_zero() {
@@ -247,7 +298,7 @@ impl Artist {
 
     fn is_current(&self, number: u64) -> bool {
         let desk = self.shared.desk();
-        !desk.stopped && desk.number == number
+        !desk.stopped && desk.number == number && desk.halted != number
     }
 
     /// A whole picture, as fine as the device draws it in a moment; whether nothing finer is worth drawing.
@@ -272,7 +323,8 @@ impl Artist {
         let mut desk = self.shared.desk();
         desk.picture.coarse = Some(target.create_view(&wgpu::TextureViewDescriptor::default()));
         desk.picture.fine = None;
-        desk.picture.finished = false;
+        desk.picture.finished = desk.halted == number;
+        desk.tell(number, 0.0);
         let stopped = desk.stopped || desk.number != number;
         drop(desk);
         (self.shared.wake)();
@@ -303,13 +355,17 @@ impl Artist {
                 }
             }
             row = end;
+            self.shared.desk().tell(number, row as f32 / size[1] as f32);
             if told.elapsed() > Duration::from_millis(100) {
                 told = Instant::now();
                 (self.shared.wake)();
             }
         }
         let mut desk = self.shared.desk();
-        desk.picture.finished = desk.number == number;
+        if desk.number == number {
+            desk.picture.finished = true;
+            desk.progress = None;
+        }
         drop(desk);
         (self.shared.wake)();
         Ok(())

@@ -17,7 +17,7 @@ mod tests;
 
 pub use blit::VolumeBlit;
 pub use camera::{Camera, ViewFrom};
-pub use drawer::{VolumeContent, VolumeDrawer, VolumeOrder, VolumePicture};
+pub use drawer::{VolumeContent, VolumeDrawer, VolumeOrder, VolumePicture, VolumeProgress};
 pub use raycast::pick;
 pub use transfer::{TransferFunction, TransferPoint, TransferPreset};
 pub use view::{ClipBox, VolumeView};

@@ -264,8 +264,9 @@ fn the_thread_draws_coarse_then_fine_and_lets_go() {
         order.view.camera.turn(DVec2::new(0.1 * f64::from(n), 0.0));
         drawer.ask(order.clone());
     }
-    assert!(!drawer.picture().finished);
+    assert!(!drawer.picture().finished && drawer.progress().is_some());
     wait(&drawer, "the last picture", &|p| p.finished);
+    assert_eq!(drawer.progress(), None, "nothing better will come");
     let mut blit = VolumeBlit::new(&gpu.0, super::pass::FORMAT);
     blit.prepare(&drawer.picture());
     let pane = gpu.0.create_texture(&wgpu::TextureDescriptor {
@@ -305,4 +306,36 @@ fn the_thread_draws_coarse_then_fine_and_lets_go() {
     assert!(drawer.picture().finished, "the same order is no new work");
     drawer.forget();
     wait(&drawer, "the end", &|p| p.coarse.is_none());
+}
+
+#[test]
+fn a_picture_that_is_given_up_stays_coarse_until_another_order() {
+    let Some(gpu) = gpu() else { return };
+    let case = Case::new(gpu);
+    let mut drawer = VolumeDrawer::start(&gpu.0, &gpu.1, || {});
+    let content = VolumeContent::new(&case.volume_texture, Some(Arc::clone(&case.volume)), None, 1);
+    let transfer = Some(TransferPreset::Bone.function(0.0));
+    let mut order = VolumeOrder { view: VolumeView { transfer, ..view(grid()) }, content };
+    let until = |drawer: &VolumeDrawer, what: &str, done: &dyn Fn(&VolumeDrawer) -> bool| {
+        let begun = Instant::now();
+        while !done(drawer) {
+            assert!(begun.elapsed() < Duration::from_secs(180), "never came: {what}");
+            assert_eq!(drawer.take_error(), None);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    drawer.halt_next();
+    drawer.ask(order.clone());
+    until(&drawer, "the coarse picture", &|d| d.picture().finished);
+    drawer.halt();
+    let picture = drawer.picture();
+    assert!(picture.coarse.is_some() && picture.fine.is_none() && picture.finished);
+    assert_eq!(drawer.progress(), None);
+    drawer.ask(order.clone());
+    assert_eq!(drawer.progress(), None, "the same order is no new work");
+    order.view.camera.turn(DVec2::new(0.3, 0.0));
+    drawer.ask(order);
+    assert!(drawer.progress().is_some());
+    until(&drawer, "the fine picture", &|d| d.picture().finished && d.picture().fine.is_some());
+    assert_eq!(drawer.progress(), None);
 }

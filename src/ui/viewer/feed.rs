@@ -4,7 +4,7 @@
 //! and a stroke uploads only its bricks.
 
 use crate::core::{BrickIndex, CaseId, LabelMap, LayerId, Volume};
-use crate::render::{LabelTexture, VolumeTexture};
+use crate::render::{LabelTexture, VolumeProgress, VolumeTexture};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -78,6 +78,10 @@ pub struct Inbox {
     pub uploaded: Option<std::time::Instant>,
     /// What the device held of each shown case after the last frame's uploads.
     pub held: BTreeMap<CaseId, Held>,
+    /// How far the 3-D view is, as of the last frame that showed it.
+    pub drawing: Option<VolumeProgress>,
+    /// Nothing finer is wanted of the 3-D view as it is seen now.
+    pub halt_drawing: bool,
 }
 
 /// Textures of a case, for passes beside the frames.

@@ -264,6 +264,15 @@ impl Scene {
             });
             drawer.ask(VolumeOrder { view: asked.view.clone(), content });
         }
+        if std::mem::take(&mut inbox.halt_drawing) {
+            drawer.halt();
+        }
+        let drawing = drawer.progress();
+        if inbox.drawing.is_some() != drawing.is_some() {
+            // What the pane says of it is drawn before this.
+            asked.ctx.request_repaint();
+        }
+        inbox.drawing = drawing;
         self.blit.prepare(&drawer.picture());
     }
 }

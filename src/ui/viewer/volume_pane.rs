@@ -4,12 +4,15 @@ use super::annotations::{self, pixel};
 use super::gpu::{SETTLED, VolumeCallback};
 use super::{Shown, Viewer, input};
 use crate::core::{CaseId, Geometry, LayerId};
-use crate::render::{Camera, ClipBox, TransferPreset, ViewFrom, VolumeView, pick};
-use crate::ui::theme::{ACCENT, PANE_TEXT, VOLUME_BACKGROUND};
+use crate::render::{Camera, ClipBox, TransferPreset, ViewFrom, VolumeProgress, VolumeView, pick};
+use crate::ui::theme::{ACCENT, PANE_TEXT, VOLUME_BACKGROUND, progress_fill};
 use crate::workspace::{Command, Document, ViewCommand, Workspace};
-use egui::{Align2, Button, Color32, CursorIcon, PointerButton, Pos2, Rect, Sense, Stroke, StrokeKind, Ui, Vec2};
+use egui::{
+    Align2, Button, Color32, CursorIcon, PointerButton, Pos2, ProgressBar, Rect, Sense, Stroke, StrokeKind, Ui, Vec2,
+};
 use glam::{DVec2, DVec3};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Radians of a drag over one point.
 const RADIANS_PER_POINT: f64 = 0.009;
@@ -17,6 +20,8 @@ const RADIANS_PER_POINT: f64 = 0.009;
 const HU_PER_POINT: f32 = 2.0;
 /// How near to a handle of the clip box a press must be, in points.
 const HANDLE: f32 = 11.0;
+/// Work that takes no longer is not told of.
+const QUIET: Duration = Duration::from_millis(100);
 /// Limits of the shift of a preset in HU.
 pub const SHIFTS: std::ops::RangeInclusive<f32> = -800.0..=800.0;
 
@@ -108,6 +113,7 @@ impl Viewer {
         let scale = ui.ctx().pixels_per_point();
         let size = DVec2::new(f64::from(rect.width() * scale).round(), f64::from(rect.height() * scale).round());
         let state = &mut self.volume;
+        let drawn_before = state.drawn + 1 == self.frame;
         state.drawn = self.frame;
         let eye = state
             .eyes
@@ -153,6 +159,7 @@ impl Viewer {
             let hit = pick(&view, document.case.volume.as_deref(), labels, pixel(rect, pos, scale));
             out.extend(hit.map(|voxel| ViewCommand::Crosshair(voxel).into()));
         }
+        let shows_surfaces = view.surfaces.is_some();
         let callback = VolumeCallback {
             feed: self.feed.clone(),
             frame: self.frame,
@@ -170,6 +177,11 @@ impl Viewer {
         let lit = state.face.or(near);
         annotate(ui, workspace, document, &place, eye, &state.options, lit);
         side_buttons(ui, rect, state);
+        let drawing = self.feed.inbox().drawing.filter(|_| drawn_before);
+        if drawing.is_some_and(|progress| working(ui, rect, progress, shows_surfaces)) {
+            self.feed.inbox().halt_drawing = true;
+            ui.ctx().request_repaint();
+        }
         out
     }
 }
@@ -324,6 +336,36 @@ fn axes(painter: &egui::Painter, rect: Rect, camera: &Camera) {
     }
 }
 
+/// Says that a picture is being computed, once that has taken a moment; whether the user wants it no finer.
+fn working(ui: &mut Ui, rect: Rect, progress: VolumeProgress, surfaces: bool) -> bool {
+    const SIZE: Vec2 = Vec2::new(210.0, 24.0);
+    const STOP: f32 = 56.0;
+    let elapsed = progress.since.elapsed();
+    let Some((part, text)) = told_of(progress, elapsed, surfaces) else {
+        ui.ctx().request_repaint_after(QUIET.saturating_sub(elapsed));
+        return false;
+    };
+    if rect.width() < SIZE.x + STOP + 20.0 || rect.height() < 120.0 {
+        return false;
+    }
+    let whole = Rect::from_center_size(rect.center_bottom() - Vec2::new(0.0, 60.0), SIZE + Vec2::new(STOP + 6.0, 0.0));
+    let bar = Rect::from_min_size(whole.min, SIZE);
+    ui.put(bar, ProgressBar::new(part).text(text).fill(progress_fill()).desired_width(SIZE.x));
+    let stop = Rect::from_min_max(Pos2::new(bar.right() + 6.0, whole.top()), whole.max);
+    let button = ui.put(stop, Button::new("Stop"));
+    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Stop computing the 3-D view"));
+    button.on_hover_text("Leave the picture as it is").clicked()
+}
+
+/// Part and words for a picture that is being computed; `None` for work that is over before it would be read.
+fn told_of(progress: VolumeProgress, elapsed: Duration, surfaces: bool) -> Option<(f32, String)> {
+    let what = if surfaces { "Computing surfaces…" } else { "Computing the picture…" };
+    (elapsed >= QUIET).then(|| match progress.part {
+        None => (0.0, what.to_owned()),
+        Some(part) => (part, format!("{what} {:.0} %", part * 100.0)),
+    })
+}
+
 /// Buttons that look from one of the six sides.
 fn side_buttons(ui: &mut Ui, rect: Rect, state: &mut VolumeState) {
     const SIZE: f32 = 24.0;
@@ -338,5 +380,21 @@ fn side_buttons(ui: &mut Ui, rect: Rect, state: &mut VolumeState) {
         if button.on_hover_text(from.name()).clicked() {
             state.look(from);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn short_work_is_not_told_of_and_long_work_with_how_far_it_is() {
+        let progress = |part| VolumeProgress { since: Instant::now(), part };
+        assert_eq!(told_of(progress(Some(0.5)), Duration::from_millis(99), true), None);
+        let long = Duration::from_millis(100);
+        assert_eq!(told_of(progress(None), long, true), Some((0.0, "Computing surfaces…".to_owned())));
+        assert_eq!(told_of(progress(Some(0.4)), long, true), Some((0.4, "Computing surfaces… 40 %".to_owned())));
+        assert_eq!(told_of(progress(Some(0.0)), long, false), Some((0.0, "Computing the picture… 0 %".to_owned())));
     }
 }
