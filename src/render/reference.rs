@@ -2,13 +2,13 @@
 
 use super::slice_view::{
     FLAG_CUBIC, FLAG_FUSED, FLAG_INTERPOLATE, FLAG_INVERT, OBLIQUE, OVERLAY_LABELS, OVERLAY_NONE, SLAB_MAXIMUM,
-    SLAB_MINIMUM, SliceView, VOI_LINEAR, VOI_LINEAR_EXACT, VOI_TABLE, ViewUniform,
+    SLAB_MINIMUM, SliceView, VOI_LINEAR, VOI_LINEAR_EXACT, VOI_TABLE, ViewRecord,
 };
 use crate::core::{ColorMap, LabelMap, VoiLut, Volume};
 use glam::{IVec3, Vec2, Vec3, Vec4};
 
 struct Scene<'a> {
-    view: ViewUniform,
+    view: ViewRecord,
     volume: &'a Volume,
     lut: Option<&'a VoiLut>,
     layers: [Option<&'a LabelMap>; 2],
@@ -27,7 +27,7 @@ pub fn render_fused(
     fused: Option<&Volume>,
     view: &SliceView,
 ) -> Vec<u8> {
-    let scene = Scene { view: view.uniform(), volume, lut: view.lut.as_deref(), layers, fused };
+    let scene = Scene { view: view.record(), volume, lut: view.lut.as_deref(), layers, fused };
     let [width, height] = view.pane_size;
     let mut out = Vec::with_capacity((width * height * 4) as usize);
     for y in 0..height {

@@ -1,7 +1,7 @@
 //! The slice pass: pipeline, and per pane a buffer of what it shows and a bind group.
 
 use super::lut_texture::LutTexture;
-use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewUniform};
+use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewRecord};
 use super::upload::{create_3d, create_flat, write_box};
 use super::{LabelTexture, RenderError, VolumeTexture};
 use crate::core::{COLOR_MAP_ENTRIES, ColorMap};
@@ -45,7 +45,7 @@ pub struct SliceRenderer {
 }
 
 struct Pane {
-    uniform: wgpu::Buffer,
+    buffer: wgpu::Buffer,
     /// What `bind_group` was made for.
     textures: [wgpu::TextureView; 5],
     bind_group: wgpu::BindGroup,
@@ -67,7 +67,7 @@ impl SliceRenderer {
         let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("slice"),
             entries: &[
-                uniform_entry(0),
+                view_entry(0),
                 texture_entry(1, wgpu::TextureSampleType::Sint, wgpu::TextureViewDimension::D3),
                 texture_entry(2, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
                 texture_entry(3, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
@@ -120,14 +120,14 @@ impl SliceRenderer {
         SliceTextures { volume, layers: [a, b], fused }: SliceTextures<'_>,
         view: &SliceView,
     ) -> Result<(), RenderError> {
-        let mut uniform = view.uniform();
+        let mut record = view.record();
         if fused.is_none() {
-            uniform.flags &= !FLAG_FUSED;
+            record.flags &= !FLAG_FUSED;
         }
-        if a.is_none() && uniform.overlay == OVERLAY_LABELS {
-            uniform.overlay = OVERLAY_NONE;
+        if a.is_none() && record.overlay == OVERLAY_LABELS {
+            record.overlay = OVERLAY_NONE;
         }
-        let variant = Variant::of(&uniform);
+        let variant = Variant::of(&record);
         for layer in [a, b].into_iter().flatten() {
             if layer.dims() != volume.dims() {
                 return Err(RenderError::Grid { expected: volume.dims(), found: layer.dims() });
@@ -160,13 +160,13 @@ impl SliceRenderer {
         let entry = match kept {
             Some(kept) if kept.textures == textures => Pane { variant, ..kept },
             kept => {
-                let uniform = kept.map_or_else(|| self.uniform_buffer(), |k| k.uniform);
-                let bind_group = self.bind_group(&uniform, &textures);
-                Pane { uniform, textures, bind_group, variant }
+                let buffer = kept.map_or_else(|| self.view_buffer(), |k| k.buffer);
+                let bind_group = self.bind_group(&buffer, &textures);
+                Pane { buffer, textures, bind_group, variant }
             }
         };
         self.build(variant);
-        queue.write_buffer(&entry.uniform, 0, bytemuck::bytes_of(&uniform));
+        queue.write_buffer(&entry.buffer, 0, bytemuck::bytes_of(&record));
         self.panes.insert(pane, entry);
         Ok(())
     }
@@ -217,10 +217,10 @@ impl SliceRenderer {
         self.pipelines.insert(variant, pipeline);
     }
 
-    fn uniform_buffer(&self) -> wgpu::Buffer {
+    fn view_buffer(&self) -> wgpu::Buffer {
         self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("slice view"),
-            size: size_of::<ViewUniform>() as u64,
+            size: size_of::<ViewRecord>() as u64,
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         })
@@ -228,7 +228,7 @@ impl SliceRenderer {
 
     fn bind_group(
         &self,
-        uniform: &wgpu::Buffer,
+        buffer: &wgpu::Buffer,
         [volume, a, b, lut, fused]: &[wgpu::TextureView; 5],
     ) -> wgpu::BindGroup {
         let maps = self.color_maps.create_view(&wgpu::TextureViewDescriptor::default());
@@ -238,7 +238,7 @@ impl SliceRenderer {
             label: Some("slice"),
             layout: &self.layout,
             entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() },
                 texture(1, volume),
                 texture(2, a),
                 texture(3, b),
@@ -250,7 +250,7 @@ impl SliceRenderer {
     }
 }
 
-fn uniform_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
+fn view_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
@@ -258,7 +258,7 @@ fn uniform_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
             // Why it is no uniform stands in the shader.
             ty: wgpu::BufferBindingType::Storage { read_only: true },
             has_dynamic_offset: false,
-            min_binding_size: std::num::NonZeroU64::new(size_of::<ViewUniform>() as u64),
+            min_binding_size: std::num::NonZeroU64::new(size_of::<ViewRecord>() as u64),
         },
         count: None,
     }

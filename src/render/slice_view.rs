@@ -125,7 +125,7 @@ pub(super) const OVERLAY_DIFFERENCE: u32 = 2;
 /// The view as the shader reads it: `View` of `shaders/slice.wgsl`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(super) struct ViewUniform {
+pub(super) struct ViewRecord {
     pub origin: [f32; 3],
     pub window_center: f32,
     pub right: [f32; 3],
@@ -166,7 +166,7 @@ pub(super) struct Variant {
 
 impl Variant {
     /// Of a view as the shader reads it.
-    pub fn of(view: &ViewUniform) -> Self {
+    pub fn of(view: &ViewRecord) -> Self {
         let oblique = view.through == OBLIQUE;
         let sampling = match (view.flags & FLAG_INTERPOLATE != 0, view.flags & FLAG_CUBIC != 0, oblique) {
             (false, false, _) => 0,
@@ -190,9 +190,9 @@ impl Variant {
 }
 
 impl SliceView {
-    pub(super) fn uniform(&self) -> ViewUniform {
+    pub(super) fn record(&self) -> ViewRecord {
         let [r, g, b] = self.background;
-        let mut uniform = ViewUniform {
+        let mut record = ViewRecord {
             origin: self.placement.origin.as_vec3().to_array(),
             window_center: self.window.window_center as f32,
             right: self.placement.right.as_vec3().to_array(),
@@ -233,9 +233,9 @@ impl SliceView {
             colors: [[0; 4]; 64],
         };
         if let Some(slab) = &self.slab {
-            uniform.slab_step = slab.step.as_vec3().to_array();
-            uniform.slab_half = slab.half;
-            uniform.maps[2] = match slab.mode {
+            record.slab_step = slab.step.as_vec3().to_array();
+            record.slab_half = slab.half;
+            record.maps[2] = match slab.mode {
                 SlabMode::Mean => SLAB_MEAN,
                 SlabMode::Maximum => SLAB_MAXIMUM,
                 SlabMode::Minimum => SLAB_MINIMUM,
@@ -245,31 +245,31 @@ impl SliceView {
             let m = fusion.fused_from_voxel;
             let rows = m.matrix3.transpose();
             let row = |r: DVec3, t: f64| r.extend(t).as_vec4().to_array();
-            uniform.fused_i = row(rows.x_axis, m.translation.x);
-            uniform.fused_j = row(rows.y_axis, m.translation.y);
-            uniform.fused_k = row(rows.z_axis, m.translation.z);
+            record.fused_i = row(rows.x_axis, m.translation.x);
+            record.fused_j = row(rows.y_axis, m.translation.y);
+            record.fused_k = row(rows.z_axis, m.translation.z);
             let window = fusion.window;
-            uniform.fused =
+            record.fused =
                 [window.window_center as f32, window.window_width as f32, fusion.opacity.clamp(0.0, 1.0), 0.0];
-            uniform.maps[1] = map_row(fusion.color_map);
-            uniform.flags |= FLAG_FUSED;
+            record.maps[1] = map_row(fusion.color_map);
+            record.flags |= FLAG_FUSED;
         }
         match &self.overlay {
             Overlay::None => {}
             Overlay::Labels { colors } => {
-                uniform.overlay = OVERLAY_LABELS;
-                let words: &mut [[u8; 4]] = bytemuck::cast_slice_mut(&mut uniform.colors);
+                record.overlay = OVERLAY_LABELS;
+                let words: &mut [[u8; 4]] = bytemuck::cast_slice_mut(&mut record.colors);
                 words.copy_from_slice(colors.table());
             }
             Overlay::Difference { a, b, colors } => {
-                uniform.overlay = OVERLAY_DIFFERENCE;
-                uniform.pair = u32::from(*a) | u32::from(*b) << 8;
-                uniform.only_a = unit(colors.only_a);
-                uniform.only_b = unit(colors.only_b);
-                uniform.both = unit(colors.both);
+                record.overlay = OVERLAY_DIFFERENCE;
+                record.pair = u32::from(*a) | u32::from(*b) << 8;
+                record.only_a = unit(colors.only_a);
+                record.only_b = unit(colors.only_b);
+                record.both = unit(colors.both);
             }
         }
-        uniform
+        record
     }
 }
 

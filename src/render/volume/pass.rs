@@ -2,7 +2,7 @@
 
 use super::blocks::{BrickLabels, Ranges, block_dims, visible_blocks};
 use super::transfer::{ENTRIES, TransferFunction};
-use super::view::{VolumeUniform, VolumeView};
+use super::view::{VolumeRecord, VolumeView};
 use crate::core::{LabelMap, Volume};
 use crate::render::upload::{create_3d, create_flat, write_box};
 use crate::render::{LabelColors, RenderError};
@@ -25,7 +25,7 @@ pub(super) struct RayPass {
     queue: wgpu::Queue,
     pipeline: wgpu::RenderPipeline,
     layout: wgpu::BindGroupLayout,
-    uniform: wgpu::Buffer,
+    view_buffer: wgpu::Buffer,
     transfer: wgpu::Texture,
     no_labels: wgpu::TextureView,
     bricks: BrickLabels,
@@ -63,7 +63,7 @@ impl RayPass {
                     ty: wgpu::BindingType::Buffer {
                         ty: wgpu::BufferBindingType::Storage { read_only: true },
                         has_dynamic_offset: false,
-                        min_binding_size: std::num::NonZeroU64::new(size_of::<VolumeUniform>() as u64),
+                        min_binding_size: std::num::NonZeroU64::new(size_of::<VolumeRecord>() as u64),
                     },
                     count: None,
                 },
@@ -102,9 +102,9 @@ impl RayPass {
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Self {
-            uniform: device.create_buffer(&wgpu::BufferDescriptor {
+            view_buffer: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("volume view"),
-                size: size_of::<VolumeUniform>() as u64,
+                size: size_of::<VolumeRecord>() as u64,
                 usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }),
@@ -159,7 +159,7 @@ impl RayPass {
             label: Some("volume"),
             layout: &self.layout,
             entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: self.uniform.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 0, resource: self.view_buffer.as_entire_binding() },
                 texture(1, &sources.volume),
                 texture(2, sources.labels.as_ref().unwrap_or(&self.no_labels)),
                 texture(3, &blocks),
@@ -203,7 +203,7 @@ impl RayPass {
 
     /// Sets view and steps for the strips that follow; `pixel` is the width of a target pixel in pane pixels.
     pub fn begin(&self, view: &VolumeView, pixel: f64, step: f64) {
-        self.queue.write_buffer(&self.uniform, 0, bytemuck::bytes_of(&view.uniform(pixel, step)));
+        self.queue.write_buffer(&self.view_buffer, 0, bytemuck::bytes_of(&view.record(pixel, step)));
     }
 
     /// Submits rows `rows` of `target`; the first strip clears the rest to transparent.

@@ -2,7 +2,7 @@
 //! tests hold the device to. It does not skip blocks, so that wrongly skipped ones show.
 
 use super::transfer::ENTRIES;
-use super::view::{FLAG_MAXIMUM, FLAG_SHADED, FLAG_SURFACES, FLAG_VOLUME, VolumeUniform, VolumeView};
+use super::view::{FLAG_MAXIMUM, FLAG_SHADED, FLAG_SURFACES, FLAG_VOLUME, VolumeRecord, VolumeView};
 use crate::core::{LabelMap, Volume};
 use glam::{DVec2, DVec3, IVec3, Vec2, Vec3, Vec4};
 
@@ -12,7 +12,7 @@ const OPAQUE: f32 = 0.985;
 const SEEN: f32 = 0.5;
 
 pub(super) struct Scene<'a> {
-    view: VolumeUniform,
+    view: VolumeRecord,
     table: Vec<Vec4>,
     volume: Option<&'a Volume>,
     labels: Option<&'a LabelMap>,
@@ -42,7 +42,7 @@ impl<'a> Scene<'a> {
     ) -> Self {
         let table = view.transfer.as_ref().map_or_else(Vec::new, |t| t.table().0);
         Self {
-            view: view.uniform(pixel, step),
+            view: view.record(pixel, step),
             table: table.iter().map(|e| Vec4::from(e.map(|v| f32::from(v) / 255.0))).collect(),
             volume: volume.filter(|_| view.transfer.is_some()),
             labels: labels.filter(|_| view.surfaces.is_some()),

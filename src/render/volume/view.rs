@@ -77,7 +77,7 @@ pub(super) const FLAG_MAXIMUM: u32 = 8;
 /// The view as the shader reads it: `View` of `shaders/volume.wgsl`, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-pub(super) struct VolumeUniform {
+pub(super) struct VolumeRecord {
     pub origin: [f32; 3],
     pub step: f32,
     pub right: [f32; 3],
@@ -97,7 +97,7 @@ pub(super) struct VolumeUniform {
 
 impl VolumeView {
     /// For a target whose pixels are `pixel` pane pixels wide, with samples `step` times the smallest spacing apart.
-    pub(super) fn uniform(&self, pixel: f64, step: f64) -> VolumeUniform {
+    pub(super) fn record(&self, pixel: f64, step: f64) -> VolumeRecord {
         let voxel_from_world = self.geometry.voxel_from_world();
         let [right, down, away] = self.camera.axes();
         let near = diagonal(&self.geometry);
@@ -107,7 +107,7 @@ impl VolumeView {
         let vector = |v: DVec3| voxel_from_world.transform_vector3(v).as_vec3().to_array();
         let per_pixel = pixel / self.camera.zoom;
         let gradient = gradient_on_screen(&self.geometry, [right, down, away]);
-        let mut uniform = VolumeUniform {
+        let mut record = VolumeRecord {
             origin: voxel_from_world.transform_point3(begin).as_vec3().to_array(),
             step: step_mm as f32,
             right: vector(right * per_pixel),
@@ -129,19 +129,19 @@ impl VolumeView {
         };
         if let Some(transfer) = &self.transfer {
             let (_, [low, per_hu]) = transfer.table();
-            uniform.first_hu = low;
-            uniform.entries_per_hu = per_hu;
-            uniform.flags |= FLAG_VOLUME
+            record.first_hu = low;
+            record.entries_per_hu = per_hu;
+            record.flags |= FLAG_VOLUME
                 | if transfer.shaded { FLAG_SHADED } else { 0 }
                 | if transfer.maximum { FLAG_MAXIMUM } else { 0 };
         }
         if let Some(colors) = &self.surfaces {
-            uniform.flags |= FLAG_SURFACES;
-            let words: &mut [[u8; 4]] = bytemuck::cast_slice_mut(&mut uniform.colors);
+            record.flags |= FLAG_SURFACES;
+            let words: &mut [[u8; 4]] = bytemuck::cast_slice_mut(&mut record.colors);
             words.copy_from_slice(colors.table());
             words[0] = [0; 4];
         }
-        uniform
+        record
     }
 }
 
@@ -153,7 +153,7 @@ fn gradient_on_screen(geometry: &Geometry, [right, down, away]: [DVec3; 3]) -> M
     Mat3::from_cols(m.x_axis.as_vec3(), m.y_axis.as_vec3(), m.z_axis.as_vec3())
 }
 
-impl VolumeUniform {
+impl VolumeRecord {
     pub(super) fn gradient_matrix(&self) -> Mat3 {
         let [i, j, k] = self.gradient.map(|c| Vec3::new(c[0], c[1], c[2]));
         Mat3::from_cols(i, j, k)
