@@ -97,10 +97,9 @@ pub(super) fn grow(
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, blobs, grid, next, speckle, volume, voxels};
+    use super::super::test_maps::{at, blobs, grid, next, speckle, spread, volume, voxels};
     use super::super::{Limits, Over};
     use super::*;
-    use std::collections::BTreeSet;
     use std::sync::Arc;
 
     #[test]
@@ -154,24 +153,8 @@ mod tests {
                         && (rule.limits.hu.is_none() || (-150..=90).contains(&hu(v)))
                         && (over == Over::All || [0, 2].contains(&at(&before, v)))
                 };
-                let mut reached = BTreeSet::new();
-                let mut todo = vec![seed];
-                while let Some(v) = todo.pop() {
-                    if !open(v) || !reached.insert(v) {
-                        continue;
-                    }
-                    for a in (0..3).filter(|a| extent == Extent::Volume || *a != axis) {
-                        let mut w = v;
-                        if v[a] > 0 {
-                            w[a] = v[a] - 1;
-                            todo.push(w);
-                        }
-                        if v[a] + 1 < dims[a] {
-                            w[a] = v[a] + 1;
-                            todo.push(w);
-                        }
-                    }
-                }
+                let along = |a: usize| extent == Extent::Volume || a != axis;
+                let reached = spread(dims, [seed], along, open);
                 let mut map = before.clone();
                 match grow(&mut map, &rule, Some(&image), seed, tolerance, extent, &NoWatch) {
                     Ok(delta) => {

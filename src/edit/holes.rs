@@ -42,9 +42,8 @@ pub(super) fn fill_holes(
 #[cfg(test)]
 mod tests {
     use super::super::operation::NoWatch;
-    use super::super::test_maps::{at, blobs, grid, voxels};
+    use super::super::test_maps::{at, blobs, grid, spread, voxels};
     use super::*;
-    use std::collections::BTreeSet;
 
     #[test]
     fn holes_are_what_the_border_cannot_reach() {
@@ -59,24 +58,9 @@ mod tests {
             ] {
                 let flat = planes.is_some() || extent != Extent::Volume;
                 // Spread from every border voxel over what does not carry the label.
-                let mut reached = BTreeSet::new();
-                let is_border =
-                    |v: &[usize; 3]| (0..3).filter(|a| !flat || *a != axis).any(|a| v[a] == 0 || v[a] + 1 == dims[a]);
-                let mut todo: Vec<[usize; 3]> = voxels(dims).filter(is_border).collect();
-                while let Some(v) = todo.pop() {
-                    if at(&before, v) == 1 || !reached.insert(v) {
-                        continue;
-                    }
-                    for a in (0..3).filter(|a| !flat || *a != axis) {
-                        for to in [v[a].wrapping_sub(1), v[a] + 1] {
-                            let mut w = v;
-                            w[a] = to;
-                            if to < dims[a] {
-                                todo.push(w);
-                            }
-                        }
-                    }
-                }
+                let along = |a: usize| !flat || a != axis;
+                let is_border = |v: &[usize; 3]| (0..3).any(|a| along(a) && (v[a] == 0 || v[a] + 1 == dims[a]));
+                let reached = spread(dims, voxels(dims).filter(is_border), along, |v| at(&before, v) != 1);
                 let rule = PaintRule::paint(1, [false; 256]);
                 let mut map = before.clone();
                 let done = fill_holes(&mut map, &rule, extent, planes, &NoWatch);

@@ -142,9 +142,8 @@ fn for_each_alike(sweep: &Sweep, image: &Volume, range: [i16; 2], paint: &mut im
 #[cfg(test)]
 mod tests {
     use super::super::BrushShape;
-    use super::super::test_maps::{at, blobs, next, spaced, spacing, volume, voxels};
+    use super::super::test_maps::{at, blobs, next, spaced, spacing, spread, volume, voxels};
     use super::*;
-    use std::collections::BTreeSet as Set;
 
     fn position(state: &mut u64, dims: [usize; 3]) -> DVec3 {
         DVec3::from_array(std::array::from_fn(|a| (next(state) % (dims[a] as u64 * 10 + 40)) as f64 / 10.0 - 2.0))
@@ -226,22 +225,8 @@ mod tests {
             let thin = Brush { radius_mm: 0.0, ..brush };
             let mut path = before.clone();
             Stroke::begin(&path.clone()).extend(&mut path, from, to, &thin, &rule);
-            let open = |v: &[usize; 3]| at(&covered, *v) == 1 && alike(*v);
-            let mut todo: Vec<[usize; 3]> = voxels(dims).filter(|v| at(&path, *v) == 1 && open(v)).collect();
-            let mut reached: Set<[usize; 3]> = todo.iter().copied().collect();
-            while let Some(v) = todo.pop() {
-                for (a, d) in [(0, 1), (0, -1), (1, 1), (1, -1), (2, 1), (2, -1i64)] {
-                    let mut w = v;
-                    let x = v[a] as i64 + d;
-                    if x < 0 || x >= dims[a] as i64 {
-                        continue;
-                    }
-                    w[a] = x as usize;
-                    if open(&w) && reached.insert(w) {
-                        todo.push(w);
-                    }
-                }
-            }
+            let open = |v: [usize; 3]| at(&covered, v) == 1 && alike(v);
+            let reached = spread(dims, voxels(dims).filter(|v| at(&path, *v) == 1), |_| true, open);
             for v in voxels(dims) {
                 assert_eq!(at(&got, v) == 1, reached.contains(&v), "{v:?} in case {case}");
             }

@@ -1,7 +1,10 @@
 //! Small grids and maps for the tests of this module.
 
+use super::Delta;
+use super::operation::EditError;
 use crate::core::{Geometry, LabelMap, PlaneDirections, Volume};
 use glam::{DAffine3, DMat3, DQuat, DVec3, EulerRot};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// For tests in which no millimetre counts: 0.7 x 0.9 x 2.5 mm.
@@ -87,4 +90,66 @@ pub fn volume(geometry: Geometry, seed: u64) -> Arc<Volume> {
         })
         .collect();
     Arc::new(Volume::new(geometry, hu).unwrap())
+}
+
+/// What hangs together with one of the voxels in `from` through faces along some axes, over what is open: from voxel to
+/// voxel, with a set and no runs. Floods are held to it.
+pub fn spread(
+    dims: [usize; 3],
+    from: impl IntoIterator<Item = [usize; 3]>,
+    along: impl Fn(usize) -> bool,
+    open: impl Fn([usize; 3]) -> bool,
+) -> BTreeSet<[usize; 3]> {
+    let mut reached = BTreeSet::new();
+    let mut todo: Vec<[usize; 3]> = from.into_iter().collect();
+    while let Some(v) = todo.pop() {
+        if !open(v) || !reached.insert(v) {
+            continue;
+        }
+        for a in (0..3).filter(|a| along(*a)) {
+            for to in [v[a].wrapping_sub(1), v[a] + 1] {
+                let mut w = v;
+                w[a] = to;
+                if to < dims[a] {
+                    todo.push(w);
+                }
+            }
+        }
+    }
+    reached
+}
+
+/// Holds what a bucket of label 2 did to what `seed` reaches, which the border of the slice or plane bounds along some
+/// axes: it fills that, and refuses what carries its label already and background that reaches the border. Whether it
+/// filled, or found the outline open.
+pub fn check_bucket(
+    before: &LabelMap,
+    seed: [usize; 3],
+    reached: &BTreeSet<[usize; 3]>,
+    along: impl Fn(usize) -> bool,
+    bucket: impl FnOnce(&mut LabelMap) -> Result<Delta, EditError>,
+) -> [bool; 2] {
+    let dims = before.geometry().dims();
+    let label = at(before, seed);
+    let border = reached.iter().any(|v| (0..3).any(|a| along(a) && (v[a] == 0 || v[a] + 1 == dims[a])));
+    let mut map = before.clone();
+    let mut found = [false; 2];
+    match bucket(&mut map) {
+        Ok(delta) => {
+            found[0] = true;
+            assert!(label != 2 && (label != 0 || !border));
+            for v in voxels(dims) {
+                assert_eq!(at(&map, v), if reached.contains(&v) { 2 } else { at(before, v) }, "{v:?}");
+            }
+            delta.revert(&mut map);
+        }
+        Err(EditError::AlreadyFilled) => assert_eq!(label, 2),
+        Err(error) => {
+            found[1] = true;
+            assert_eq!(error, EditError::OpenOutline);
+            assert!(label == 0 && border);
+        }
+    }
+    assert_eq!(map, *before);
+    found
 }

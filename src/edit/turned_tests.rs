@@ -1,12 +1,11 @@
 //! Brushes, pushing and regions on turned planes against brute force, and undo against snapshots.
 
-use super::test_maps::{at, blobs, directions, next, sheared, spacing, speckle, volume, voxels};
+use super::test_maps::{at, blobs, directions, next, sheared, spacing, speckle, spread, volume, voxels};
 use super::tests::distance;
 use super::*;
 use crate::core::{Geometry, LabelMap, PlaneDirections, TurnedPlane};
 use glam::DVec3;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
 
 fn centre(voxel: [usize; 3]) -> DVec3 {
     DVec3::from_array(voxel.map(|x| x as f64))
@@ -263,29 +262,8 @@ fn regions_and_islands_keep_to_what_the_plane_cuts() {
             let want = if cut(v) && (-20..=50).contains(&hu(v)) { 2 } else { at(&before, v) };
             assert_eq!(at(&threshold, v), want, "{v:?}");
         }
-        let spread = |open: &dyn Fn([usize; 3]) -> bool, seed: [usize; 3]| {
-            let mut reached = BTreeSet::new();
-            let mut todo = vec![seed];
-            while let Some(v) = todo.pop() {
-                if !open(v) || !reached.insert(v) {
-                    continue;
-                }
-                for a in 0..3 {
-                    let mut w = v;
-                    if v[a] > 0 {
-                        w[a] = v[a] - 1;
-                        todo.push(w);
-                    }
-                    if v[a] + 1 < dims[a] {
-                        w[a] = v[a] + 1;
-                        todo.push(w);
-                    }
-                }
-            }
-            reached
-        };
         let seed = (scene.at([0.0; 2]) + 0.5).floor().to_array().map(|v| v as usize);
-        let reached = spread(&|v| cut(v) && (hu(v) - hu(seed)).abs() <= 40, seed);
+        let reached = spread(dims, [seed], |_| true, |v| cut(v) && (hu(v) - hu(seed)).abs() <= 40);
         let after = run(Operation::Grow { seed, tolerance: 40, extent }).unwrap();
         grown += reached.len();
         for v in voxels(dims) {
@@ -293,7 +271,7 @@ fn regions_and_islands_keep_to_what_the_plane_cuts() {
         }
         let part = voxels(dims).find(|v| cut(*v) && at(&before, *v) == 2);
         if let Some(part) = part {
-            let gone = spread(&|v| cut(v) && at(&before, v) == 2, part);
+            let gone = spread(dims, [part], |_| true, |v| cut(v) && at(&before, v) == 2);
             removed += gone.len();
             let what = Islands::RemoveAt(part);
             let after = run(Operation::Islands { what, connectivity: Connectivity::Faces, extent }).unwrap();

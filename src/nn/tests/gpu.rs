@@ -25,7 +25,28 @@ pub(super) fn read<const D: usize>(t: Tensor<D>) -> Vec<f32> {
 }
 
 /// Output and gradients of a function of leaves, for an output weighed by numbers of its own.
-type Found = Vec<(&'static str, Vec<f32>)>;
+pub(super) type Found = Vec<(&'static str, Vec<f32>)>;
+
+/// An output, and the gradients of the leaves that `gradients` are of, with the names of the leaves.
+pub(super) fn found<const N: usize>(
+    y: Tensor<4>,
+    gradients: &Gradients,
+    leaves: [(&'static str, &dyn Leaf); N],
+) -> Found {
+    let gradient = |(name, leaf): (&'static str, &dyn Leaf)| (name, leaf.gradient(gradients));
+    std::iter::once(("output", read(y))).chain(leaves.into_iter().map(gradient)).collect()
+}
+
+/// A tensor of any rank that a gradient is of.
+pub(super) trait Leaf {
+    fn gradient(&self, gradients: &Gradients) -> Vec<f32>;
+}
+
+impl<const D: usize> Leaf for Tensor<D> {
+    fn gradient(&self, gradients: &Gradients) -> Vec<f32> {
+        read(self.grad(gradients).unwrap())
+    }
+}
 
 pub(super) fn weighed(y: &Tensor<4>) -> Gradients {
     let device = y.device();
@@ -72,12 +93,7 @@ fn convolutions_and_their_gradients_are_those_of_the_cpu() {
             let shape = ConvShape { stride, padding, dilation, groups: 1 };
             let y = conv2d(x.clone(), weight.clone(), Some(bias.clone()), shape);
             let gradients = weighed(&y);
-            vec![
-                ("output", read(y)),
-                ("input", read(x.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-                ("bias", read(bias.grad(&gradients).unwrap())),
-            ]
+            found(y, &gradients, [("input", &x), ("weight", &weight), ("bias", &bias)])
         });
     }
 }
@@ -91,12 +107,7 @@ fn joined_convolutions_are_those_of_the_joined_picture() {
             let shape = ConvShape { stride: 1, padding: 1, dilation: 1, groups: 1 };
             let y = conv2d_joined(a.clone(), b.clone(), weight.clone(), None, shape);
             let gradients = weighed(&y);
-            vec![
-                ("output", read(y)),
-                ("first", read(a.grad(&gradients).unwrap())),
-                ("second", read(b.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-            ]
+            found(y, &gradients, [("first", &a), ("second", &b), ("weight", &weight)])
         });
     }
 }
@@ -109,12 +120,7 @@ fn transposed_convolutions_are_those_of_the_cpu() {
             let (weight, bias) = (leaf([i, o, s, s], 2, device), leaf([o], 3, device));
             let y = conv_transpose2d(x.clone(), weight.clone(), Some(bias.clone()), s, 0, 0);
             let gradients = weighed(&y);
-            vec![
-                ("output", read(y)),
-                ("input", read(x.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-                ("bias", read(bias.grad(&gradients).unwrap())),
-            ]
+            found(y, &gradients, [("input", &x), ("weight", &weight), ("bias", &bias)])
         });
     }
 }
@@ -130,12 +136,12 @@ fn normalisation_is_that_of_the_cpu_with_own_and_with_given_statistics() {
         compare(&format!("{dims:?}, rectified {rectified}, own {own}"), |device| {
             let x = leaf(dims, 1, device);
             let [weight, bias] = [2, 3].map(|seed| leaf([dims[1]], seed, device));
-            let mut found = Vec::new();
+            let mut statistics = Vec::new();
             // Far from 0, where sums of squares lose their digits.
             let moved = x.clone() * 0.5 + 30.0;
             let y = if own {
                 let (y, mean, variance) = batch_norm_train(moved, weight.clone(), bias.clone(), 1e-5, rectified);
-                found.extend([("mean", read(mean)), ("variance", read(variance))]);
+                statistics = vec![("mean", read(mean)), ("variance", read(variance))];
                 y
             } else {
                 let mean = leaf([dims[1]], 4, device).inner() + 30.0;
@@ -143,13 +149,8 @@ fn normalisation_is_that_of_the_cpu_with_own_and_with_given_statistics() {
                 batch_norm(moved, [weight.clone(), bias.clone()], [mean, variance], 1e-5, rectified)
             };
             let gradients = weighed(&y);
-            found.extend([
-                ("output", read(y)),
-                ("input", read(x.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-                ("bias", read(bias.grad(&gradients).unwrap())),
-            ]);
-            found
+            let results = found(y, &gradients, [("input", &x), ("weight", &weight), ("bias", &bias)]);
+            statistics.into_iter().chain(results).collect()
         });
     }
 }
@@ -163,7 +164,7 @@ fn pooling_is_that_of_the_cpu_and_the_first_of_equals_counts() {
             let seen = if flat { x.clone() - x.clone().detach() } else { x.clone() };
             let y = max_pool2d(seen, k, stride, padding);
             let gradients = weighed(&y);
-            vec![("output", read(y)), ("input", read(x.grad(&gradients).unwrap()))]
+            found(y, &gradients, [("input", &x)])
         });
     }
 }
@@ -178,11 +179,7 @@ fn depthwise_convolutions_are_those_of_the_cpu() {
             let shape = ConvShape { stride: 1, padding, dilation, groups: c };
             let y = conv2d(x.clone(), weight.clone(), None, shape);
             let gradients = weighed(&y);
-            vec![
-                ("output", read(y)),
-                ("input", read(x.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-            ]
+            found(y, &gradients, [("input", &x), ("weight", &weight)])
         });
     }
 }

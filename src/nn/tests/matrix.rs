@@ -1,15 +1,13 @@
 //! Convolutions on matrix units against those of the CPU, where the graphics device has them: values and gradients within
 //! what 16-bit factors explain, and really by those units.
 
-use super::gpu::{leaf, read, weighed};
+use super::gpu::{Found, found, leaf, weighed};
 use super::*;
 use crate::nn::ops::{ConvShape, conv_transpose2d, conv2d, conv2d_joined};
 use crate::nn::precision::{Precision, also_for_small, with_precision};
 
 /// More than sums in another order explain, and less than a wrong index.
 const APART: std::ops::Range<f64> = 2e-5..2e-3;
-
-type Found = Vec<(&'static str, Vec<f32>)>;
 
 fn compare(case: &str, run: impl Fn(&Device) -> Found) {
     on_devices(|device| match device.mode {
@@ -50,12 +48,7 @@ fn convolutions_on_matrix_units_are_those_of_the_cpu() {
             let y = conv2d(x.clone(), weight.clone(), Some(bias.clone()), shape);
             // Gradients as small as a loss over many pixels gives them.
             let gradients = weighed(&(y.clone() * 1e-9));
-            vec![
-                ("output", read(y)),
-                ("input", read(x.grad(&gradients).unwrap())),
-                ("weight", read(weight.grad(&gradients).unwrap())),
-                ("bias", read(bias.grad(&gradients).unwrap())),
-            ]
+            found(y, &gradients, [("input", &x), ("weight", &weight), ("bias", &bias)])
         });
     }
 }
@@ -68,12 +61,7 @@ fn joined_convolutions_on_matrix_units_are_those_of_the_joined_picture() {
         let shape = ConvShape { stride: 1, padding: 1, dilation: 1, groups: 1 };
         let y = conv2d_joined(a.clone() * 100.0, b.clone(), weight.clone(), None, shape);
         let gradients = weighed(&y);
-        vec![
-            ("output", read(y)),
-            ("first", read(a.grad(&gradients).unwrap())),
-            ("second", read(b.grad(&gradients).unwrap())),
-            ("weight", read(weight.grad(&gradients).unwrap())),
-        ]
+        found(y, &gradients, [("first", &a), ("second", &b), ("weight", &weight)])
     });
 }
 
@@ -84,11 +72,6 @@ fn transposed_convolutions_on_matrix_units_are_those_of_the_cpu() {
         let (weight, bias) = (leaf([32, 19, 2, 2], 2, device), leaf([19], 3, device));
         let y = conv_transpose2d(x.clone(), weight.clone(), Some(bias.clone()), 2, 0, 0);
         let gradients = weighed(&y);
-        vec![
-            ("output", read(y)),
-            ("input", read(x.grad(&gradients).unwrap())),
-            ("weight", read(weight.grad(&gradients).unwrap())),
-            ("bias", read(bias.grad(&gradients).unwrap())),
-        ]
+        found(y, &gradients, [("input", &x), ("weight", &weight), ("bias", &bias)])
     });
 }
