@@ -82,6 +82,11 @@ fn as_text(scan: &Scan, identity: bool) -> String {
 
 fn series_text(t: &mut String, series: &Series) {
     let _ = write!(t, "    {} {}: {} slices", series.modality, series.label, series.slices);
+    // The label is what `--series` takes.
+    let shown = series.shown_label();
+    if shown != series.label {
+        let _ = write!(t, ", in the archive {shown}");
+    }
     if let Some(g) = &series.geometry {
         let (d, s) = (g.dims(), g.spacing());
         let _ = write!(t, ", {} x {} x {} voxels of {:.3} x {:.3} x {:.3} mm", d[0], d[1], d[2], s.x, s.y, s.z);

@@ -180,6 +180,15 @@ impl Series {
         self.can_open() || self.resampled.is_some()
     }
 
+    /// The label as a person reads it: a volume file of a ZIP archive by what the archive calls it. To be shown and nothing
+    /// else, as that name is somebody else's: files and settings take the label.
+    pub fn shown_label(&self) -> Cow<'_, str> {
+        self.source
+            .as_ref()
+            .and_then(VolumeSource::name_in_archive)
+            .map_or_else(|| self.label.as_str().into(), Cow::from)
+    }
+
     /// Nothing says that it is something else than CT.
     pub fn may_be_ct(&self) -> bool {
         matches!(self.modality.as_str(), "" | "CT")
@@ -194,6 +203,16 @@ pub enum VolumeSource {
     Dicom(DicomStack),
     Nifti(PathBuf),
     Nrrd(PathBuf),
+}
+
+impl VolumeSource {
+    /// What a ZIP archive calls the one file that it is, to be shown and nothing else.
+    pub fn name_in_archive(&self) -> Option<String> {
+        match self {
+            Self::Nifti(file) | Self::Nrrd(file) => archive::shown_name(file),
+            Self::Dicom(_) => None,
+        }
+    }
 }
 
 /// Files of a DICOM volume in the order of its slices.
@@ -246,6 +265,19 @@ pub struct MaskSource {
     /// Safe to show: organ folder or file name.
     pub name: String,
     pub kind: MaskKind,
+}
+
+impl MaskSource {
+    /// The name as a person reads it: one file of a ZIP archive by what the archive calls it, see [`Series::shown_label`].
+    pub fn shown_name(&self) -> Cow<'_, str> {
+        let own = match &self.kind {
+            MaskKind::Nifti(file) | MaskKind::Nrrd(file) | MaskKind::Seg(file) | MaskKind::RtStruct(file) => {
+                archive::shown_name(file)
+            }
+            MaskKind::ImageStack(_) | MaskKind::DicomMasks(_) => None,
+        };
+        own.map_or_else(|| self.name.as_str().into(), Cow::from)
+    }
 }
 
 /// How a mask is stored.

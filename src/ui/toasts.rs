@@ -63,7 +63,7 @@ impl Toasts {
         let font = TextStyle::Body.resolve(&style);
         let mark_font = FontId::proportional(font.size * 1.2);
         let (fill, color) = (style.visuals.widgets.noninteractive.bg_fill, style.visuals.text_color());
-        let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::new("toasts")));
+        let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::unique("toasts")));
         let room = ctx.content_rect();
         let width = WIDTH.min(room.width() - 2.0 * MARGIN - 3.0 * PADDING - mark_font.size).max(1.0);
         let mut corner = room.max - Vec2::splat(MARGIN);

@@ -162,6 +162,8 @@ fn labels_and_layouts_keep_their_meaning() {
     let mut labels = LabelMap::empty(*ct().geometry());
     labels.set([3, 4, 2], 1);
     save_mask(&label, &labels, &[Segment::new(1, "liver")], None).unwrap();
+    let plain = scan(&image, &JobContext::detached()).unwrap();
+    assert!(plain.series().all(|series| series.shown_label() == "i.nii.gz" && series.label == "i.nii.gz"));
     let path = dir.path().join("data.zip");
     let (image, label) = (fs::read(image).unwrap(), fs::read(label).unwrap());
     zip_of(
@@ -176,6 +178,13 @@ fn labels_and_layouts_keep_their_meaning() {
     let found = scan(&path, &JobContext::detached()).unwrap();
     let pairs: Vec<usize> = found.series().map(|s| s.masks.len()).collect();
     assert_eq!(pairs, [1, 1], "{:?}", found.series().map(|s| s.label.clone()).collect::<Vec<_>>());
+    // Shown by the archive's names without its folders; what may become part of a path is a number of ours.
+    for (n, series) in found.series().enumerate() {
+        assert_eq!(series.shown_label(), format!("liver_{}_0000.nii.gz", n + 1));
+        assert_eq!(series.masks[0].shown_name(), format!("liver_{}.nii.gz", n + 1));
+        let own = [&series.label, &series.masks[0].name];
+        assert!(own.iter().all(|name| !name.contains("liver") && name.starts_with("00000")), "{own:?}");
+    }
     // Two masks: neither is taken for the other.
     let refused = open_mask(&path, None, &JobContext::detached());
     assert!(matches!(refused, Err(IoError::SeveralMasks { .. })), "{:?}", refused.map(drop));

@@ -86,5 +86,5 @@ impl MaskChooser {
 
 /// All are wanted at first, under the names of their files.
 fn row(mask: &MaskSource) -> Row {
-    Row { file: mask.name.clone(), wanted: true, name: mask.name.clone() }
+    Row { file: mask.shown_name().into_owned(), wanted: true, name: mask.name.clone() }
 }

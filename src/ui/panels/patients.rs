@@ -1,7 +1,7 @@
 //! What the last scan found: patients, studies, series, their problems, and the masks beside them.
 
 use super::path_dialog::PathDialog;
-use crate::io::{Finding, Series, Severity};
+use crate::io::{Finding, Series, Severity, VolumeSource};
 use crate::workspace::{Command, FileCommand, OpenCommand, Workspace};
 use egui::{Color32, RichText, Ui};
 
@@ -78,7 +78,8 @@ fn open_cases(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     for document in workspace.documents() {
         ui.horizontal(|ui| {
             let mark = if document.is_unsaved() { " •" } else { "" };
-            let text = format!("{}{mark}", document.case.name);
+            let own = document.source.as_ref().and_then(VolumeSource::name_in_archive);
+            let text = format!("{}{mark}", own.as_ref().unwrap_or(&document.case.name));
             if ui.selectable_label(active == Some(document.case.id), text).clicked() {
                 out.push(OpenCommand::Activate(document.case.id).into());
             }
@@ -100,10 +101,11 @@ fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     ui.label(RichText::new("Masks beside this series").strong());
     for (n, mask) in found.iter().enumerate() {
         ui.horizontal(|ui| {
-            if ui.button("Load").on_hover_text(format!("Read {} into a new layer", mask.name)).clicked() {
+            let name = mask.shown_name();
+            if ui.button("Load").on_hover_text(format!("Read {name} into a new layer")).clicked() {
                 out.push(FileCommand::ImportFound(vec![(n, mask.name.clone())]).into());
             }
-            ui.label(&mask.name);
+            ui.label(&*name);
         });
     }
     if found.len() > 1 && ui.button("Choose several…").clicked() {
@@ -113,10 +115,11 @@ fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
 }
 
 fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCommand, out: &mut Vec<Command>) {
+    let label = series.shown_label();
     ui.group(|ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
-            ui.label(RichText::new(&series.label).strong());
+            ui.label(RichText::new(&*label).strong());
             ui.label(RichText::new(&series.modality).small().weak());
             let name = match (series.can_open_somehow(), series.can_lay_over()) {
                 (true, _) => "Open",
@@ -139,7 +142,7 @@ fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCom
         if !series.masks.is_empty() {
             ui.label(RichText::new(format!("{} mask(s) beside it", series.masks.len())).small());
         }
-        findings(ui, &series.label, series.findings.iter().chain(noticed.iter().copied()));
+        findings(ui, &label, series.findings.iter().chain(noticed.iter().copied()));
     });
 }
 
