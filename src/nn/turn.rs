@@ -3,6 +3,7 @@
 
 use super::DeviceError;
 use crate::jobs::{Arbiter, BackgroundPool, CancelToken, Patience, Predicting};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,13 @@ pub type Fault = Arc<dyn Fn() -> Option<DeviceError> + Send + Sync>;
 pub struct Turn {
     arbiter: Option<Arbiter>,
     fault: Option<Fault>,
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (waits, fails) = (self.arbiter.is_some(), self.fault.is_some());
+        f.debug_struct("Turn").field("waits", &waits).field("fails", &fails).finish()
+    }
 }
 
 impl Turn {

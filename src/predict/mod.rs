@@ -151,7 +151,7 @@ pub fn predict_with(
     device: &PredictDevice,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
-    predict_watched(source, options, volume, device, &mut |_, _| {}, ctx)
+    predict_watched(source, options, volume, device, &Turn::default(), &mut |_, _| {}, ctx)
 }
 
 /// As [`predict_with`] beside a window: training waits for it, and it waits for drawing and painting.
@@ -166,14 +166,13 @@ pub fn predict_in_turn(
     turn: &Turn,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
-    let _guard = turn.predicting();
-    turn.run(Patience::Some, || predict(source, options, volume, device, turn, &mut |_, _| {}, ctx))
+    predict_watched(source, options, volume, device, turn, &mut |_, _| {}, ctx)
 }
 
 /// Is shown an axial slice and its probabilities: of the background and each class, or of the only class alone.
-pub type Watcher<'a> = dyn FnMut(usize, &[Vec<f32>]) + 'a;
+pub type Watcher<'a> = dyn FnMut(usize, &[Vec<f32>]) + Send + 'a;
 
-/// As [`predict_with`]; `watch` sees the probabilities before they are cut into labels.
+/// As [`predict_in_turn`]; `watch` sees the probabilities before they are cut into labels.
 ///
 /// # Errors
 /// As [`predict_with`].
@@ -182,10 +181,12 @@ pub fn predict_watched(
     options: &PredictOptions,
     volume: &Volume,
     device: &PredictDevice,
+    turn: &Turn,
     watch: &mut Watcher<'_>,
     ctx: &JobContext<PredictEvent>,
 ) -> Result<Prediction, PredictError> {
-    predict(source, options, volume, device, &Turn::default(), watch, ctx)
+    let _guard = turn.predicting();
+    turn.run(Patience::Some, || predict(source, options, volume, device, turn, watch, ctx))
 }
 
 fn predict(

@@ -177,7 +177,7 @@ impl Run {
                 classes: validation.classes(self.recipe.data.classes.iter().map(|c| c.name.as_str())),
                 collapsed: validation.collapsed(),
             };
-            self.finish_epoch(row, &mut learner, ctx)?;
+            self.finish_epoch(row, &mut learner, compute, ctx)?;
             stopped_early = self.out_of_patience();
         }
         self.test(compute, ctx, stopped_early && self.position.epoch < self.recipe.epochs, look)
@@ -326,6 +326,7 @@ impl Run {
         &mut self,
         row: EpochRow,
         learner: &mut Learner,
+        compute: &Compute,
         ctx: &JobContext<TrainEvent>,
     ) -> Result<(), TrainError> {
         let score = row.val_dice.or(row.val_loss.map(|l| -l)).unwrap_or(-row.train_loss);
@@ -353,7 +354,7 @@ impl Run {
         let epoch = row.epoch;
         ctx.send(TrainEvent::Epoch(row));
         ctx.send(TrainEvent::Checkpoint { epoch, best });
-        self.picture(epoch, best, learner, ctx)
+        self.picture(epoch, best, learner, compute, ctx)
     }
 
     fn out_of_patience(&self) -> bool {
@@ -378,6 +379,7 @@ impl Run {
         epoch: usize,
         best: bool,
         learner: &Learner,
+        compute: &Compute,
         ctx: &JobContext<TrainEvent>,
     ) -> Result<(), TrainError> {
         let decade = 10usize.pow(epoch.ilog10());
@@ -390,6 +392,7 @@ impl Run {
         let mut slices: Vec<Slice> =
             self.shown.iter().map(|index| self.prepared.store.get(*index)).collect::<Result<_, _>>()?;
         for n in 0..self.shown.len() {
+            self.control.turn().before_step(Duration::ZERO, &ctx.cancel, || compute.run_pending());
             // One at a time: whatever fits a training step fits this.
             let classes = learner.find(&model, &plan.batch(&self.shown[n..=n], 0, None)?)?;
             slices.push(Slice { hu: slices[n].hu.clone(), classes });

@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         let view = AxialView::new(volume.geometry());
         let mut watch = |k: usize, maps: &[Vec<f32>]| calibration.add(maps, &view.label_slice(&classes, k));
         let options = PredictOptions::default();
-        let prediction = predict_watched(&source, &options, &volume, &device, &mut watch, &inner);
+        let prediction = predict_watched(&source, &options, &volume, &device, &self.request.turn, &mut watch, &inner);
         let prediction = prediction.map_err(|e| e.to_string())?;
         if self.weights.borrow_mut().insert(run.to_owned(), prediction.weights_sha256).is_none() {
             for event in events.try_iter() {

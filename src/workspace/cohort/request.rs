@@ -4,7 +4,7 @@ use crate::io::layouts::{DatasetCase, find_cases};
 use crate::io::{self, natural_cmp};
 use crate::jobs::{JobContext, Waker};
 use crate::metrics::Convention;
-use crate::nn::DeviceChoice;
+use crate::nn::{DeviceChoice, Turn};
 use crate::report::{CaseReport, Failed, Unmatched};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,8 @@ pub struct CohortRequest {
     pub all_cases: bool,
     /// Where runs predict.
     pub device: DeviceChoice,
+    /// Whose turn it is while they do; the window's predictions give way to its hand.
+    pub turn: Turn,
 }
 
 impl CohortRequest {
@@ -76,6 +78,7 @@ impl CohortRequest {
             quantities: true,
             all_cases: false,
             device: DeviceChoice::Auto,
+            turn: Turn::default(),
         }
     }
 }

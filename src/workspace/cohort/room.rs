@@ -129,6 +129,7 @@ impl Workspace {
         if self.cpu_only {
             request.device = DeviceChoice::Cpu;
         }
+        request.turn = self.turn();
         let sides = request.judged.len();
         let serial = self.begin_cohort(Some(request.clone()));
         self.cohort.inputs.title = request.title.clone();

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::core::Origin;
+use crate::jobs::{Arbiter, Hand, Work};
+use crate::workspace::{CohortCommand, CohortRequest, Judged};
 
 impl Desk {
     fn train(&mut self, run: &str) -> PathBuf {
@@ -63,6 +65,29 @@ fn training_then_predictions_that_change_nothing_else() {
     desk.settle();
     assert!(desk.w.documents().is_empty() && !desk.w.models.is_predicting());
     assert!(desk.w.take_notices().iter().all(|n| !n.text.contains("prediction is a layer")));
+}
+
+#[test]
+fn a_run_that_a_cohort_judges_gives_way_to_a_stroke() {
+    let mut desk = Desk::with_case();
+    desk.paint_all_slices();
+    let run = desk.train("judged");
+    let data = desk.dir.path().join("set");
+    desk.w.dispatch(LayerCommand::Reviewed(desk.layer_id(), true));
+    desk.w.dispatch(FileCommand::ExportReviewed(data.clone()));
+    desk.settle();
+    // Longer than any test: nobody goes ahead of turn because the machine is slow.
+    desk.w.learning.arbiter = Arbiter::with_longest_wait(Duration::from_secs(3600));
+    let arbiter = desk.w.learning.arbiter.clone();
+    arbiter.frame(Hand::Paints);
+    let request = CohortRequest { all_cases: true, sheets: false, ..CohortRequest::new(data, vec![Judged::at(run)]) };
+    let request = CohortRequest { device: DeviceChoice::Cpu, ..request };
+    desk.w.dispatch(ReviewCommand::Cohort(CohortCommand::Files(Box::new(request))));
+    desk.until("the wait for the stroke", |w| w.learning.arbiter.waits(Work::Prediction) || !w.cohort.running);
+    assert!(desk.w.cohort.running && desk.w.cohort.inputs.cases.is_empty(), "{:?}", desk.w.take_notices());
+    arbiter.frame(Hand::Still);
+    desk.settle();
+    assert_eq!(desk.w.cohort.inputs.cases.len(), 1, "{:?}", desk.w.take_notices());
 }
 
 #[test]
