@@ -91,14 +91,19 @@ fn what_lies_over_the_pointer_is_found_by_its_place_in_the_patient() {
     let ct = screen.document().case.id;
     // Half of the scan's voxels, twice as large: it ends where the patient's left side of the scan goes on.
     let geometry = Geometry::axis_aligned([18, 32, 24], DVec3::new(1.6, 1.6, 2.5), DVec3::new(-28.0, -25.0, -30.0));
-    let samples: Vec<i16> = (0..18 * 32 * 24).map(|n| (n % 18) as i16 + 1000).collect();
+    // Few values would be taken for a mask: the first slice, which is not looked at, has many.
+    let sample = |n: usize| if n < 18 * 32 { n as i16 * 3 - 900 } else { (n % 18) as i16 + 1000 };
+    let samples: Vec<i16> = (0..18 * 32 * 24).map(sample).collect();
     let path = screen.dir.path().join("other.nrrd");
     maskwright::io::save_volume(&path, &Volume::new(geometry.unwrap(), samples).unwrap()).unwrap();
     screen.workspace_mut().dispatch(OpenCommand::Path(path));
     screen.wait();
     let other = screen.document().case.id;
+    assert_ne!(other, ct, "{:?}", screen.workspace_mut().take_notices());
     screen.workspace_mut().dispatch(OpenCommand::Activate(ct));
     screen.workspace_mut().dispatch(PictureCommand::Fuse(Some(other)));
+    let fused = screen.document().view.fusion.map(|f| f.case);
+    assert_eq!((screen.document().case.id, fused), (ct, Some(other)));
     screen.steps(3);
     let pane = screen.pane(Plane::Axial);
     let mut told = [0; 2];

@@ -266,6 +266,7 @@ fn gif_delay(path: &std::path::Path) -> u16 {
 fn an_exported_gif_has_the_speed_that_was_typed_for_cine() {
     let mut screen = Screen::with_scan();
     screen.tab("View");
+    screen.wait();
     for (speed, delay) in [("25", 4), ("5", 20)] {
         screen.fill("Speed", speed);
         let gif = screen.dir.path().join(format!("at-{speed}.gif"));
