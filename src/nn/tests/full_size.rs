@@ -73,8 +73,10 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
     // those in double precision, its output 3e-4. Near these weights a ReLU turns over: in PyTorch and double precision,
     // changes of 2e-7 to 2e-6 in the weights move the output by 3e-4 to 3e-3 and the gradients by 2e-2 to 8e-2, or, beyond
     // that turn, by 0.22 to 0.23.
-    for (name, spec, limits) in
-        [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.25]), ("unet_b32", unet, [1e-5, 1e-5, 1e-4])]
+    // In the U-Net two ReLUs are that near: inputs of 7e-7 and 6.7e-8, whose pixels are 3.5e-3 and 8.5e-3 of the gradients of
+    // the biases before them. The CPU's sums fall on PyTorch's side, a graphics device's need not.
+    for (name, spec, limits, near) in
+        [("deeplabv3p_r50_os16", deeplab, [DEEP, 2e-3, 0.1], 0.25), ("unet_b32", unet, [1e-5, 1e-5, 1e-4], 1e-2)]
     {
         let io = load_weights(&folder.join(format!("{name}_io.safetensors"))).unwrap();
         let mut from_files = ["pth", "safetensors"].map(|extension| {
@@ -95,7 +97,8 @@ fn deeplab_and_unet_equal_pytorch_in_eval_and_in_a_training_step() {
             layers.compare("output", output);
             assert_eq!(layers.seen, io.keys().filter(|k| k.starts_with("eval.")).count());
             assert!(layers.worst.1 <= limits[0], "{:?} on {}", layers.worst, compute.description);
-            training_step(&spec, &weights, &io, [limits[1], limits[2]], &compute.training());
+            let gradients = if compute.mode == DeviceMode::Cpu { limits[2] } else { near };
+            training_step(&spec, &weights, &io, [limits[1], gradients], &compute.training());
         });
     }
 }
