@@ -48,6 +48,18 @@ pub fn apply(ctx: &Context, theme: ThemeChoice) {
         visuals.window_fill = Color32::from_rgb(33, 37, 42);
         visuals.extreme_bg_color = Color32::from_rgb(16, 18, 21);
         visuals.override_text_color = Some(Color32::from_rgb(222, 226, 230));
+        // egui's greys are neutral, which looks brown on these panels.
+        let widgets = &mut visuals.widgets;
+        widgets.noninteractive.bg_stroke.color = Color32::from_rgb(55, 61, 68);
+        for (widget, fill) in [
+            (&mut widgets.inactive, Color32::from_rgb(48, 54, 61)),
+            (&mut widgets.hovered, Color32::from_rgb(62, 70, 79)),
+            (&mut widgets.active, Color32::from_rgb(50, 70, 90)),
+            (&mut widgets.open, Color32::from_rgb(41, 46, 53)),
+        ] {
+            widget.bg_fill = fill;
+            widget.weak_bg_fill = fill;
+        }
     } else {
         visuals.hyperlink_color = Color32::from_rgb(20, 90, 160);
         visuals.warn_fg_color = Color32::from_rgb(150, 90, 0);

@@ -158,7 +158,7 @@ impl EditPanel {
             ui.horizontal_wrapped(|ui| {
                 for kind in OperationKind::ALL {
                     let keys = keys_of(Action::Operation(kind));
-                    if ui.selectable_label(self.chosen == kind, kind.name()).on_hover_text(keys).clicked() {
+                    if super::framed(ui, self.chosen == kind, kind.name()).on_hover_text(keys).clicked() {
                         self.chosen = kind;
                         self.joint.rest();
                         out.push(EditCommand::CancelPreview.into());

@@ -56,7 +56,7 @@ pub(super) fn hu_range(ui: &mut Ui, range: &mut [i16; 2], what: &str) -> bool {
     ui.horizontal(|ui| {
         for (name, preset) in HU_RANGES {
             let text = format!("{} to {} HU", preset[0], preset[1]);
-            let button = ui.selectable_label(*range == preset, RichText::new(name).small()).on_hover_text(text);
+            let button = super::framed(ui, *range == preset, RichText::new(name).small()).on_hover_text(text);
             button.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{what} range {}", name.to_lowercase()))
             });

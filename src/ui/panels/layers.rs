@@ -154,8 +154,7 @@ impl LayersPanel {
             if show.changed() {
                 out.push(SegmentCommand::Visible(segment.id, visible).into());
             }
-            let button = ui
-                .selectable_label(segment.locked, RichText::new("Lock").small())
+            let button = super::framed(ui, segment.locked, RichText::new("Lock").small())
                 .on_hover_text("Locked segments cannot be changed");
             button.widget_info(|| {
                 let word = if segment.locked { "Unlock" } else { "Lock" };

@@ -17,7 +17,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut V
         ui.horizontal_wrapped(|ui| {
             for kind in [ShapeKind::Distance, ShapeKind::Angle, ShapeKind::Ellipse, ShapeKind::Rectangle] {
                 let held = belt.current() == ToolKind::Measure && belt.measure.kind() == MeasureKind::Shape(kind);
-                if ui.selectable_label(held, format!("Measure {}", kind.name().to_lowercase())).clicked() {
+                if super::framed(ui, held, format!("Measure {}", kind.name().to_lowercase())).clicked() {
                     belt.choose(ToolKind::Measure);
                     belt.measure.choose(MeasureKind::Shape(kind));
                 }

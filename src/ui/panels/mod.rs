@@ -29,7 +29,7 @@ pub mod train;
 pub mod view;
 
 use crate::workspace::Workspace;
-use egui::{Align2, Context, RichText, ScrollArea, Ui, Window};
+use egui::{Align2, Button, Context, IntoAtoms, Response, RichText, ScrollArea, Ui, Window};
 
 /// Width in points that the panels at the sides are made for.
 const SIDE_WIDTH: f32 = 220.0;
@@ -40,6 +40,20 @@ pub(super) fn scrolled(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
         ui.set_min_width(SIDE_WIDTH);
         add(ui);
     });
+}
+
+/// One of several ways or tools. It has a frame whether it is chosen or not: without one it reads as a heading.
+pub(super) fn framed<'a>(ui: &mut Ui, chosen: bool, text: impl IntoAtoms<'a>) -> Response {
+    ui.add(Button::selectable(chosen, text).frame_when_inactive(true))
+}
+
+/// The same for a value that is to be `this` after a click.
+fn framed_value<'a, T: PartialEq>(ui: &mut Ui, value: &mut T, this: T, text: impl IntoAtoms<'a>) -> Response {
+    let button = framed(ui, *value == this, text);
+    if button.clicked() {
+        *value = this;
+    }
+    button
 }
 
 /// A window in the middle at first, which the user can move.

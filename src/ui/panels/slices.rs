@@ -38,7 +38,7 @@ impl SlicesPanel {
             ui.horizontal(|ui| {
                 ui.label(format!("Slice {}", slice + 1));
                 for status in SliceStatus::ALL {
-                    let button = ui.selectable_label(now == status, status.name());
+                    let button = super::framed(ui, now == status, status.name());
                     button.widget_info(|| {
                         egui::WidgetInfo::labeled(
                             egui::Role::Button,

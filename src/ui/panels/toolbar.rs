@@ -1,5 +1,6 @@
 //! Tools, brush size, window and overlay: what a hand reaches for while it works.
 
+use super::{framed, framed_value};
 use crate::core::{PRESETS, Preset, Window};
 use crate::edit::{LassoMode, Over};
 use crate::tools::{MAX_TOLERANCE, MeasureKind, ToolKind};
@@ -58,7 +59,7 @@ fn row(ui: &mut Ui, name: &str, add: impl FnOnce(&mut Ui)) {
 
 fn tools(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Vec<Command>) {
     for tool in ToolKind::ALL {
-        let button = ui.selectable_label(belt.current() == tool, tool.name());
+        let button = framed(ui, belt.current() == tool, tool.name());
         if button.on_hover_text(with_keys(tool.name(), Action::Tool(tool))).clicked() {
             belt.choose(tool);
         }
@@ -133,7 +134,7 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
                 (LassoMode::KeepInside, "Keep inside", "What lies outside the contour leaves the segment"),
                 (LassoMode::Split { label: 0 }, "Split off", "What it encloses of the segment becomes a new segment"),
             ] {
-                ui.selectable_value(mode, value, text).on_hover_text(hint);
+                framed_value(ui, mode, value, text).on_hover_text(hint);
             }
             let through = &mut belt.lasso.through;
             ui.checkbox(through, "All slices").on_hover_text("Through all slices of this plane, as with scissors");
@@ -146,8 +147,8 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
         }
         ToolKind::Island => {
             let remove = &mut belt.island.remove;
-            ui.selectable_value(remove, false, "Keep clicked").on_hover_text("With Ctrl: remove");
-            ui.selectable_value(remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
+            framed_value(ui, remove, false, "Keep clicked").on_hover_text("With Ctrl: remove");
+            framed_value(ui, remove, true, "Remove clicked").on_hover_text("With Ctrl: keep");
             ui.checkbox(&mut belt.island.volume, "3-D").on_hover_text("Connected through the slices too");
         }
         ToolKind::Prompt => {
@@ -157,7 +158,7 @@ fn options(ui: &mut Ui, workspace: &Workspace, belt: &mut ToolBelt, out: &mut Ve
         }
         ToolKind::Measure => {
             for kind in MeasureKind::ALL {
-                if ui.selectable_label(belt.measure.kind() == kind, kind.name()).clicked() {
+                if framed(ui, belt.measure.kind() == kind, kind.name()).clicked() {
                     belt.measure.choose(kind);
                 }
             }

@@ -4,7 +4,7 @@ use super::{Shown, SliceSpec, ToolBelt, Viewer};
 use crate::core::{CaseId, Geometry, LayerId, Plane};
 use crate::render::PaneView;
 use crate::workspace::{Command, Document, Workspace};
-use egui::{ComboBox, Ui};
+use egui::{Align, ComboBox, Rect, Ui, UiBuilder, Vec2};
 use glam::DVec3;
 
 use super::slice_pane::Linked;
@@ -13,6 +13,9 @@ use super::slice_pane::Linked;
 pub const CELLS: usize = 4;
 /// Part of the smaller grid that must lie in the other for positions in millimetres to mean the same.
 const OVERLAP: f64 = 0.5;
+/// Widths in points of the list of planes, and of the box that links the panes.
+const PLANE_LIST: f32 = 96.0;
+const LINK_BOX: f32 = 62.0;
 
 /// What one pane shows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -132,7 +135,10 @@ impl Viewer {
         belt: &mut ToolBelt,
         maximise: &mut bool,
     ) -> Vec<Command> {
+        let place = ui.max_rect();
         self.choices(ui, workspace, n);
+        // A row of choices that is wider than the pane makes no wider pane: its right edge would be cut off.
+        let below = Rect::from_min_max(egui::pos2(place.left(), ui.cursor().top().min(place.bottom())), place.max);
         let cell = self.compare.cells[n];
         let (Some(leader), Some(document)) =
             (workspace.active_document(), cell.case.and_then(|c| workspace.document(c)))
@@ -148,55 +154,66 @@ impl Viewer {
             layer: cell.layer,
             linked,
         };
-        self.pane(ui, workspace, &spec, belt, maximise)
+        ui.scope_builder(UiBuilder::new().max_rect(below), |ui| self.pane(ui, workspace, &spec, belt, maximise)).inner
     }
 
     fn choices(&mut self, ui: &mut Ui, workspace: &Workspace, n: usize) {
-        let width = ((ui.available_width() - 190.0) / 2.0).clamp(50.0, 170.0);
+        let link = if n == 0 { LINK_BOX } else { 0.0 };
+        let gaps = 4.0 * ui.spacing().item_spacing.x;
+        let width = ((ui.available_width() - PLANE_LIST - link - gaps - 4.0) / 2.0).clamp(50.0, 170.0);
         ui.horizontal(|ui| {
             ui.add_space(4.0);
             let cell = &mut self.compare.cells[n];
             let document = cell.case.and_then(|c| workspace.document(c));
             let name = document.map_or("No case", |d| d.case.name.as_str());
-            let list = ComboBox::from_id_salt(("cell case", n)).selected_text(name).width(width).truncate();
-            let list = list.show_ui(ui, |ui| {
-                for other in workspace.documents() {
-                    if ui.selectable_label(cell.case == Some(other.case.id), &other.case.name).clicked() {
-                        cell.case = Some(other.case.id);
-                        cell.layer = other.active_layer;
-                        cell.bare = false;
-                    }
-                }
-            });
-            named(&list.response, format!("Case of pane {}", n + 1));
-            if let Some(document) = document {
-                let layer = cell.layer.and_then(|l| document.case.layer(l));
-                let name = layer.map_or("No mask", |l| l.name.as_str());
-                let list = ComboBox::from_id_salt(("cell layer", n)).selected_text(name).width(width).truncate();
-                let list = list.show_ui(ui, |ui| {
-                    if ui.selectable_label(cell.layer.is_none(), "No mask").clicked() {
-                        cell.layer = None;
-                        cell.bare = true;
-                    }
-                    for layer in &document.case.layers {
-                        if ui.selectable_label(cell.layer == Some(layer.id), &layer.name).clicked() {
-                            cell.layer = Some(layer.id);
+            let list = within(ui, width, |ui| {
+                let list = ComboBox::from_id_salt(("cell case", n)).selected_text(name).width(width).truncate();
+                list.show_ui(ui, |ui| {
+                    for other in workspace.documents() {
+                        if ui.selectable_label(cell.case == Some(other.case.id), &other.case.name).clicked() {
+                            cell.case = Some(other.case.id);
+                            cell.layer = other.active_layer;
                             cell.bare = false;
                         }
                     }
+                })
+                .response
+            });
+            named(&list, format!("Case of pane {}", n + 1), name);
+            if let Some(document) = document {
+                let layer = cell.layer.and_then(|l| document.case.layer(l));
+                let name = layer.map_or("No mask", |l| l.name.as_str());
+                let list = within(ui, width, |ui| {
+                    let list = ComboBox::from_id_salt(("cell layer", n)).selected_text(name).width(width).truncate();
+                    list.show_ui(ui, |ui| {
+                        if ui.selectable_label(cell.layer.is_none(), "No mask").clicked() {
+                            cell.layer = None;
+                            cell.bare = true;
+                        }
+                        for layer in &document.case.layers {
+                            if ui.selectable_label(cell.layer == Some(layer.id), &layer.name).clicked() {
+                                cell.layer = Some(layer.id);
+                                cell.bare = false;
+                            }
+                        }
+                    })
+                    .response
                 });
-                named(&list.response, format!("Layer of pane {}", n + 1));
+                named(&list, format!("Layer of pane {}", n + 1), name);
             }
             let plane = cell.plane.unwrap_or(Plane::Axial);
-            let list = ComboBox::from_id_salt(("cell plane", n)).selected_text(plane.name()).width(72.0);
-            let list = list.show_ui(ui, |ui| {
-                for other in Plane::ALL {
-                    if ui.selectable_label(plane == other, other.name()).clicked() {
-                        cell.plane = Some(other);
+            let list = within(ui, PLANE_LIST, |ui| {
+                let list = ComboBox::from_id_salt(("cell plane", n)).selected_text(plane.name()).width(PLANE_LIST);
+                list.show_ui(ui, |ui| {
+                    for other in Plane::ALL {
+                        if ui.selectable_label(plane == other, other.name()).clicked() {
+                            cell.plane = Some(other);
+                        }
                     }
-                }
+                })
+                .response
             });
-            named(&list.response, format!("Plane of pane {}", n + 1));
+            named(&list, format!("Plane of pane {}", n + 1), plane.name());
             if n == 0 {
                 let link = ui.checkbox(&mut self.compare.linked, "Link");
                 link.on_hover_text("One position, zoom and window for all panes");
@@ -245,9 +262,16 @@ fn link(leader: &Document, document: &Document) -> Linked {
     Linked { crosshair: there.clamp(DVec3::ZERO, last), window, oblique: leader.view.oblique }
 }
 
-fn named(list: &egui::Response, name: String) {
+/// A list no wider than that: its own width is the least that it takes, and a long name is cut at the end of the room.
+fn within(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> egui::Response) -> egui::Response {
+    let size = Vec2::new(width, ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(Align::Center), add).inner
+}
+
+/// Names a list, and says all of what it shows where that is cut.
+fn named(list: &egui::Response, name: String, shown: &str) {
     list.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, name.as_str()));
-    list.clone().on_hover_text(name);
+    list.clone().on_hover_text(format!("{name}: {shown}"));
 }
 
 #[cfg(test)]

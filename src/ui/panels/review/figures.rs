@@ -4,6 +4,7 @@ use super::{ACCURACY, distance, number};
 use crate::core::Plane;
 use crate::metrics::{Convention, SegmentRow, SliceRow, SurfaceDistances};
 use crate::ui::keys::keys_of;
+use crate::ui::panels::{framed, framed_value};
 use crate::ui::shortcuts::Action;
 use crate::ui::theme::DIFFERENCE_COLORS;
 use crate::workspace::{Cause, Command, Comparing, Document, ReviewCommand, ViewCommand, Workspace};
@@ -38,7 +39,7 @@ pub fn difference_switch(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Comma
                 Comparing::Flicker => "A and B in turn",
                 Comparing::Distance => "How far B reaches beyond A or stays within, painted on its contour",
             };
-            if ui.selectable_label(review.style == style, style.name()).on_hover_text(hint).clicked() {
+            if framed(ui, review.style == style, style.name()).on_hover_text(hint).clicked() {
                 out.push(ReviewCommand::Style(style).into());
             }
         }
@@ -164,7 +165,7 @@ pub struct SliceTable {
 impl SliceColumns {
     fn heads(self) -> [&'static str; 4] {
         match self {
-            Self::Overlap => ["Dice", "IoU", "sensit.", "precision"],
+            Self::Overlap => ["Dice", "IoU", "sensit.", "precis."],
             Self::Millimetres => ["Dice", "HD mm", "HD95 mm", "ASSD mm"],
             Self::Pixels => ["Dice", "HD px", "HD95 px", "ASSD px"],
         }
@@ -174,10 +175,10 @@ impl SliceColumns {
         let f = &slice.figures;
         let distances = |d: Option<&SurfaceDistances>| {
             let [hd, hd95, assd] = [d.map(|d| d.hd), d.and_then(|d| d.hd95), d.map(|d| d.assd)].map(distance);
-            [number(f.dice, 3), hd, hd95, assd]
+            [share(f.dice), hd, hd95, assd]
         };
         match self {
-            Self::Overlap => [f.dice, f.iou, f.sensitivity, f.precision].map(|v| number(v, 3)),
+            Self::Overlap => [f.dice, f.iou, f.sensitivity, f.precision].map(share),
             Self::Millimetres => distances(slice.distances_mm.as_ref()),
             Self::Pixels => distances(slice.distances_px.as_ref()),
         }
@@ -193,12 +194,11 @@ pub fn slices(
     table: &mut SliceTable,
     out: &mut Vec<Command>,
 ) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new("Slices").strong());
         ui.checkbox(&mut table.worst_first, "worst first");
-        ui.separator();
         for (columns, name) in COLUMNS {
-            ui.selectable_value(&mut table.columns, columns, name);
+            framed_value(ui, &mut table.columns, columns, name);
         }
     });
     let mut order: Vec<usize> = (0..row.slices.len()).collect();
@@ -231,9 +231,14 @@ pub fn go_to_slice(slice: &SliceRow, plane: Plane, out: &mut Vec<Command>) {
     }
 }
 
+/// A share in a cell, which has no room for a word where it is undefined.
+fn share(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |v| format!("{v:.3}"))
+}
+
 fn columns_of(first: &str, cells: &[String; 4]) -> String {
     let [a, b, c, d] = cells;
-    format!("{first:>5} {a:>9} {b:>9} {c:>9} {d:>9}")
+    format!("{first:>5} {a:>8} {b:>8} {c:>8} {d:>8}")
 }
 
 fn header(ui: &mut Ui, columns: SliceColumns) {

@@ -17,6 +17,7 @@ use super::path_dialog::{PathDialog, Purpose};
 use crate::core::{LayerId, Plane, PlaneAxes};
 use crate::metrics::{Convention, MetricReport};
 use crate::ui::actions::suggestion;
+use crate::ui::panels::{framed, framed_value};
 use crate::ui::viewer::Shown;
 use crate::workspace::{CohortCommand, Command, Document, ReviewCommand, Workspace};
 use egui::{ComboBox, Grid, RichText, Ui};
@@ -142,7 +143,7 @@ impl ReviewPanel {
             );
         }
         figures::difference_switch(ui, workspace, out);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             for (view, name) in [
                 (View::Figures, "Figures"),
                 (View::Profile, "Profile"),
@@ -150,7 +151,7 @@ impl ReviewPanel {
                 (View::Quantities, "Quantities"),
                 (View::Definitions, "Definitions"),
             ] {
-                ui.selectable_value(&mut self.view, view, name);
+                framed_value(ui, &mut self.view, view, name);
             }
         });
         match self.view {
@@ -201,7 +202,7 @@ impl ReviewPanel {
 fn cohort_switch(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     let shown = workspace.cohort.shown;
     let hint = "Many cases, two or three models: tables and plots under the slices";
-    if ui.selectable_label(shown, "Cohort").on_hover_text(hint).clicked() {
+    if framed(ui, shown, "Cohort").on_hover_text(hint).clicked() {
         out.push(CohortCommand::Show(!shown).into());
     }
 }

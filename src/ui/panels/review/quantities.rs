@@ -3,6 +3,7 @@
 use super::{ReviewPanel, plane_through_k};
 use crate::metrics::quantities::QuantityOptions;
 use crate::ui::actions::suggestion;
+use crate::ui::panels::framed_value;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{Command, Document, ReviewCommand, Workspace};
 use egui::{Grid, RichText, TextEdit, Ui};
@@ -30,10 +31,10 @@ impl ReviewPanel {
         let slice = document.slice_index(plane_through_k(document));
         ui.horizontal_wrapped(|ui| {
             ui.label("Areas in");
-            ui.selectable_value(&mut self.shown_slice, false, "the slice with most muscle");
+            framed_value(ui, &mut self.shown_slice, false, "the slice with most muscle");
             let hint = "Usually at the third lumbar vertebra (L3): go there first";
             let text = format!("the shown slice ({})", slice + 1);
-            ui.selectable_value(&mut self.shown_slice, true, text).on_hover_text(hint);
+            framed_value(ui, &mut self.shown_slice, true, text).on_hover_text(hint);
         });
         ui.horizontal(|ui| {
             let label = ui.label("Height (cm)");

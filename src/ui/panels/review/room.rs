@@ -4,6 +4,7 @@ use super::room_plots::{self, PlotChoice};
 use super::{convention_choice, room_each, room_table, room_time};
 use crate::metrics::Convention;
 use crate::ui::actions::suggestion;
+use crate::ui::panels::framed_value;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{CohortCommand, CohortRequest, CohortRoom, Command, Judged, Workspace};
 use egui::{ComboBox, Grid, Panel, RichText, ScrollArea, TextEdit, Ui, Vec2};
@@ -99,7 +100,7 @@ impl CohortPanel {
                             ui.horizontal(|ui| {
                                 ui.label(RichText::new("Cohort").strong());
                                 for (tab, name) in TABS {
-                                    ui.selectable_value(&mut self.tab, tab, name);
+                                    framed_value(ui, &mut self.tab, tab, name);
                                 }
                                 progress(ui, workspace, out);
                             });

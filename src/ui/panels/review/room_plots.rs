@@ -6,6 +6,7 @@ use super::room_boxes::Boxes;
 use super::{classes, room_table};
 use crate::metrics::{Agreement, SegmentRow, stats};
 use crate::report::{CaseReport, confusion_of};
+use crate::ui::panels::framed_value;
 use crate::workspace::{CohortCommand, CohortRoom, Command};
 use egui::{Color32, RichText, ScrollArea, Ui};
 use egui_plot::{HLine, Legend, Line, LineStyle, Plot, PlotPoints, Points};
@@ -106,7 +107,7 @@ pub fn show(ui: &mut Ui, room: &CohortRoom, choice: &mut PlotChoice, out: &mut V
     }
     ui.horizontal_wrapped(|ui| {
         for (kind, name) in KINDS.into_iter().filter(|(kind, _)| there(*kind)) {
-            ui.selectable_value(&mut choice.kind, kind, name);
+            framed_value(ui, &mut choice.kind, kind, name);
         }
         if room.inputs.sides() > 1 {
             ui.separator();

@@ -3,6 +3,7 @@
 use super::{ACCURACY, distance, number};
 use crate::metrics::{SegmentRow, SurfaceDistances};
 use crate::report::{CaseReport, FigureSummary, OVERALL, tolerances};
+use crate::ui::panels::framed_value;
 use crate::workspace::{CohortCommand, CohortRoom, Command};
 use egui::{Align, FontId, Grid, Layout, RichText, ScrollArea, Sense, Ui, Vec2};
 
@@ -53,7 +54,7 @@ pub fn cases(ui: &mut Ui, room: &CohortRoom, state: &mut TableState, out: &mut V
             (Order::Volume, "largest volume error first"),
             (Order::Case, "by case"),
         ] {
-            ui.selectable_value(&mut state.order, order, name);
+            framed_value(ui, &mut state.order, order, name);
         }
         ui.separator();
         let mut names: Vec<&str> = Vec::new();

@@ -90,7 +90,7 @@ impl TrainPanel {
             let parts =
                 [(Part::New, "New run"), (Part::Progress, "Progress"), (Part::Runs, "Runs"), (Part::Search, "Search")];
             for (part, name) in parts {
-                ui.selectable_value(&mut self.part, part, name);
+                super::framed_value(ui, &mut self.part, part, name);
             }
         });
         ui.separator();

@@ -4,6 +4,7 @@ use super::curves::{COLORS, Curve, Quantity, plot};
 use super::pictures::Picture;
 use super::{duration, figure, heading};
 use crate::train::{EpochRow, Plan};
+use crate::ui::panels::framed;
 use crate::ui::panels::patients::warning_color;
 use crate::ui::theme::ACCENT;
 use crate::workspace::{Command, ModelCommand, TrainingState, TrainingView};
@@ -118,7 +119,7 @@ fn curves(ui: &mut Ui, view: &TrainingView, shown: &mut Shown, height: f32) {
         ui.label("Also");
         for quantity in [Quantity::Accuracy, Quantity::Precision, Quantity::Recall, Quantity::Rate] {
             let on = shown.other == Some(quantity);
-            if ui.selectable_label(on, quantity.name()).clicked() {
+            if framed(ui, on, quantity.name()).clicked() {
                 shown.other = (!on).then_some(quantity);
             }
         }
