@@ -140,12 +140,15 @@ impl Workspace {
 fn unsaved_work(folder: &Path) -> Vec<Recoverable> {
     let describe = |dir: PathBuf| {
         let found = journal::recover(&dir).ok().flatten()?;
-        let layers = found.layers.len();
+        let layers = match found.layers.len() {
+            1 => "1 layer".to_owned(),
+            count => format!("{count} layers"),
+        };
         let when = found
             .written
             .and_then(|t| t.elapsed().ok())
             .map_or_else(String::new, |age| format!(", {} ago", plain_age(age)));
-        Some(Recoverable { text: format!("{}: {layers} layer(s){when}", found.name), journal: dir })
+        Some(Recoverable { text: format!("{}: {layers}{when}", found.name), journal: dir })
     };
     journal::unfinished(folder).into_iter().filter_map(describe).collect()
 }

@@ -7,6 +7,8 @@ use egui::{Align2, Context, Event, Grid, Key, RichText, ScrollArea, Ui, Window};
 
 /// Width of a window in points below which the keys stand in one column.
 const NARROW: f32 = 860.0;
+/// Width in points of the keys, for the longest of them: what they do stands in one line from group to group.
+const KEYS_WIDTH: f32 = 112.0;
 
 /// Whether the sheet is open, and which keys wait for new ones.
 #[derive(Default)]
@@ -104,7 +106,8 @@ impl KeySheet {
             let ui = &mut columns[if left { 0 } else { last }];
             ui.add_space(4.0);
             ui.label(RichText::new(group).strong());
-            Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
+            let grid = Grid::new(("keys", group)).num_columns(2).spacing([14.0, 3.0]);
+            grid.min_col_width(KEYS_WIDTH).show(ui, |ui| {
                 for (n, b) in table.iter().enumerate().filter(|(_, b)| b.group == group) {
                     self.line(ui, n, b);
                 }

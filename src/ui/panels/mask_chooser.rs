@@ -3,7 +3,7 @@
 use crate::core::CaseId;
 use crate::io::MaskSource;
 use crate::workspace::{Command, FileCommand, Workspace};
-use egui::{Context, Id, ScrollArea, TextEdit};
+use egui::{Context, Grid, Id, ScrollArea, TextEdit};
 use std::collections::BTreeSet;
 
 /// Asks once for each case that is opened with several masks, and again when [`ask`] was called.
@@ -56,17 +56,19 @@ impl MaskChooser {
             ui.set_width(360.0);
             ui.label("Several masks belong to this series. Which are to become layers, and under which names?");
             ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
-                for row in &mut choice.rows {
-                    ui.horizontal(|ui| {
+                Grid::new("masks beside the series").num_columns(2).show(ui, |ui| {
+                    for row in &mut choice.rows {
                         ui.checkbox(&mut row.wanted, &row.file);
                         let field = TextEdit::singleline(&mut row.name).desired_width(150.0);
                         ui.add_enabled(row.wanted, field).accessible_name(format!("Layer name for {}", row.file));
-                    });
-                }
+                        ui.end_row();
+                    }
+                });
             });
             let count = choice.rows.iter().filter(|r| r.wanted).count();
             ui.horizontal(|ui| {
-                let load = egui::Button::new(format!("Open {count} as layers"));
+                let text = if count == 1 { "Open 1 as a layer".to_owned() } else { format!("Open {count} as layers") };
+                let load = egui::Button::new(text);
                 if ui.add_enabled(count > 0, load).clicked() {
                     answer = Some(true);
                 }

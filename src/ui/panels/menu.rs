@@ -94,7 +94,7 @@ pub fn show(
                     if name.is_some() {
                         entry(ui, &text, action, actions);
                     } else {
-                        ui.weak(text);
+                        ui.add_enabled(false, Button::new(text));
                     }
                 }
                 ui.separator();

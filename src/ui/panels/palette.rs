@@ -2,7 +2,7 @@
 
 use crate::ui::keys;
 use crate::ui::shortcuts::{Action, Binding};
-use egui::{Align2, Context, Key, ScrollArea, TextEdit, Window};
+use egui::{Align2, Button, Context, Key, ScrollArea, TextEdit, Vec2, Window};
 
 /// What is typed and which line is chosen.
 #[derive(Default)]
@@ -71,8 +71,10 @@ impl Palette {
                 }
                 ScrollArea::vertical().max_height(height).show(ui, |ui| {
                     for (n, b) in hits.iter().enumerate() {
-                        let line =
-                            ui.selectable_label(n == self.chosen, format!("{}: {}   {}", b.group, b.text, b.keys()));
+                        let line = Button::selectable(n == self.chosen, format!("{}: {}", b.group, b.text))
+                            .shortcut_text(b.keys().as_str())
+                            .min_size(Vec2::new(ui.available_width(), 0.0));
+                        let line = ui.add(line);
                         if n == self.chosen && (up || down) {
                             line.scroll_to_me(None);
                         }

@@ -54,9 +54,12 @@ fn noticed<'w>(workspace: &'w Workspace, series: &Series) -> Vec<&'w Finding> {
 
 fn study_line(label: &str, date: &str, description: &str) -> String {
     let date = readable(date);
-    // Anonymisers write "None" where a description was.
-    let description = if description.eq_ignore_ascii_case("none") { "" } else { description };
-    [label, &date, description].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+    [label, &date, told(description)].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// A description, unless it tells nothing: anonymisers write "None" where one was.
+fn told(description: &str) -> &str {
+    if description.trim().eq_ignore_ascii_case("none") { "" } else { description }
 }
 
 /// A date of DICOM (`YYYYMMDD`, PS3.5 section 6.2) with its parts apart; anything else as it is.
@@ -119,19 +122,21 @@ fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCom
     ui.group(|ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
-            ui.label(RichText::new(&*label).strong());
-            ui.label(RichText::new(&series.modality).small().weak());
+            // The button first: a long name must not push it out of a narrow panel.
             let name = match (series.can_open_somehow(), series.can_lay_over()) {
                 (true, _) => "Open",
                 (false, true) => "Lay over",
-                (false, false) => return,
+                (false, false) => "",
             };
-            if ui.button(name).clicked() {
+            if !name.is_empty() && ui.button(name).clicked() {
                 out.push(open.into());
             }
+            ui.label(RichText::new(&*label).strong());
+            ui.label(RichText::new(&series.modality).small().weak());
         });
-        if !series.description.is_empty() {
-            ui.label(RichText::new(&series.description).small());
+        let description = told(&series.description);
+        if !description.is_empty() {
+            ui.label(RichText::new(description).small());
         }
         let mut line = format!("{} slices", series.slices);
         if let Some(g) = &series.geometry {
@@ -140,7 +145,11 @@ fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCom
         }
         ui.label(RichText::new(line).small());
         if !series.masks.is_empty() {
-            ui.label(RichText::new(format!("{} mask(s) beside it", series.masks.len())).small());
+            let text = match series.masks.len() {
+                1 => "1 mask beside it".to_owned(),
+                count => format!("{count} masks beside it"),
+            };
+            ui.label(RichText::new(text).small());
         }
         findings(ui, &label, series.findings.iter().chain(noticed.iter().copied()));
     });
@@ -171,6 +180,7 @@ mod tests {
     fn dates_are_read_easily_and_odd_ones_left_alone() {
         assert_eq!(study_line("Study 1", "20060101", "None"), "Study 1, 2006-01-01");
         assert_eq!(study_line("Study 1", "", "Chest"), "Study 1, Chest");
+        assert_eq!([" NONE", "None of both", "Chest"].map(told), ["", "None of both", "Chest"]);
         for odd in ["2006.01.01", "2006", "äöüß"] {
             assert_eq!(readable(odd), odd);
         }

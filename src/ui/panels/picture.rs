@@ -6,7 +6,9 @@ use crate::ui::shortcuts::Action;
 use crate::ui::theme::ACCENT;
 use crate::ui::viewer::{CINE_RATES, Viewer};
 use crate::workspace::{Command, Document, MeasureCommand, PictureCommand, SlabChoice, ViewCommand, Workspace};
-use egui::{Color32, ComboBox, DragValue, Pos2, Rect, Response, RichText, Sense, Slider, Stroke, Ui, Vec2};
+use egui::{
+    Color32, ComboBox, DragValue, Mesh, Pos2, Rect, Response, RichText, Sense, Shape, Slider, Stroke, Ui, Vec2,
+};
 
 /// Height of the histogram in points.
 const HEIGHT: f32 = 72.0;
@@ -167,15 +169,18 @@ fn window(ui: &mut Ui, histogram: &Histogram, now: Window, values: &ValueScale, 
     let hu_of = |points: f32| f64::from(points / rect.width()) * (last - first);
     let most = histogram.counts.iter().copied().max().unwrap_or(1).max(1) as f64;
     let color = ui.visuals().weak_text_color();
+    // One mesh: bars of their own have soft edges, which look like a comb where they meet.
+    let mut bars = Mesh::default();
     for (n, &count) in histogram.counts.iter().enumerate().filter(|(_, c)| **c > 0) {
         let height = HEIGHT * ((count as f64).ln_1p() / most.ln_1p()) as f32;
         let x = x_of(f64::from(histogram.edge(n)));
         if rect.x_range().contains(x) {
-            let width = (x_of(f64::from(histogram.edge(n + 1))) - x).max(1.0);
-            let bar = Rect::from_min_max(Pos2::new(x, rect.bottom() - height), Pos2::new(x + width, rect.bottom()));
-            painter.rect_filled(bar, 0.0, color);
+            let end = x_of(f64::from(histogram.edge(n + 1)));
+            let bar = Rect::from_min_max(Pos2::new(x, rect.bottom() - height), Pos2::new(end, rect.bottom()));
+            bars.add_colored_rect(bar, color);
         }
     }
+    painter.add(Shape::mesh(bars));
     let (low, high) = (now.window_center - now.window_width / 2.0, now.window_center + now.window_width / 2.0);
     let between = Rect::from_min_max(Pos2::new(x_of(low), rect.top()), Pos2::new(x_of(high), rect.bottom()));
     painter.rect_filled(between.intersect(rect), 0.0, ACCENT.gamma_multiply(0.25));

@@ -2,7 +2,7 @@
 
 use super::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{Command, OpenCommand, Workspace};
-use egui::{RichText, Ui, Vec2};
+use egui::{Align, Color32, Layout, RichText, TextStyle, Ui, Vec2};
 
 /// Drawn in the middle of the window while no case is open.
 pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
@@ -33,8 +33,12 @@ fn recoverable(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     }
     ui.add_space(16.0);
     ui.label(RichText::new("Unsaved work of an earlier session").strong());
+    let width = row_width(ui, workspace.recoverable.iter().map(|found| found.text.as_str()));
     for found in &workspace.recoverable {
-        ui.horizontal(|ui| {
+        // As wide as the longest of them, so that they stand in the middle and below each other.
+        let row = Vec2::new(width, ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_width(width);
             if ui.button("Bring back").clicked() {
                 out.push(OpenCommand::Recover(found.journal.clone()).into());
             }
@@ -44,6 +48,19 @@ fn recoverable(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
             ui.label(&found.text);
         });
     }
+}
+
+/// Width of the widest line of unsaved work: two buttons and a text.
+fn row_width<'t>(ui: &Ui, texts: impl Iterator<Item = &'t str>) -> f32 {
+    let wide = |text: &str, style: TextStyle| {
+        let galley = ui.painter().layout_no_wrap(text.to_owned(), style.resolve(ui.style()), Color32::PLACEHOLDER);
+        galley.size().x.ceil()
+    };
+    let text = texts.map(|text| wide(text, TextStyle::Body)).fold(0.0, f32::max);
+    let buttons = ["Bring back", "Discard"].map(|text| wide(text, TextStyle::Button));
+    let spacing = ui.spacing();
+    let gaps = 4.0 * spacing.button_padding.x + 2.0 * spacing.item_spacing.x;
+    (text + buttons.iter().sum::<f32>() + gaps + 2.0).min(ui.available_width())
 }
 
 fn recent(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {

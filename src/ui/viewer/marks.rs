@@ -27,12 +27,12 @@ pub fn ticks(painter: &Painter, slider: Rect, document: &Document, plane: Plane)
     }
 }
 
-/// Status and note of the shown slice, below its number.
-pub fn status(painter: &Painter, corner: Pos2, document: &Document, plane: Plane) {
+/// Status and note of the shown slice, below its number; gives the place below them.
+pub fn status(painter: &Painter, corner: Pos2, document: &Document, plane: Plane) -> Pos2 {
     if PlaneAxes::of(&document.case.geometry, plane).through != 2 {
-        return;
+        return corner;
     }
-    let Some(layer) = document.layer() else { return };
+    let Some(layer) = document.layer() else { return corner };
     let slice = document.slice_index(plane);
     let status = layer.work.slices.status(slice);
     let mut at = corner;
@@ -43,7 +43,9 @@ pub fn status(painter: &Painter, corner: Pos2, document: &Document, plane: Plane
     let note = layer.work.slices.note(slice);
     if !note.is_empty() {
         annotations::text(painter, at, Align2::LEFT_TOP, note, 11.5, Color32::from_rgb(240, 200, 90));
+        at.y += 16.0;
     }
+    at
 }
 
 /// Whose work the shown slice of the learning loop's layer is: predictions in the colour of what can still change by

@@ -5,14 +5,17 @@ use super::input::{ToolBelt, may_begin, turned};
 use super::marks;
 use super::measures::{Figures, OnPane, is_shown};
 use super::slice_pane::Look;
-use crate::core::{PRESETS, Plane, PlaneAxes};
+use crate::core::{PRESETS, Plane, PlaneAxes, PlaneDirections};
 use crate::render::PaneView;
 use crate::tools::{Growing, ToolKind};
 use crate::ui::keys::{keys_of, with_keys};
 use crate::ui::shortcuts::Action;
 use crate::ui::theme::{PANE_TEXT, PLANE_COLORS, PROMPT_COLORS};
 use crate::workspace::{Document, Workspace};
-use egui::{Align2, Color32, CursorIcon, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2};
+use egui::{Align2, Color32, CursorIcon, FontId, Pos2, Rect, Stroke, StrokeKind, Ui, Vec2};
+
+/// Cosine above which two directions are one: a twentieth of a degree.
+const STRAIGHT: f64 = 0.999_999_6;
 
 /// One pane of a frame.
 pub(super) struct Marks<'a> {
@@ -75,13 +78,19 @@ impl Marks<'_> {
         self.rect.min + Vec2::new(at.x as f32, at.y as f32) / self.scale
     }
 
+    /// Whether this plane itself lies turned: the one that the others were turned about does not.
+    fn is_turned(&self) -> bool {
+        let straight = PlaneDirections::straight(&self.document.case.geometry, self.view.plane);
+        let Some(frame) = &self.view.oblique else { return false };
+        frame.right.dot(straight.right) < STRAIGHT || frame.down.dot(straight.down) < STRAIGHT
+    }
+
     /// Name, position and window.
     fn corners(&self, painter: &egui::Painter, number: usize) {
         let (rect, view, document) = (self.rect, self.view, self.document);
         let geometry = &document.case.geometry;
         let corner = rect.left_top() + Vec2::new(8.0, 6.0);
-        let name =
-            if view.oblique.is_some() { format!("{} (turned)", view.plane.name()) } else { view.plane.name().into() };
+        let name = if self.is_turned() { format!("{} (turned)", view.plane.name()) } else { view.plane.name().into() };
         annotations::text(painter, corner, Align2::LEFT_TOP, &name, 14.0, PLANE_COLORS[number]);
         let axis = PlaneAxes::of(geometry, view.plane).through;
         let center = {
@@ -107,9 +116,18 @@ impl Marks<'_> {
             annotations::text(painter, below, Align2::LEFT_TOP, &text, 11.5, PANE_TEXT);
             below.y += 16.0;
         }
+        if let Some((fusion, other)) =
+            document.view.fusion.and_then(|f| Some((f, self.workspace.document(f.case)?)))
+        {
+            let text = format!("{} laid over, {:.0} %", other.case.name, fusion.opacity * 100.0);
+            annotations::text(painter, below, Align2::LEFT_TOP, &text, 11.5, PANE_TEXT);
+            below.y += 16.0;
+        }
         if view.oblique.is_none() {
-            marks::learned(painter, below + Vec2::Y * 16.0, document, view.plane);
-            marks::status(painter, below, document, view.plane);
+            // The first line is kept for the status, so that the mark of the loop does not jump.
+            let next = marks::status(painter, below, document, view.plane);
+            let learned = Pos2::new(below.x, next.y.max(below.y + 16.0));
+            marks::learned(painter, learned, document, view.plane);
         }
         let window = self.look.window;
         let preset = PRESETS.iter().find(|p| p.window == window).map_or("", |p| p.name);
@@ -123,9 +141,15 @@ impl Marks<'_> {
             let preset = if document.is_overlay() { values.unit() } else { preset };
             format!("W {:.digits$}  L {:.digits$}  {preset}", shown.window_width, shown.window_center)
         };
-        // One line below the letter at the top, which it would meet in a narrow pane.
-        let right = rect.right_top() + Vec2::new(-8.0, 24.0);
-        annotations::text(painter, right, Align2::RIGHT_TOP, text.trim_end(), 11.5, PANE_TEXT);
+        // One line below the letter at the top, which it would meet in a narrow pane; in the corner at the bottom where
+        // it would meet the position.
+        let text = text.trim_end();
+        let (right, align) = if 28.0 + width(painter, &place) + width(painter, text) <= rect.width() {
+            (rect.right_top() + Vec2::new(-8.0, 24.0), Align2::RIGHT_TOP)
+        } else {
+            (rect.right_bottom() + Vec2::new(-8.0, -5.0), Align2::RIGHT_BOTTOM)
+        };
+        annotations::text(painter, right, align, text, 11.5, PANE_TEXT);
         if document.case.volume.is_none() {
             let reading = Color32::from_rgb(240, 200, 90);
             let corner = rect.right_top() + Vec2::new(-8.0, 6.0);
@@ -199,4 +223,9 @@ impl Marks<'_> {
         // The very point the brush is centred on.
         painter.circle_filled(pos, 1.2, Color32::from_white_alpha(220));
     }
+}
+
+/// Width in points of a small text.
+fn width(painter: &egui::Painter, text: &str) -> f32 {
+    painter.layout_no_wrap(text.to_owned(), FontId::proportional(11.5), PANE_TEXT).size().x
 }

@@ -119,7 +119,7 @@ fn the_start_screen_brings_unsaved_work_back() {
     let screen = painted();
     let labels = screen.labels().to_dense();
     let mut screen = next_start(screen);
-    assert!(screen.says("Unsaved work of an earlier session") && screen.says("1 layer(s)"));
+    assert!(screen.says("Unsaved work of an earlier session") && screen.says(": 1 layer") && !screen.says("1 layers"));
     screen.click("Bring back");
     screen.wait();
     screen.steps(3);

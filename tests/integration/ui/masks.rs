@@ -40,7 +40,7 @@ fn of_several_masks_beside_a_series_those_that_are_chosen_become_layers() {
     let liver = screen.all("liver").into_iter().find(is_box).expect("a box for the liver").rect().center();
     screen.click_at(liver);
     screen.fill("Layer name for tumour", "GTV");
-    screen.click("Open 1 as layers");
+    screen.click("Open 1 as a layer");
     screen.wait();
     assert_eq!(layers(&screen), [("GTV".to_owned(), 9)]);
     let file = "tumour".to_owned();
