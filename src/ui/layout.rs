@@ -7,11 +7,14 @@ use super::panels::learn::LearnPanel;
 use super::panels::path_dialog::PathDialog;
 use super::panels::review::ReviewPanel;
 use super::panels::train::TrainPanel;
+use super::sides::{self, WIDEST};
 use super::viewer::{Shown, SliceSpec, ToolBelt, Viewer};
 use crate::core::Plane;
 use crate::workspace::{Command, Workspace};
 use egui::{Frame, Margin, Ui, WidgetText};
-use egui_tiles::{Behavior, EditAction, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
+use egui_tiles::{
+    Behavior, Container, EditAction, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a tile shows.
@@ -124,6 +127,8 @@ pub struct Layout {
     tree: Tree<Pane>,
     arrangement: Arrangement,
     maximised: Option<Pane>,
+    /// Width of the window in points that the parts of the sides are meant for.
+    width: f32,
     /// Something is being moved.
     moving: bool,
     /// Something was moved since the text was taken last.
@@ -135,6 +140,8 @@ pub struct Layout {
 struct Saved {
     arrangement: Arrangement,
     maximised: Option<Pane>,
+    #[serde(default)]
+    width: Option<f32>,
     tree: Tree<Pane>,
 }
 
@@ -154,7 +161,7 @@ impl Layout {
         let root = tiles.insert_horizontal_tile(vec![left, middle, right]);
         share(&mut tiles, root, &[(left, 0.19), (middle, 0.56), (right, 0.25)]);
         let tree = Tree::new(egui::Id::unique("panes"), root, tiles);
-        let mut layout = Self { tree, arrangement, maximised: None, moving: false, changed: false };
+        let mut layout = Self { tree, arrangement, maximised: None, width: WIDEST, moving: false, changed: false };
         if arrangement == Arrangement::One {
             layout.show_alone(Some(Pane::Slices(Plane::Axial)));
         }
@@ -185,6 +192,7 @@ impl Layout {
             tree: saved.tree,
             arrangement: saved.arrangement,
             maximised: saved.maximised,
+            width: saved.width.filter(|w| w.is_finite() && *w > 0.0).unwrap_or(WIDEST),
             moving: false,
             changed: false,
         }
@@ -200,9 +208,15 @@ impl Layout {
         struct Borrowed<'a> {
             arrangement: Arrangement,
             maximised: Option<Pane>,
+            width: Option<f32>,
             tree: &'a Tree<Pane>,
         }
-        let saved = Borrowed { arrangement: self.arrangement, maximised: self.maximised, tree: &self.tree };
+        let saved = Borrowed {
+            arrangement: self.arrangement,
+            maximised: self.maximised,
+            width: Some(self.width),
+            tree: &self.tree,
+        };
         ron::to_string(&saved).ok()
     }
 
@@ -211,11 +225,16 @@ impl Layout {
         self.arrangement
     }
 
-    /// Puts other panes into the middle; the tabs at the sides keep what they show.
+    /// Puts other panes into the middle; the sides keep their width and the tabs that they show.
     pub fn arrange(&mut self, arrangement: Arrangement) {
         let active = self.tree.active_tiles();
         let fronts: Vec<Pane> = active.into_iter().filter_map(|id| self.tree.tiles.get_pane(&id).copied()).collect();
+        let (parts, width) = (sides::parts(&self.tree), self.width);
         *self = Self::of(arrangement);
+        if let Some(parts) = parts {
+            sides::divide(&mut self.tree, parts);
+            self.width = width;
+        }
         for pane in fronts.into_iter().filter(|p| !p.shows_image()) {
             self.reveal(pane);
         }
@@ -270,6 +289,8 @@ impl Layout {
 
     /// Draws all panes.
     pub fn show(&mut self, ui: &mut Ui, panes: &mut Panes<'_>) {
+        let before = std::mem::replace(&mut self.width, ui.available_width().max(1.0));
+        sides::fit(&mut self.tree, before, self.width);
         self.tree.ui(panes, ui);
         // A drag changes shares in every frame; it is kept when the hand lets go.
         self.moving |= panes.edited;
@@ -281,7 +302,7 @@ impl Layout {
 }
 
 fn share(tiles: &mut Tiles<Pane>, parent: TileId, shares: &[(TileId, f32)]) {
-    if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(parent) {
+    if let Some(Tile::Container(Container::Linear(linear))) = tiles.get_mut(parent) {
         for (child, part) in shares {
             linear.shares.set_share(*child, *part);
         }
@@ -351,8 +372,13 @@ impl Behavior<Pane> for Panes<'_> {
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
-        // The side panels keep their tab when they stand alone, so that they can be dragged.
-        SimplificationOptions { prune_single_child_tabs: false, ..SimplificationOptions::default() }
+        SimplificationOptions {
+            // The side panels keep their tab when they stand alone, so that they can be dragged.
+            prune_single_child_tabs: false,
+            // The panes of the middle stay together: when one stands alone it takes their place, not some of the sides'.
+            join_nested_linear_containers: false,
+            ..SimplificationOptions::default()
+        }
     }
 }
 
@@ -397,5 +423,23 @@ mod tests {
             assert!(damaged.contains(Pane::Train));
         }
         assert_eq!(Layout::restore("(").arrangement(), Arrangement::Planes);
+    }
+
+    #[test]
+    fn another_arrangement_keeps_the_width_of_the_sides() {
+        let has = |layout: &Layout, wanted: [f32; 3]| {
+            sides::parts(&layout.tree).unwrap().iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-3)
+        };
+        let mut layout = Layout::new();
+        sides::divide(&mut layout.tree, [0.3, 0.5, 0.2]);
+        layout.width = 2000.0;
+        for arrangement in Arrangement::ALL {
+            layout.arrange(arrangement);
+            assert!(has(&layout, [0.3, 0.5, 0.2]) && layout.width == 2000.0, "{arrangement:?}");
+        }
+        let mut back = Layout::restore(&layout.take_text().unwrap());
+        assert!(has(&back, [0.3, 0.5, 0.2]) && back.width == 2000.0, "after the next start");
+        back.reset();
+        assert!(has(&back, [0.19, 0.56, 0.25]));
     }
 }

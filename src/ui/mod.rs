@@ -9,6 +9,7 @@ mod layout;
 pub mod pacing;
 pub mod panels;
 pub mod shortcuts;
+mod sides;
 pub mod theme;
 mod toasts;
 pub mod viewer;
@@ -163,8 +164,13 @@ impl MainWindow {
         out.extend(self.layout.take_text().map(|text| SettingsCommand::Layout(text).into()));
         self.windows(&ctx, workspace, &mut actions, &mut out);
 
+        let arrangement = self.layout.arrangement();
         for action in actions {
             self.act(action, workspace, &mut out);
+        }
+        if self.layout.arrangement() != arrangement {
+            // The panels are drawn before the panes: what they say of a new pane they know a frame later.
+            ctx.request_repaint();
         }
         for request in requests {
             self.fulfil(&ctx, request, workspace);

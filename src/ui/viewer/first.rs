@@ -89,6 +89,8 @@ pub(super) fn warm_up(ui: &Ui, feed: &GpuFeed, frame: u64, target_format: wgpu::
     let callback = WarmUp { feed: feed.clone(), frame, target_format, background: [r, g, b] };
     let pixel = Rect::from_min_size(ui.max_rect().min, Vec2::splat(1.0 / ui.pixels_per_point()));
     ui.painter().add(eframe::egui_wgpu::Callback::new_paint_callback(pixel, callback));
+    // Painted over: until its pipelines are there the pixel is black, a speck on the light theme.
+    ui.painter().rect_filled(pixel.expand(1.0 / ui.pixels_per_point()), 0.0, ui.visuals().panel_fill);
 }
 
 impl WarmUp {

@@ -417,6 +417,10 @@ fn slice_slider(
     marks::ticks(ui.painter(), rect, document, plane);
     let slider = ui.scope_builder(egui::UiBuilder::new().max_rect(rect), |ui| {
         ui.spacing_mut().slider_width = rect.height() - 8.0;
+        // The strip is black in both themes: a bright rail beside the image would dazzle.
+        if !ui.visuals().dark_mode {
+            ui.visuals_mut().widgets = egui::Visuals::dark().widgets;
+        }
         // All of the strip can be taken hold of.
         ui.spacing_mut().interact_size.y = SLIDER_WIDTH;
         let slider = Slider::new(&mut index, 0..=last).vertical().show_value(false);
