@@ -8,6 +8,9 @@ use crate::ui::shortcuts::Action;
 use crate::workspace::{CaseLine, Command, OpenCommand, Progress, WorkCommand, Workspace};
 use egui::{RichText, Ui};
 
+/// The longest name on a bar, in characters.
+const LONGEST: usize = 18;
+
 /// The section.
 pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &mut Vec<Command>) {
     let lines = workspace.case_lines();
@@ -36,6 +39,11 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &m
     ui.separator();
 }
 
+/// A name for a bar, which has room for its figures too. The whole name stands above it.
+fn short(name: &str) -> String {
+    if name.chars().count() > LONGEST { name.chars().take(LONGEST - 1).chain(['…']).collect() } else { name.to_owned() }
+}
+
 fn row(ui: &mut Ui, line: &CaseLine, shown: bool, out: &mut Vec<Command>) {
     let open = if line.case.is_some() { ", open" } else { "" };
     let button = ui.selectable_label(shown, format!("{}{open}", line.name));
@@ -48,9 +56,20 @@ fn row(ui: &mut Ui, line: &CaseLine, shown: bool, out: &mut Vec<Command>) {
         }
     }
     match &line.slices {
-        Ok(slices) => progress(ui, &line.name, Progress { slices: *slices, cases: [0, 1] }),
+        Ok(slices) => progress(ui, &short(&line.name), Progress { slices: *slices, cases: [0, 1] }),
         Err(why) => {
             ui.label(RichText::new(why).small().color(warning_color(ui)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_leave_room_for_the_figures() {
+        assert_eq!(short("first"), "first");
+        assert_eq!(short("Überlanger Name eines Falls"), "Überlanger Name e…");
     }
 }

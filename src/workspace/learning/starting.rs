@@ -72,7 +72,7 @@ impl Workspace {
             running: true,
         });
         let handle = jobs::spawn("Learning", self.waker.clone(), move |ctx: &JobContext<Tell>| {
-            ctx.progress.say("opening the loop");
+            ctx.progress.say("learning loop");
             match learn::run(request, &asked, ctx) {
                 // Being stopped is how a loop ends.
                 Err(LearnError::Cancelled) => Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::train::EpochRow;
 use egui::{Color32, Ui};
-use egui_plot::{Corner, Legend, Line, Plot, PlotPoints};
+use egui_plot::{Corner, Legend, Line, Plot, PlotPoints, uniform_grid_spacer};
 
 /// Colours of lines, apart for the common forms of colour blindness (Okabe and Ito, 2008), readable on dark and light.
 pub(super) const COLORS: [Color32; 7] = [
@@ -92,6 +92,16 @@ fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     points.chunks(group).map(mean).collect()
 }
 
+/// Steps of a grid: ones, fives and tens of the unit of which ten and more lie within the bounds. With tens alone most
+/// plots in a panel would have a number at each end and none between.
+fn steps((first, last): (f64, f64)) -> [f64; 3] {
+    let range = last - first;
+    let power = if range.is_finite() && range > 0.0 { (range / 10.0).log10() } else { 0.0 };
+    // One tenth is no power of two: a range of 1 must not become one of 0.99.
+    let unit = 10f64.powf((power + 1e-9).floor());
+    [unit, 5.0 * unit, 10.0 * unit]
+}
+
 /// Lines over epochs. Shares are drawn from 0 to 1 at least, so that a curve's height means the same in every plot.
 pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curve>, height: f32) {
     // Losses fall and shares rise: the names stand where the lines are not.
@@ -104,6 +114,8 @@ pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curv
         .allow_zoom(false)
         .allow_boxed_zoom(false)
         .include_x(0.0)
+        .x_grid_spacer(uniform_grid_spacer(|grid| steps(grid.bounds)))
+        .y_grid_spacer(uniform_grid_spacer(|grid| steps(grid.bounds)))
         .x_axis_label("epoch");
     if quantity.is_share() {
         plot = plot.include_y(0.0).include_y(1.0);
@@ -128,6 +140,16 @@ pub(super) fn plot(ui: &mut Ui, name: &str, quantity: Quantity, curves: Vec<Curv
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grids_have_numbers_between_their_ends() {
+        for (bounds, wanted) in [((0.0, 1.0), 0.1), ((0.0, 16.0), 1.0), ((-0.2, 0.2), 0.01), ((0.0, 900.0), 10.0)] {
+            let [unit, five, ten] = steps(bounds);
+            assert!((unit / wanted - 1.0).abs() < 1e-9, "{bounds:?}: {unit}");
+            assert!((five / unit - 5.0).abs() < 1e-9 && (ten / unit - 10.0).abs() < 1e-9);
+        }
+        assert!(steps((3.0, 3.0)).iter().all(|s| *s > 0.0) && steps((0.0, f64::INFINITY)).iter().all(|s| *s > 0.0));
+    }
 
     #[test]
     fn long_curves_are_thinned_and_keep_their_mean() {

@@ -186,9 +186,10 @@ fn tests(ui: &mut Ui, view: &TrainingView) {
 /// What is learned from, and how much there is of what.
 fn data(ui: &mut Ui, view: &TrainingView, plan: &Plan) {
     heading(ui, "Data");
+    let cases = if plan.cases == 1 { "1 case".to_owned() } else { format!("{} cases", plan.cases) };
     ui.label(format!(
-        "Recipe {}: {} slices of {} cases train, {} validate, {} test.",
-        view.recipe, plan.train_slices, plan.cases, plan.validation_slices, plan.test_slices
+        "Recipe {}: {} slices of {cases} train, {} validate, {} test.",
+        view.recipe, plan.train_slices, plan.validation_slices, plan.test_slices
     ));
     Grid::new("balance").num_columns(3).striped(true).spacing([10.0, 3.0]).show(ui, |ui| {
         for name in ["Class", "Of all pixels", "In slices"] {
