@@ -12,9 +12,7 @@ use super::viewer::{Shown, SliceSpec, ToolBelt, Viewer};
 use crate::core::Plane;
 use crate::workspace::{Command, Workspace};
 use egui::{Frame, Margin, Ui, WidgetText};
-use egui_tiles::{
-    Behavior, Container, EditAction, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse,
-};
+use egui_tiles::{Behavior, Container, EditAction, SimplificationOptions, Tile, TileId, Tiles, Tree, UiResponse};
 use serde::{Deserialize, Serialize};
 
 /// What a tile shows.

@@ -41,7 +41,11 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &m
 
 /// A name for a bar, which has room for its figures too. The whole name stands above it.
 fn short(name: &str) -> String {
-    if name.chars().count() > LONGEST { name.chars().take(LONGEST - 1).chain(['…']).collect() } else { name.to_owned() }
+    if name.chars().count() > LONGEST {
+        name.chars().take(LONGEST - 1).chain(['…']).collect()
+    } else {
+        name.to_owned()
+    }
 }
 
 fn row(ui: &mut Ui, line: &CaseLine, shown: bool, out: &mut Vec<Command>) {

@@ -116,9 +116,7 @@ impl Marks<'_> {
             annotations::text(painter, below, Align2::LEFT_TOP, &text, 11.5, PANE_TEXT);
             below.y += 16.0;
         }
-        if let Some((fusion, other)) =
-            document.view.fusion.and_then(|f| Some((f, self.workspace.document(f.case)?)))
-        {
+        if let Some((fusion, other)) = document.view.fusion.and_then(|f| Some((f, self.workspace.document(f.case)?))) {
             let text = format!("{} laid over, {:.0} %", other.case.name, fusion.opacity * 100.0);
             annotations::text(painter, below, Align2::LEFT_TOP, &text, 11.5, PANE_TEXT);
             below.y += 16.0;
@@ -147,7 +145,9 @@ impl Marks<'_> {
         let (right, align) = if 28.0 + width(painter, &place) + width(painter, text) <= rect.width() {
             (rect.right_top() + Vec2::new(-8.0, 24.0), Align2::RIGHT_TOP)
         } else {
-            (rect.right_bottom() + Vec2::new(-8.0, -5.0), Align2::RIGHT_BOTTOM)
+            // In the narrowest panes the scale bar takes the last line.
+            let up = if rect.width() > 180.0 { 5.0 } else { 24.0 };
+            (rect.right_bottom() - Vec2::new(8.0, up), Align2::RIGHT_BOTTOM)
         };
         annotations::text(painter, right, align, text, 11.5, PANE_TEXT);
         if document.case.volume.is_none() {

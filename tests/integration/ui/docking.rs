@@ -66,3 +66,49 @@ fn a_tab_is_docked_elsewhere_by_dragging_and_is_there_after_the_next_start() {
     screen.steps(2);
     assert!(tab(&screen, "Measure").right() < tab(&screen, "Layers").left(), "back at the left side");
 }
+
+#[test]
+fn the_sides_keep_their_place_whatever_stands_between_them() {
+    let mut screen = Screen::with_scan();
+    let edge = |screen: &Screen| tab(screen, "Layers").left();
+    let before = edge(&screen);
+    for (modifiers, key) in [
+        (NONE, Key::M),
+        (NONE, Key::M),
+        (Modifiers::COMMAND, Key::Num1),
+        (Modifiers::COMMAND, Key::Num3),
+        (Modifiers::COMMAND, Key::Num4),
+        (Modifiers::COMMAND, Key::Num2),
+    ] {
+        screen.key(modifiers, key);
+        screen.steps(3);
+        assert!((edge(&screen) - before).abs() < 3.0, "{key:?}: {before} became {}", edge(&screen));
+    }
+    // Also where a hand put them: the border lies behind the slider.
+    let border = screen.pane(Plane::Coronal).right_center() + Vec2::new(19.0, 0.0);
+    screen.drag(border, border - Vec2::new(80.0, 0.0), PointerButton::Primary, NONE);
+    screen.steps(3);
+    let moved = edge(&screen);
+    assert!(moved < before - 40.0, "{before} became {moved}");
+    screen.key(Modifiers::COMMAND, Key::Num3);
+    screen.steps(3);
+    assert!((edge(&screen) - moved).abs() < 3.0, "{moved} became {}", edge(&screen));
+}
+
+#[test]
+fn panes_side_by_side_keep_within_their_places_whatever_is_chosen_above_them() {
+    let mut screen = Screen::with_scan();
+    screen.open_copy("a-name-far-too-long-for-the-list.nrrd");
+    for key in [Key::Num4, Key::Num5] {
+        screen.key(Modifiers::COMMAND, key);
+        screen.steps(3);
+        let (left, right) = (screen.cell(0), screen.cell(1));
+        assert!(left.right() < right.left(), "{left:?} lies over {right:?}");
+        assert!((left.width() - right.width()).abs() < 3.0, "{left:?} {right:?}");
+        let sliders: Vec<Rect> = screen.all("Axial slice slider").iter().map(|n| n.rect()).collect();
+        assert!(!sliders.is_empty());
+        let end = tab(&screen, "Layers").left();
+        assert!(sliders.iter().all(|s| s.right() <= end), "{sliders:?} end at {end}");
+        assert!(sliders.iter().any(|s| s.left() >= left.right() - 1.0 && s.right() <= right.left() + 1.0));
+    }
+}

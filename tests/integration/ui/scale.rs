@@ -67,6 +67,19 @@ fn inside(screen: &Screen, names: &[&str]) {
 }
 
 #[test]
+fn in_a_narrow_pane_the_window_does_not_meet_the_position() {
+    let mut screen = small();
+    screen.open_scan();
+    let pane = screen.pane(Plane::Coronal);
+    let texts = screen.painted_texts();
+    let height = |part: &str| {
+        let found = texts.iter().find(|(text, at)| text.contains(part) && pane.contains(*at));
+        found.unwrap_or_else(|| panic!("no text holds {part:?}: {texts:?}")).1.y
+    };
+    assert!(height("W ") > height(" / ") + 10.0, "below it");
+}
+
+#[test]
 fn panes_tools_and_panels_can_be_reached() {
     let mut screen = small();
     inside(&screen, &["Open folder or file", "Try a demo patient"]);

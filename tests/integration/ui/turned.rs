@@ -191,3 +191,14 @@ fn regions_grow_and_outlines_are_pushed_on_a_turned_plane() {
     screen.menu("Help", "Messages");
     assert!(screen.says("straighten the planes first"));
 }
+
+#[test]
+fn only_the_planes_that_lie_turned_are_called_so() {
+    let mut screen = Screen::with_scan();
+    turn(&mut screen);
+    let called = |screen: &Screen, plane| screen.paints_in(screen.pane(plane), "(turned)");
+    assert!(called(&screen, Plane::Coronal) && called(&screen, Plane::Sagittal));
+    assert!(!called(&screen, Plane::Axial), "the others were turned about it");
+    screen.key(SHIFT, Key::R);
+    assert!(Plane::ALL.into_iter().all(|plane| !called(&screen, plane)));
+}
