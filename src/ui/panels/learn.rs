@@ -1,5 +1,6 @@
 //! The learn panel: the loop from a model, what to correct next, what became of the rounds, and what it all took.
 
+use super::bar;
 use super::path_dialog::{PathDialog, Purpose};
 use super::patients::warning_color;
 use crate::learn::{Figures, LoopConfig, LoopState, VersionInfo};
@@ -7,7 +8,7 @@ use crate::nn::DeviceChoice;
 use crate::ui::shortcuts::{Action, keys_of};
 use crate::ui::theme::ACCENT;
 use crate::workspace::{Command, LearnCommand, LearnForm, LearnView, SliceMark, Workspace};
-use egui::{Color32, ComboBox, DragValue, Grid, ProgressBar, RichText, Ui};
+use egui::{ComboBox, DragValue, Grid, RichText, Ui};
 use egui_plot::{Bar, BarChart, Plot};
 use std::path::{Path, PathBuf};
 
@@ -252,14 +253,12 @@ fn round(ui: &mut Ui, workspace: &Workspace, view: &LearnView, state: &LoopState
         (true, Some((number, most, loss))) => {
             let text =
                 if loss.is_finite() { format!("step {number} of {most}, loss {loss:.3}") } else { "starting".into() };
-            ui.add(ProgressBar::new(number as f32 / most.max(1) as f32).text(text));
+            ui.add(bar(number as f32 / most.max(1) as f32).text(text));
         }
-        (true, None) => drop(ui.add(ProgressBar::new(0.0).fill(Color32::TRANSPARENT).text("starting a round"))),
+        (true, None) => drop(ui.add(bar(0.0).text("starting a round"))),
         (false, _) => {
             let text = format!("{} of {wanted} slices for the next round", state.pending.min(wanted));
-            let bar = ProgressBar::new(state.pending as f32 / wanted.max(1) as f32).text(text);
-            // A bar of nothing is still a disc, which would lie over the number.
-            ui.add(if state.pending == 0 { bar.fill(Color32::TRANSPARENT) } else { bar });
+            ui.add(bar(state.pending as f32 / wanted.max(1) as f32).text(text));
             let button = ui.button(format!("Fine-tune now ({})", keys_of(Action::TuneNow)));
             if state.corrected > 0 && button.clicked() {
                 out.push(LearnCommand::Tune.into());

@@ -29,7 +29,9 @@ pub mod train;
 pub mod view;
 
 use crate::workspace::Workspace;
-use egui::{Align2, Button, Context, IntoAtoms, Response, RichText, ScrollArea, Ui, Window};
+use egui::{
+    Align2, Button, Color32, Context, CornerRadius, IntoAtoms, ProgressBar, Response, RichText, ScrollArea, Ui, Window,
+};
 
 /// Width in points that the panels at the sides are made for.
 const SIDE_WIDTH: f32 = 220.0;
@@ -54,6 +56,13 @@ fn framed_value<'a, T: PartialEq>(ui: &mut Ui, value: &mut T, this: T, text: imp
         *value = this;
     }
     button
+}
+
+/// A bar of progress with the corners of a button. Where nothing is done nothing is filled: egui's least part would lie
+/// over the first letter of its words.
+pub(super) fn bar(part: f32) -> ProgressBar {
+    let bar = ProgressBar::new(part).corner_radius(CornerRadius::same(4));
+    if part > 0.0 { bar } else { bar.fill(Color32::TRANSPARENT) }
 }
 
 /// A window in the middle at first, which the user can move.

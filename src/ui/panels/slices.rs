@@ -5,7 +5,7 @@ use crate::ui::keys::keys_of;
 use crate::ui::shortcuts::Action;
 use crate::ui::theme::{SOURCE_COLORS, progress_fill};
 use crate::workspace::{Command, Document, Progress, SourceKind, ViewCommand, WorkCommand, Workspace};
-use egui::{CollapsingHeader, Color32, ProgressBar, RichText, Sense, TextEdit, Ui, Vec2};
+use egui::{CollapsingHeader, Color32, RichText, Sense, TextEdit, Ui, Vec2};
 
 /// A note being typed; the document gets it once, when the field is left.
 #[derive(Default)]
@@ -131,9 +131,8 @@ pub(super) fn progress(ui: &mut Ui, name: &str, progress: Progress) {
         text.push_str(&format!(", {} of {} cases", progress.cases[0], progress.cases[1]));
     }
     let share = if all == 0 { 0.0 } else { done as f32 / all as f32 };
-    // A bar of nothing is still a disc, which would lie over the first letter.
-    let fill = if share > 0.0 { progress_fill() } else { Color32::TRANSPARENT };
-    ui.add(ProgressBar::new(share).fill(fill).desired_height(18.0).text(RichText::new(text).small()));
+    let bar = super::bar(share).desired_height(18.0).text(RichText::new(text).small());
+    ui.add(if share > 0.0 { bar.fill(progress_fill()) } else { bar });
 }
 
 fn legend(ui: &mut Ui) {

@@ -2,7 +2,7 @@
 
 use crate::ui::viewer::Hover;
 use crate::workspace::{Command, Workspace};
-use egui::{Color32, ProgressBar, RichText, Ui};
+use egui::{Color32, RichText, Ui};
 
 /// Draws the bar.
 pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut Vec<Command>) {
@@ -34,7 +34,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
                 }
                 match task.fraction {
                     Some(f) => {
-                        ui.add(ProgressBar::new(f).desired_width(110.0).show_percentage());
+                        ui.add(super::bar(f).desired_width(110.0).show_percentage());
                     }
                     None => {
                         ui.spinner();

@@ -7,9 +7,7 @@ use crate::core::{CaseId, Geometry, LayerId};
 use crate::render::{Camera, ClipBox, TransferPreset, ViewFrom, VolumeProgress, VolumeView, pick};
 use crate::ui::theme::{ACCENT, PANE_TEXT, VOLUME_BACKGROUND, progress_fill};
 use crate::workspace::{Command, Document, ViewCommand, Workspace};
-use egui::{
-    Align2, Button, Color32, CursorIcon, PointerButton, Pos2, ProgressBar, Rect, Sense, Stroke, StrokeKind, Ui, Vec2,
-};
+use egui::{Align2, Button, Color32, CursorIcon, PointerButton, Pos2, Rect, Sense, Stroke, StrokeKind, Ui, Vec2};
 use glam::{DVec2, DVec3};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -345,12 +343,14 @@ fn working(ui: &mut Ui, rect: Rect, progress: VolumeProgress, surfaces: bool) ->
         ui.ctx().request_repaint_after(QUIET.saturating_sub(elapsed));
         return false;
     };
-    if rect.width() < SIZE.x + STOP + 20.0 || rect.height() < 120.0 {
+    if rect.width() < SIZE.x + STOP + 20.0 || rect.height() < 150.0 {
         return false;
     }
-    let whole = Rect::from_center_size(rect.center_bottom() - Vec2::new(0.0, 60.0), SIZE + Vec2::new(STOP + 6.0, 0.0));
+    // Above the letters of the axes, which it would meet in a narrow pane.
+    let whole = Rect::from_center_size(rect.center_bottom() - Vec2::new(0.0, 92.0), SIZE + Vec2::new(STOP + 6.0, 0.0));
     let bar = Rect::from_min_size(whole.min, SIZE);
-    ui.put(bar, ProgressBar::new(part).text(text).fill(progress_fill()).desired_width(SIZE.x));
+    let filled = crate::ui::panels::bar(part).text(text).desired_width(SIZE.x);
+    ui.put(bar, if part > 0.0 { filled.fill(progress_fill()) } else { filled });
     let stop = Rect::from_min_max(Pos2::new(bar.right() + 6.0, whole.top()), whole.max);
     let button = ui.put(stop, Button::new("Stop"));
     button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Stop computing the 3-D view"));

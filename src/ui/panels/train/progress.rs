@@ -4,11 +4,11 @@ use super::curves::{COLORS, Curve, Quantity, plot};
 use super::pictures::Picture;
 use super::{duration, figure, heading};
 use crate::train::{EpochRow, Plan};
-use crate::ui::panels::framed;
 use crate::ui::panels::patients::warning_color;
+use crate::ui::panels::{bar, framed};
 use crate::ui::theme::ACCENT;
 use crate::workspace::{Command, ModelCommand, TrainingState, TrainingView};
-use egui::{Grid, ProgressBar, RichText, Ui};
+use egui::{Grid, RichText, Ui};
 
 /// Which curves are drawn.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub(super) fn running(ui: &mut Ui, view: &TrainingView, out: &mut Vec<Command>) 
             out.push(ModelCommand::Stop.into());
         }
     });
-    ui.add(ProgressBar::new(view.fraction()).show_percentage());
+    ui.add(bar(view.fraction()).show_percentage());
     if view.facts.is_none() {
         ui.label(&view.plan);
         return;

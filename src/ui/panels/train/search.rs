@@ -4,11 +4,12 @@ use super::form::free_name;
 use super::{device_choice, duration, figure, file_name, heading};
 use crate::nn::DeviceChoice;
 use crate::train::{ParallelPlot, SearchConfig, TrialResult, rank_color};
+use crate::ui::panels::bar;
 use crate::ui::panels::path_dialog::{PathDialog, Purpose};
 use crate::workspace::{Command, ModelCommand, SearchCommand, SearchForm, SearchView, TrainingState, Workspace};
 use egui::{
-    Align2, Color32, ComboBox, DragValue, FontId, Grid, Pos2, ProgressBar, Rect, RichText, ScrollArea, Sense, Shape,
-    Stroke, TextEdit, Ui, Vec2,
+    Align2, Color32, ComboBox, DragValue, FontId, Grid, Pos2, Rect, RichText, ScrollArea, Sense, Shape, Stroke,
+    TextEdit, Ui, Vec2,
 };
 use std::path::{Path, PathBuf};
 
@@ -176,7 +177,7 @@ fn running(ui: &mut Ui, view: &SearchView, out: &mut Vec<Command>) {
         }
     });
     let done = view.ranking.len();
-    ui.add(ProgressBar::new((done as f32 + view.fraction) / view.trials.max(1) as f32).show_percentage());
+    ui.add(bar((done as f32 + view.fraction) / view.trials.max(1) as f32).show_percentage());
     let left = view.seconds_left().map_or_else(String::new, |s| format!(", about {} left", duration(s)));
     ui.label(format!("{done} of {} trials are done{left}{}", view.trials, if paused { ", paused" } else { "" }));
     if let Some((trial, settings)) = &view.trial {
