@@ -21,6 +21,12 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, document: &Document, viewer: &mu
     }
     if let Some(histogram) = document.histogram() {
         window(ui, histogram, document.view.window, &document.values(), out);
+    } else {
+        // Its place and that of the fields below it, so that nothing moves under the pointer when it comes.
+        let fields = ui.spacing().item_spacing.y + ui.spacing().interact_size.y;
+        let (_, place) = ui.allocate_space(Vec2::new(ui.available_width().max(60.0), HEIGHT + fields));
+        let empty = place.with_max_y(place.top() + HEIGHT);
+        ui.painter().rect_filled(empty, 2.0, ui.visuals().extreme_bg_color);
     }
     let mut invert = document.view.invert;
     if ui.checkbox(&mut invert, "Invert").changed() {
