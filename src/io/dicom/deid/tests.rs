@@ -223,7 +223,8 @@ fn identity(path: &Path) -> Vec<String> {
 #[test]
 fn real_files_keep_their_pixels_and_lose_their_names() {
     let dir = tempfile::tempdir().unwrap();
-    let key = DeidKey::random();
+    // The same identifiers every time: random ones hold six digits of an old one once in some thousand runs.
+    let key = DeidKey::from_secret(b"a test");
     let (mut images, mut refused) = (0, 0);
     for folder in [
         "sts-ct-rtstruct/STS_012",
