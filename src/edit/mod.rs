@@ -50,7 +50,7 @@ pub use nudge::Nudge;
 pub use operation::{EditError, Edited, Extent, LassoMode, Logic, NoWatch, Operation, Smoothing, Watch};
 pub use operations::{erase_segment, paint_box, paint_slice, replace_label};
 pub use packed::PackedDelta;
-pub use sources::mark_sources;
+pub use sources::{each_changed_run, mark_sources};
 pub use stroke::Stroke;
 pub use tidy::tidy;
 pub use wire::Wire;

@@ -3,7 +3,7 @@
 //! A stroke gives one label to runs of voxels, so that a disc of 40 voxels needs a few kilobytes where its bricks before
 //! and after would need hundreds. It is unpacked against the map that it leads to or away from.
 
-use super::sources::each_changed_row;
+use super::sources::each_changed_run;
 use super::{BrickChange, Delta};
 use crate::core::{Brick, BrickIndex, LabelId, LabelMap};
 use std::sync::Arc;
@@ -78,19 +78,13 @@ impl PackedDelta {
 }
 
 fn pack(change: &BrickChange) -> Packed {
-    let label = |brick: Option<&Arc<Brick>>, n: usize| brick.map_or(0, |b| b[n]);
     let mut runs: Vec<Run> = Vec::new();
-    each_changed_row(change.before.as_deref(), change.after.as_deref(), |at, differs| {
-        for n in (0..16).filter(|n| differs >> n & 1 == 1) {
-            let at = at + n;
-            let (before, after) = (label(change.before.as_ref(), at), label(change.after.as_ref(), at));
-            match runs.last_mut() {
-                Some(run) if usize::from(run.start + run.len) == at && run.before == before && run.after == after => {
-                    run.len += 1;
-                }
-                _ => runs.push(Run { start: at as u16, len: 1, before, after }),
-            }
+    let (before, after) = (change.before.as_deref(), change.after.as_deref());
+    each_changed_run(before, after, |start, len, before, after| match runs.last_mut() {
+        Some(run) if usize::from(run.start + run.len) == start && run.before == before && run.after == after => {
+            run.len += len as u16;
         }
+        _ => runs.push(Run { start: start as u16, len: len as u16, before, after }),
     });
     if runs.len() < TOO_MANY { Packed::Runs(runs.into()) } else { Packed::Bricks(change.clone()) }
 }

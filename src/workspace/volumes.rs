@@ -3,8 +3,8 @@
 //! A layer is counted once, when its volumes are first asked for. From then on an edit costs its own bricks:
 //! a stroke on 512 x 512 x 600 voxels touches a few dozen of 38,912.
 
-use crate::core::{BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId};
-use crate::edit::Delta;
+use crate::core::{Brick, BrickIndex, LabelMap, Layer, LayerId};
+use crate::edit::{Delta, each_changed_run};
 use std::collections::BTreeMap;
 
 /// Voxels of each label of the layers that were asked for. Index 0 is not kept: background is of no interest here.
@@ -48,25 +48,13 @@ impl LabelCounts {
     }
 }
 
-/// Takes one brick's labels out of the counts and another's in.
+/// Takes one brick's labels out of the counts and another's in, where they differ.
 fn exchange(counts: &mut [u64; 256], gone: Option<&Brick>, come: Option<&Brick>) {
-    each_label(gone, |label, voxels| {
-        let n = &mut counts[usize::from(label)];
-        *n = n.saturating_sub(voxels);
+    each_changed_run(gone, come, |_, voxels, old, new| {
+        let n = &mut counts[usize::from(old)];
+        *n = n.saturating_sub(voxels as u64);
+        counts[usize::from(new)] += voxels as u64;
     });
-    each_label(come, |label, voxels| counts[usize::from(label)] += voxels);
-}
-
-/// Names the labels of a brick with numbers of voxels. Rows of one label are counted as one: most are, and an operation
-/// on a whole volume changes ten thousand bricks between two frames.
-fn each_label(brick: Option<&Brick>, mut count: impl FnMut(LabelId, u64)) {
-    for row in brick.into_iter().flat_map(|b| b.as_chunks::<BRICK_EDGE>().0) {
-        if *row == [row[0]; BRICK_EDGE] {
-            count(row[0], BRICK_EDGE as u64);
-        } else {
-            row.iter().for_each(|&label| count(label, 1));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::prompting::PromptDesk;
 use crate::core::{
     BRICK_EDGE, Brick, BrickIndex, LabelId, LabelMap, Layer, LayerId, Origin, Plane, PlaneAxes, VoxelBox,
 };
-use crate::edit::Delta;
+use crate::edit::{Delta, each_changed_run};
 use crate::io::journal::JournalEntry;
 use crate::learn::{Effort, SliceView};
 use crate::nn::AxialView;
@@ -424,12 +424,14 @@ fn changed_voxels(map: &LabelMap, delta: &Delta) -> BTreeMap<usize, u64> {
     for change in &delta.bricks {
         let corner = map.brick_box(change.index).min;
         let stride = BRICK_EDGE.pow(axis as u32);
-        let at = |brick: &Option<Arc<Brick>>, n: usize| brick.as_ref().map_or(0, |b| b[n]);
-        for n in 0..BRICK_EDGE.pow(3) {
-            if at(&change.before, n) != at(&change.after, n) {
-                *changed.entry(corner[axis] + n / stride % BRICK_EDGE).or_default() += 1;
+        each_changed_run(change.before.as_deref(), change.after.as_deref(), |start, len, _, _| {
+            // Runs go along i.
+            if axis == 0 {
+                (start..start + len).for_each(|n| *changed.entry(corner[0] + n % BRICK_EDGE).or_default() += 1);
+            } else {
+                *changed.entry(corner[axis] + start / stride % BRICK_EDGE).or_default() += len as u64;
             }
-        }
+        });
     }
     changed
 }
