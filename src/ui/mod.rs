@@ -138,6 +138,14 @@ impl MainWindow {
             self.key_sheet.close_on_escape(&ctx);
             actions.extend(shortcuts::pressed(&ctx, self.viewer.keyboard_pane()));
         }
+        // Carried out before anything is drawn: this frame shows already what a key does.
+        let arrangement = self.layout.arrangement();
+        for action in std::mem::take(&mut actions) {
+            self.act(action, workspace, &mut out);
+        }
+        for command in std::mem::take(&mut out) {
+            self.forward(command, workspace);
+        }
         self.take_drops(&ctx, &mut out);
         // The status bar is laid out before the panes and so shows what the last frame found.
         let hover = self.viewer.hover().cloned();
@@ -164,7 +172,6 @@ impl MainWindow {
         out.extend(self.layout.take_text().map(|text| SettingsCommand::Layout(text).into()));
         self.windows(&ctx, workspace, &mut actions, &mut out);
 
-        let arrangement = self.layout.arrangement();
         for action in actions {
             self.act(action, workspace, &mut out);
         }
@@ -182,6 +189,7 @@ impl MainWindow {
         for command in out {
             self.forward(command, workspace);
         }
+        self.viewer.catch_up(&ctx, workspace);
         self.tell(&ctx, workspace);
     }
 

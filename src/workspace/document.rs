@@ -187,6 +187,11 @@ impl Document {
         std::mem::take(&mut self.streamed)
     }
 
+    /// Whether labels changed since they were last taken for the renderer.
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Label changes since the last call, for the renderer.
     pub fn take_dirty(&mut self) -> BTreeMap<LayerId, Dirty> {
         std::mem::take(&mut self.dirty)

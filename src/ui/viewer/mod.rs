@@ -93,6 +93,8 @@ pub struct Viewer {
     turning: Option<(egui::Id, f32)>,
     volume: VolumeState,
     feed: GpuFeed,
+    /// The cases and layers of the last [`Viewer::feed`].
+    fed: Vec<(CaseId, Vec<LayerId>)>,
     /// Grows with every frame, so that uploads are portioned by frame and not by pane.
     frame: u64,
     target_format: TargetFormat,
@@ -122,6 +124,7 @@ impl Viewer {
             cine_rate: 12.0,
             volume: VolumeState::default(),
             feed: GpuFeed::default(),
+            fed: Vec::new(),
             frame: 0,
             target_format,
             hover: None,
@@ -249,9 +252,10 @@ impl Viewer {
             self.figures.clear();
         }
         workspace.shown_cases = wanted.iter().map(|(id, _)| *id).collect();
-        self.feed.keep_cases(&wanted.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+        self.feed.keep_cases(&workspace.shown_cases);
+        self.fed = wanted;
         for document in workspace.documents_mut() {
-            match wanted.iter().find(|(id, _)| *id == document.case.id) {
+            match self.fed.iter().find(|(id, _)| *id == document.case.id) {
                 Some((_, layers)) => self.feed_case(document, layers),
                 // What was read of a finished case is in its volume: no need to keep it twice.
                 None if document.case.volume.is_some() => drop(document.take_streamed()),
@@ -260,6 +264,17 @@ impl Viewer {
         }
         if self.feed.has_pending() {
             ctx.request_repaint();
+        }
+    }
+
+    /// Hands over what the commands of this frame painted, which its panes then draw already: a stroke is seen a frame
+    /// earlier. Call after the commands were carried out.
+    pub fn catch_up(&self, ctx: &egui::Context, workspace: &mut Workspace) {
+        for document in workspace.documents_mut().iter_mut().filter(|d| d.is_dirty()) {
+            if let Some((_, layers)) = self.fed.iter().find(|(id, _)| *id == document.case.id) {
+                self.feed_case(document, layers);
+                ctx.request_repaint();
+            }
         }
     }
 
