@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::run::{foreground, print, print_json};
-use crate::core::Layer;
+use crate::core::{Layer, count_of};
 use crate::io::dicom::{DeidKey, DeidReport};
 use crate::io::export::{
     DeidInput, ExportCase, ExportError, LayerCase, LayerKind, ProjectCase, export_deidentified, export_layers,
@@ -198,7 +198,7 @@ fn deidentified(args: &ExportArgs) -> Result<(), CliError> {
         let findings: Vec<_> = findings.iter().map(|f| json!({ "code": f.code, "text": f.text })).collect();
         return print_json(&json!({ "out": args.out, "patients": patients, "files": files, "findings": findings }));
     }
-    print(&format!("Wrote {files} file(s) of {patients} patient(s) to {}", args.out.display()));
+    print(&format!("Wrote {} of {} to {}", count_of(files, "file"), count_of(patients, "patient"), args.out.display()));
     Ok(())
 }
 

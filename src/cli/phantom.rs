@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::run::{foreground, print};
+use crate::core::count_of;
 use crate::io::atomic::{NewFolder, plain_reason};
 use crate::io::layouts::{self, Layout, PatientInfo};
 use crate::phantom::{self, Kind, PhantomSpec};
@@ -66,7 +67,7 @@ pub(super) fn body_part(kind: Kind) -> &'static str {
 
 pub(super) fn run(args: &PhantomArgs) -> Result<(), CliError> {
     write_patients(args)?;
-    print(&format!("Wrote {} generated patient(s) to {}", args.patients, args.out.display()));
+    print(&format!("Wrote {} to {}", count_of(args.patients, "generated patient"), args.out.display()));
     Ok(())
 }
 

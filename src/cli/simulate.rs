@@ -277,6 +277,16 @@ fn first_network(args: &SimulateArgs, recipe: &Recipe, patients: u64, out: &Path
             Ok(TrainCase { volume, labels: classes, segments: recipe.model_spec().segments(), ..case })
         })
         .collect::<Result<Vec<_>, CliError>>()?;
+    let drawn = |number: usize| patients.iter().any(|case| case.labels.counts()[number] > 0);
+    let absent: Vec<&str> =
+        recipe.data.classes.iter().zip(1..).filter(|(_, n)| !drawn(*n)).map(|(class, _)| class.name.as_str()).collect();
+    if !absent.is_empty() {
+        return Err(CliError(format!(
+            "The generated patients for the first network have no {}: choose patients that have with --kind or \
+             --first-kind, or start from a trained network with --run.",
+            absent.join(", ")
+        )));
+    }
     let mut recipe = recipe.clone();
     recipe.split = SplitConfig::Slices { validation: 0.25, test: 0.0 };
     recipe.data.layout = None;

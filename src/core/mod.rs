@@ -6,6 +6,7 @@
 
 mod case;
 mod color_map;
+mod count;
 mod flips;
 mod geometry;
 mod labels;
@@ -21,6 +22,7 @@ mod work;
 
 pub use case::{Case, CaseId, Layer, LayerId, Origin};
 pub use color_map::{COLOR_MAP_ENTRIES, ColorMap};
+pub use count::count_of;
 pub use flips::{Flips, FlipsError};
 pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};

@@ -3,6 +3,7 @@
 //! 2019).
 
 use super::{Figures, SampleOrigin, Taught, VersionInfo};
+use crate::core::count_of;
 use crate::nn::ModelSpec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -88,9 +89,8 @@ fn whose(slices: &[Taught]) -> String {
     if by.is_empty() {
         return "no corrected slice".into();
     }
-    let unit = |n: usize| if n == 1 { "slice" } else { "slices" };
-    let parts: Vec<String> = by.iter().map(|(who, n)| format!("{n} {} by {who}", unit(*n))).collect();
-    format!("{}, of {} case(s)", parts.join(", "), by_case(slices).len())
+    let parts: Vec<String> = by.iter().map(|(who, n)| format!("{} by {who}", count_of(*n, "slice"))).collect();
+    format!("{}, of {}", parts.join(", "), count_of(by_case(slices).len(), "case"))
 }
 
 /// The slices of each case as the window counts them, from 1.

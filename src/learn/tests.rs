@@ -168,8 +168,8 @@ fn a_version_names_the_slices_set_aside_and_older_ones_open_without() {
     let version = &session.versions()[1];
     let aside = Taught { case: "0123456789abcdef".into(), slice: 1, origin: SampleOrigin::Human };
     assert_eq!(version.set_aside, [aside]);
-    assert_eq!(version.taught_by(), "2 slices by a person, of 1 case(s)");
-    assert_eq!(version.judged_on(), "1 slice by a person, of 1 case(s)");
+    assert_eq!(version.taught_by(), "2 slices by a person, of 1 case");
+    assert_eq!(version.judged_on(), "1 slice by a person, of 1 case");
     assert!(session.versions()[0].set_aside.is_empty());
     let card = std::fs::read_to_string(root.join("versions/0001/card.md")).unwrap();
     assert!(

@@ -2,7 +2,7 @@
 
 use super::theme;
 use crate::workspace::{Level, Notice};
-use egui::{Color32, Context, FontId, Id, LayerId, Order, Rect, TextStyle, Vec2};
+use egui::{Color32, Context, FontId, Id, LayerId, Order, Rect, TextStyle, Vec2, accesskit};
 use std::time::Duration;
 
 /// Room around the sentences, within and between them.
@@ -78,6 +78,13 @@ impl Toasts {
             let middle = rect.center().y;
             painter.galley(egui::pos2(rect.left() + PADDING, middle - mark.size().y / 2.0), mark, mark_color);
             painter.galley(egui::pos2(rect.left() + PADDING + beside, middle - text.size().y / 2.0), text, color);
+            // Painted and no widget, so that screen readers learn of it here alone.
+            let name = (told.notice.level as u8, told.notice.text.as_str());
+            ctx.accesskit_node_builder(Id::unique("toasts").with(name), |node| {
+                node.set_role(accesskit::Role::Status);
+                node.set_live(accesskit::Live::Polite);
+                node.set_label(told.text());
+            });
             // What is being read stays.
             if pointer.is_some_and(|at| rect.contains(at)) {
                 *until = until.max(now + AFTER_POINTER);

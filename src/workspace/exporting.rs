@@ -3,7 +3,7 @@
 use super::opening::file_label;
 use super::task::JobTask;
 use super::{Document, Notice, Workspace};
-use crate::core::{Layer, Segment};
+use crate::core::{Layer, Segment, count_of};
 use crate::io::export::{DeidInput, ExportCase, ExportError, export_deidentified, export_nnunet, reviewed, told_apart};
 use crate::io::mesh::{SurfaceKind, save_surfaces};
 use crate::io::{self, DicomStack, Severity, VolumeSource};
@@ -115,7 +115,7 @@ impl Workspace {
             |_, ()| {},
             move |w, names| {
                 if let Some(names) = names {
-                    let text = format!("Exported {} reviewed case(s) to {}.", names.len(), file_label(&out));
+                    let text = format!("Exported {} to {}.", count_of(names.len(), "reviewed case"), file_label(&out));
                     w.notify(Notice::info(text));
                 }
             },
@@ -146,7 +146,7 @@ impl Workspace {
                 for finding in report.findings.into_iter().filter(|f| f.severity > Severity::Note) {
                     w.notify(Notice::warning(finding.text));
                 }
-                w.notify(Notice::info(format!("Copied {} file(s) to {}.", report.files, file_label(&out))));
+                w.notify(Notice::info(format!("Copied {} to {}.", count_of(report.files, "file"), file_label(&out))));
             },
         ));
     }

@@ -201,7 +201,7 @@ impl Workspace {
         self.settings_save = SettingsSave::Running;
         let (settings, home) = (self.settings.clone(), self.home.clone());
         let handle = jobs::spawn("Saving settings", self.waker.clone(), move |_: &JobContext<()>| settings.save(&home));
-        self.start(JobTask::new(
+        let task = JobTask::new(
             handle,
             |_, ()| {},
             |w, _| {
@@ -210,7 +210,8 @@ impl Workspace {
                     w.save_settings();
                 }
             },
-        ));
+        );
+        self.start(task.unlisted());
     }
 
     /// Whether settings are on their way to the disk.
@@ -239,5 +240,18 @@ mod tests {
         assert_eq!((back.recent.len(), back.recent[0].as_path()), (10, Path::new("/scans/15")));
         std::fs::write(home.config.join("settings.ron"), "(theme: Purple").unwrap();
         assert_eq!(Settings::load(&home), Settings::default());
+    }
+
+    #[test]
+    fn the_window_does_not_list_that_settings_are_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut w = Workspace::new(Home::under(dir.path()), crate::jobs::Waker::none(), None);
+        w.dispatch(SettingsCommand::Scale(1.5));
+        let listed: Vec<&str> = w.tasks().iter().filter(|task| !task.housekeeping).map(|task| task.name).collect();
+        assert!(w.tasks().len() > listed.len() && !listed.contains(&"Saving settings"), "{listed:?}");
+        while w.is_busy() {
+            w.poll();
+        }
+        assert_eq!(Settings::load(&w.home).zoom, 1.5);
     }
 }

@@ -13,6 +13,8 @@ pub struct TaskView {
     pub message: String,
     /// `None` when the length is unknown.
     pub fraction: Option<f32>,
+    /// Nobody asked for it and nobody would stop it: the window does not list it.
+    pub housekeeping: bool,
 }
 
 /// A running task, polled once a frame.
@@ -35,6 +37,7 @@ pub(super) struct JobTask<E, T, Err> {
     handle: JobHandle<E, T, Err>,
     on_event: OnEvent<E>,
     on_end: Option<OnEnd<T>>,
+    housekeeping: bool,
 }
 
 impl<E, T, Err> JobTask<E, T, Err> {
@@ -44,7 +47,13 @@ impl<E, T, Err> JobTask<E, T, Err> {
         on_event: impl FnMut(&mut Workspace, E) + 'static,
         on_end: impl FnOnce(&mut Workspace, Option<T>) + 'static,
     ) -> Self {
-        Self { handle, on_event: Box::new(on_event), on_end: Some(Box::new(on_end)) }
+        Self { handle, on_event: Box::new(on_event), on_end: Some(Box::new(on_end)), housekeeping: false }
+    }
+
+    /// The program's own business, which the window does not list.
+    pub(super) fn unlisted(mut self) -> Self {
+        self.housekeeping = true;
+        self
     }
 }
 
@@ -55,6 +64,7 @@ impl<E, T, Err: Display> Task for JobTask<E, T, Err> {
             name: self.handle.name(),
             message: self.handle.progress.message(),
             fraction: self.handle.progress.fraction(),
+            housekeeping: self.housekeeping,
         }
     }
 

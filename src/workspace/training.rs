@@ -1,5 +1,6 @@
 //! What the window knows of the training at hand, gathered from its events.
 
+use crate::core::count_of;
 use crate::train::{CaseResult, EpochRow, Plan, Sheet, TrainEvent, TrainSummary};
 
 /// Where a training stands.
@@ -69,11 +70,11 @@ impl TrainingView {
                 self.epochs = plan.epochs;
                 self.epoch = plan.first_epoch;
                 self.plan = format!(
-                    "{} slices train, {} validate, {} test, of {} case(s); {:.1} % foreground; {}",
+                    "{} slices train, {} validate, {} test, of {}; {:.1} % foreground; {}",
                     plan.train_slices,
                     plan.validation_slices,
                     plan.test_slices,
-                    plan.cases,
+                    count_of(plan.cases, "case"),
                     plan.foreground_share * 100.0,
                     plan.device
                 );

@@ -5,10 +5,14 @@ use super::slices::SlicesPanel;
 use crate::core::{Flips, Layer, Origin, Segment};
 use crate::ui::actions::suggestion;
 use crate::workspace::{Command, Document, LayerCommand, SegmentCommand, WorkCommand, Workspace};
-use egui::{RichText, TextEdit, Ui};
+use egui::{Button, RichText, TextEdit, Ui};
 
 /// Width in points that the line of a segment needs.
 const ROW: f32 = 280.0;
+
+/// Points beside a name that the rest of its line needs: the menu, and of a segment its volume as well.
+const BESIDE_LAYER: f32 = 34.0;
+const BESIDE_SEGMENT: f32 = 100.0;
 
 /// A name being typed; the document gets it once, when the field is left.
 #[derive(Default)]
@@ -77,7 +81,7 @@ impl LayersPanel {
             if show.changed() {
                 out.push(LayerCommand::Visible(layer.id, visible).into());
             }
-            if let Some(name) = self.name(ui, Renamed::Layer(layer.id), &layer.name, active) {
+            if let Some(name) = self.name(ui, Renamed::Layer(layer.id), &layer.name, active, BESIDE_LAYER) {
                 match name {
                     Named::Chosen => out.push(LayerCommand::Select(layer.id).into()),
                     Named::Renamed(name) => out.push(LayerCommand::Rename(layer.id, name).into()),
@@ -163,7 +167,7 @@ impl LayersPanel {
             if button.clicked() {
                 out.push(SegmentCommand::Lock(segment.id, !segment.locked).into());
             }
-            if let Some(name) = self.name(ui, Renamed::Segment(segment.id), &segment.name, active) {
+            if let Some(name) = self.name(ui, Renamed::Segment(segment.id), &segment.name, active, BESIDE_SEGMENT) {
                 match name {
                     Named::Chosen => out.push(SegmentCommand::Select(segment.id).into()),
                     Named::Renamed(name) => out.push(SegmentCommand::Rename(segment.id, name).into()),
@@ -191,8 +195,8 @@ impl LayersPanel {
         });
     }
 
-    /// A name that is chosen by a click and typed over after a double click.
-    fn name(&mut self, ui: &mut Ui, what: Renamed, name: &str, active: bool) -> Option<Named> {
+    /// A name that is chosen by a click and typed over after a double click; cut where its line has no more room.
+    fn name(&mut self, ui: &mut Ui, what: Renamed, name: &str, active: bool, beside: f32) -> Option<Named> {
         if let Some((which, text)) = &mut self.renaming
             && *which == what
         {
@@ -209,7 +213,12 @@ impl LayersPanel {
             }
             return None;
         }
-        let label = ui.selectable_label(active, name).on_hover_text("Double click to rename");
+        let width = (ui.available_width() - beside).max(40.0);
+        let label = ui.scope(|ui| {
+            ui.set_max_width(width);
+            ui.add(Button::selectable(active, name).truncate())
+        });
+        let label = label.inner.on_hover_text(format!("{name}: double click to rename"));
         if label.double_clicked() {
             self.renaming = Some((what, name.to_owned()));
         }

@@ -30,7 +30,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, dialog: &mut PathDialog, out: &m
                         ui.label(RichText::new(study_line(&study.label, &study.date, &study.description)).small());
                         for (n, series) in study.series.iter().enumerate() {
                             let open = OpenCommand::Series { patient: p, study: s, series: n };
-                            series_card(ui, series, &noticed(workspace, series), open, out);
+                            series_card(ui, workspace, series, open, out);
                         }
                     }
                 },
@@ -117,19 +117,25 @@ fn masks(ui: &mut Ui, workspace: &Workspace, out: &mut Vec<Command>) {
     ui.separator();
 }
 
-fn series_card(ui: &mut Ui, series: &Series, noticed: &[&Finding], open: OpenCommand, out: &mut Vec<Command>) {
+fn series_card(ui: &mut Ui, workspace: &Workspace, series: &Series, open: OpenCommand, out: &mut Vec<Command>) {
     let label = series.shown_label();
+    let noticed = noticed(workspace, series);
+    let active = workspace.active_document().filter(|d| d.shows(series));
+    let opened = active.or_else(|| workspace.documents().iter().find(|d| d.shows(series)));
     ui.group(|ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
             // The button first: a long name must not push it out of a narrow panel.
-            let name = match (series.can_open_somehow(), series.can_lay_over()) {
-                (true, _) => "Open",
-                (false, true) => "Lay over",
-                (false, false) => "",
+            let (name, command) = match (opened, series.can_open_somehow(), series.can_lay_over()) {
+                (Some(document), ..) => ("Show", OpenCommand::Activate(document.case.id)),
+                (None, true, _) => ("Open", open),
+                (None, false, true) => ("Lay over", open),
+                (None, false, false) => ("", open),
             };
-            if !name.is_empty() && ui.button(name).clicked() {
-                out.push(open.into());
+            if active.is_some() {
+                ui.label(RichText::new("shown").small().weak());
+            } else if !name.is_empty() && ui.button(name).clicked() {
+                out.push(command.into());
             }
             ui.label(RichText::new(&*label).strong());
             ui.label(RichText::new(&series.modality).small().weak());

@@ -157,7 +157,6 @@ impl Viewer {
             let hit = pick(&view, document.case.volume.as_deref(), labels, pixel(rect, pos, scale));
             out.extend(hit.map(|voxel| ViewCommand::Crosshair(voxel).into()));
         }
-        let shows_surfaces = view.surfaces.is_some();
         let callback = VolumeCallback {
             feed: self.feed.clone(),
             frame: self.frame,
@@ -176,7 +175,7 @@ impl Viewer {
         annotate(ui, workspace, document, &place, eye, &state.options, lit);
         side_buttons(ui, rect, state);
         let drawing = self.feed.inbox().drawing.filter(|_| drawn_before);
-        if drawing.is_some_and(|progress| working(ui, rect, progress, shows_surfaces)) {
+        if drawing.is_some_and(|progress| working(ui, rect, progress)) {
             self.feed.inbox().halt_drawing = true;
             ui.ctx().request_repaint();
         }
@@ -335,11 +334,11 @@ fn axes(painter: &egui::Painter, rect: Rect, camera: &Camera) {
 }
 
 /// Says that a picture is being computed, once that has taken a moment; whether the user wants it no finer.
-fn working(ui: &mut Ui, rect: Rect, progress: VolumeProgress, surfaces: bool) -> bool {
+fn working(ui: &mut Ui, rect: Rect, progress: VolumeProgress) -> bool {
     const SIZE: Vec2 = Vec2::new(210.0, 24.0);
     const STOP: f32 = 56.0;
     let elapsed = progress.since.elapsed();
-    let Some((part, text)) = told_of(progress, elapsed, surfaces) else {
+    let Some((part, text)) = told_of(progress, elapsed) else {
         ui.ctx().request_repaint_after(QUIET.saturating_sub(elapsed));
         return false;
     };
@@ -353,13 +352,13 @@ fn working(ui: &mut Ui, rect: Rect, progress: VolumeProgress, surfaces: bool) ->
     ui.put(bar, if part > 0.0 { filled.fill(progress_fill()) } else { filled });
     let stop = Rect::from_min_max(Pos2::new(bar.right() + 6.0, whole.top()), whole.max);
     let button = ui.put(stop, Button::new("Stop"));
-    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Stop computing the 3-D view"));
+    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Stop drawing the 3-D view"));
     button.on_hover_text("Leave the picture as it is").clicked()
 }
 
 /// Part and words for a picture that is being computed; `None` for work that is over before it would be read.
-fn told_of(progress: VolumeProgress, elapsed: Duration, surfaces: bool) -> Option<(f32, String)> {
-    let what = if surfaces { "Computing surfaces…" } else { "Computing the picture…" };
+fn told_of(progress: VolumeProgress, elapsed: Duration) -> Option<(f32, String)> {
+    let what = "Drawing the 3-D view…";
     (elapsed >= QUIET).then(|| match progress.part {
         None => (0.0, what.to_owned()),
         Some(part) => (part, format!("{what} {:.0} %", part * 100.0)),
@@ -391,10 +390,10 @@ mod tests {
     #[test]
     fn short_work_is_not_told_of_and_long_work_with_how_far_it_is() {
         let progress = |part| VolumeProgress { since: Instant::now(), part };
-        assert_eq!(told_of(progress(Some(0.5)), Duration::from_millis(99), true), None);
+        assert_eq!(told_of(progress(Some(0.5)), Duration::from_millis(99)), None);
         let long = Duration::from_millis(100);
-        assert_eq!(told_of(progress(None), long, true), Some((0.0, "Computing surfaces…".to_owned())));
-        assert_eq!(told_of(progress(Some(0.4)), long, true), Some((0.4, "Computing surfaces… 40 %".to_owned())));
-        assert_eq!(told_of(progress(Some(0.0)), long, false), Some((0.0, "Computing the picture… 0 %".to_owned())));
+        assert_eq!(told_of(progress(None), long), Some((0.0, "Drawing the 3-D view…".to_owned())));
+        assert_eq!(told_of(progress(Some(0.4)), long), Some((0.4, "Drawing the 3-D view… 40 %".to_owned())));
+        assert_eq!(told_of(progress(Some(0.0)), long), Some((0.0, "Drawing the 3-D view… 0 %".to_owned())));
     }
 }

@@ -213,6 +213,7 @@ fn layer_choice(ui: &mut Ui, document: &Document, name: &str, now: LayerId, choi
     ComboBox::from_id_salt(name)
         .selected_text(text)
         .width(190.0)
+        .truncate()
         .show_ui(ui, |ui| {
             for layer in &document.case.layers {
                 if ui.selectable_label(layer.id == now, &layer.name).clicked() {

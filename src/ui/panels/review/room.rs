@@ -194,6 +194,7 @@ impl CohortPanel {
         ComboBox::from_id_salt("cohort truth")
             .selected_text(&truth)
             .width(200.0)
+            .truncate()
             .show_ui(ui, |ui| {
                 for name in &names {
                     if ui.selectable_label(*name == truth, *name).clicked() {

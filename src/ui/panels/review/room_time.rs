@@ -94,6 +94,7 @@ fn controls(
         ComboBox::from_id_salt("layer over time")
             .selected_text(layer.as_deref().unwrap_or("none"))
             .width(180.0)
+            .truncate()
             .show_ui(ui, |ui| {
                 for name in names {
                     if ui.selectable_label(layer.as_ref() == Some(name), name).clicked() {
