@@ -5,6 +5,8 @@ use super::operation::{EditError, Watch};
 use super::relabel::relabel;
 use super::{Delta, PaintRule};
 use crate::core::{BRICK_EDGE, BrickIndex, LabelId, LabelMap, Volume, VoxelBox};
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Cost of a step that is added to the difference in HU, for each half millimetre: without edges the nearer seed wins.
 const COST_PER_MM: f64 = 2.0;
@@ -13,14 +15,18 @@ const MOST: u32 = 4000;
 /// Every cost of a step is below this.
 const BUCKETS: usize = 8192;
 
-/// Cost in `grow_from_seeds` of the step along an axis of that spacing between two values.
-fn cost(a: i16, b: i16, spacing: f64) -> u32 {
-    let steep = (i32::from(a) - i32::from(b)).unsigned_abs().min(MOST);
-    steep + ((spacing * COST_PER_MM).round() as u32).clamp(1, MOST / 2)
+/// What a step along an axis of that spacing in mm costs at least.
+fn least_cost(spacing: f64) -> u32 {
+    ((spacing * COST_PER_MM).round() as u32).clamp(1, MOST / 2)
+}
+
+/// Cost in `grow_from_seeds` of a step between two values that costs at least `least`.
+fn cost(a: i16, b: i16, least: u32) -> u32 {
+    (i32::from(a) - i32::from(b)).unsigned_abs().min(MOST) + least
 }
 
 /// Every background voxel around the segments gets the label of the segment from which it is reached at the least cost,
-/// a step through a face costing the difference of the values in HU and two a millimetre ([`cost`]).
+/// a step through a face costing the difference of the values in HU and two a millimetre ([`cost`], [`least_cost`]).
 ///
 /// Around the segments is their common box and a tenth more on all sides. Voxels that may not be changed by `rule`, and
 /// locked segments, are walls. What `background` reaches first stays empty; that segment stands for everything that is
@@ -35,7 +41,6 @@ pub(super) fn grow_from_seeds(
 ) -> Result<Delta, EditError> {
     let image = image.filter(|v| v.geometry().dims() == map.geometry().dims()).ok_or(EditError::ImageMissing)?;
     let dims = map.geometry().dims();
-    let spacing = map.geometry().spacing().to_array();
     let counts = map.counts();
     let seeds: Vec<LabelId> =
         (1..=LabelId::MAX).filter(|&l| counts[usize::from(l)] > 0 && !rule.locked[usize::from(l)]).collect();
@@ -46,14 +51,9 @@ pub(super) fn grow_from_seeds(
     let around = seeds.iter().filter_map(|&l| label_box(map, l)).fold(nothing, |a, b| a.union(&b));
     let room = std::array::from_fn(|a| (around.max[a] - around.min[a]).div_ceil(10) + 1);
     let region = widened(around, room, dims);
-    let size: [usize; 3] = std::array::from_fn(|a| region.max[a] - region.min[a]);
-    let mut labels = vec![0; size.iter().product()];
-    map.copy_box(region, &mut labels);
-    let mut field = Field { size, step: [1, size[0], size[0] * size[1]], spacing, labels };
-    let values = values(image, region, dims);
-    field.close(rule, region, &seeds);
-    field.spread(&values, watch)?;
-    let Field { labels, step, .. } = field;
+    let mut field = Field::new(map, image, region);
+    field.close(rule, &seeds);
+    field.spread(watch)?;
     let boxes = map.clone();
     let bricks: Vec<BrickIndex> = (0..map.brick_count() as BrickIndex)
         .filter(|&i| {
@@ -68,8 +68,7 @@ pub(super) fn grow_from_seeds(
         for k in range(2) {
             for j in range(1) {
                 for i in range(0) {
-                    let at: usize = [i, j, k].iter().enumerate().map(|(a, v)| (v - region.min[a]) * step[a]).sum();
-                    let label = labels[at];
+                    let label = field.cell(field.index([i, j, k])).label();
                     let slot = &mut new[LabelMap::offset_in_brick([i, j, k])];
                     if *slot == 0 && label != WALL && Some(label) != background {
                         *slot = label;
@@ -84,106 +83,192 @@ pub(super) fn grow_from_seeds(
 /// A voxel that nothing grows into; no segment that grows can have this label as well as 254 others.
 const WALL: LabelId = LabelId::MAX;
 
-fn values(image: &Volume, region: VoxelBox, dims: [usize; 3]) -> Vec<i16> {
-    let mut values = Vec::new();
-    for k in region.min[2]..region.max[2] {
-        for j in region.min[1]..region.max[1] {
-            let row = (k * dims[1] + j) * dims[0];
-            values.extend_from_slice(&image.hu()[row + region.min[0]..row + region.max[0]]);
-        }
+/// Voxels of one bucket that are worth a thread.
+const SHARE: usize = 2048;
+/// Edge of a tile in voxels, as a power of two: its cells fill one page of memory, so that a voxel's neighbours are near it
+/// in memory along all axes.
+const TILE: usize = 3;
+const IN_TILE: usize = (1 << TILE) - 1;
+
+/// A voxel while labels spread: the cost of the way to it, its value and its label in one word, since all three are wanted
+/// at once.
+#[derive(Debug, Clone, Copy)]
+struct Cell(u64);
+
+impl Cell {
+    const WALL: Self = Self(WALL as u64);
+
+    fn new(cost: u32, value: i16, label: LabelId) -> Self {
+        Self(u64::from(cost) << 32 | u64::from(value as u16) << 8 | u64::from(label))
     }
-    values
+
+    fn cost(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn value(self) -> i16 {
+        (self.0 >> 8) as u16 as i16
+    }
+
+    fn label(self) -> LabelId {
+        self.0 as u8
+    }
 }
 
-/// The labels of a box while they spread.
+/// The voxels of a box while labels spread, in tiles, with walls all around.
 struct Field {
-    size: [usize; 3],
-    step: [usize; 3],
-    spacing: [f64; 3],
-    labels: Vec<LabelId>,
+    region: VoxelBox,
+    /// Tiles along i and j.
+    tiles: [usize; 2],
+    /// Of steps along i, j, k.
+    least: [u32; 3],
+    cells: Vec<AtomicU64>,
 }
 
 impl Field {
+    /// The labels of `region` as seeds that have nowhere gone yet.
+    fn new(map: &LabelMap, image: &Volume, region: VoxelBox) -> Self {
+        let size: [usize; 3] = std::array::from_fn(|a| region.max[a] - region.min[a]);
+        let [tx, ty, tz] = size.map(|n| (n + 2).div_ceil(1 << TILE));
+        let cells = (0..(tx * ty * tz) << (3 * TILE)).map(|_| AtomicU64::new(Cell::WALL.0)).collect();
+        let least = map.geometry().spacing().to_array().map(least_cost);
+        let mut field = Self { region, tiles: [tx, ty], least, cells };
+        let dims = image.geometry().dims();
+        let mut labels = vec![0; size[0] * size[1]];
+        for k in region.min[2]..region.max[2] {
+            let slice = VoxelBox { min: [region.min[0], region.min[1], k], max: [region.max[0], region.max[1], k + 1] };
+            map.copy_box(slice, &mut labels);
+            for (j, row) in (region.min[1]..).zip(labels.chunks_exact(size[0])) {
+                let at = (k * dims[1] + j) * dims[0];
+                for ((i, label), value) in (region.min[0]..).zip(row).zip(&image.hu()[at + region.min[0]..]) {
+                    let n = field.index([i, j, k]);
+                    let cell = Cell::new(if *label == 0 { u32::MAX } else { 0 }, *value, *label);
+                    *field.cells[n].get_mut() = cell.0;
+                }
+            }
+        }
+        field
+    }
+
+    /// Where a voxel of the region is kept.
+    fn index(&self, voxel: [usize; 3]) -> usize {
+        // One further, behind the wall.
+        let [i, j, k]: [usize; 3] = std::array::from_fn(|a| voxel[a] - self.region.min[a] + 1);
+        let tile = ((k >> TILE) * self.tiles[1] + (j >> TILE)) * self.tiles[0] + (i >> TILE);
+        tile << (3 * TILE) | (k & IN_TILE) << (2 * TILE) | (j & IN_TILE) << TILE | (i & IN_TILE)
+    }
+
     /// Makes walls of what does not grow and of what may not be changed.
-    fn close(&mut self, rule: &PaintRule, region: VoxelBox, seeds: &[LabelId]) {
+    fn close(&mut self, rule: &PaintRule, seeds: &[LabelId]) {
         let mut grows = [false; 256];
         grows[0] = true;
         seeds.iter().for_each(|&l| grows[usize::from(l)] = l != WALL);
-        for (n, row) in self.labels.chunks_exact_mut(self.size[0]).enumerate() {
-            let (j, k) = (n % self.size[1] + region.min[1], n / self.size[1] + region.min[2]);
-            let mut at = region.min[0];
-            while at < region.max[0] {
-                let end = ((at / BRICK_EDGE + 1) * BRICK_EDGE).min(region.max[0]);
-                let open = rule.limits.allowed([at, j, k], end - at);
-                for n in 0..end - at {
-                    let label = &mut row[at - region.min[0] + n];
-                    if !grows[usize::from(*label)] || (*label == 0 && open >> n & 1 == 0) {
-                        *label = WALL;
+        let region = self.region;
+        for k in region.min[2]..region.max[2] {
+            for j in region.min[1]..region.max[1] {
+                let mut at = region.min[0];
+                while at < region.max[0] {
+                    let end = ((at / BRICK_EDGE + 1) * BRICK_EDGE).min(region.max[0]);
+                    let open = rule.limits.allowed([at, j, k], end - at);
+                    for n in 0..end - at {
+                        let index = self.index([at + n, j, k]);
+                        let label = self.cell(index).label();
+                        if !grows[usize::from(label)] || (label == 0 && open >> n & 1 == 0) {
+                            *self.cells[index].get_mut() = Cell::WALL.0;
+                        }
                     }
+                    at = end;
                 }
-                at = end;
             }
         }
     }
 
-    /// Spreads all labels over what has none.
-    fn spread(&mut self, values: &[i16], watch: &dyn Watch) -> Result<(), EditError> {
-        let total = self.labels.len();
-        let mut costs = vec![u32::MAX; total];
+    /// Spreads all labels over what has none. Where two come at the same cost, the lower label stays.
+    fn spread(&mut self, watch: &dyn Watch) -> Result<(), EditError> {
         let mut buckets: Vec<Vec<u32>> = vec![Vec::new(); BUCKETS];
-        let mut waiting = 0usize;
-        for (n, cost) in costs.iter_mut().enumerate() {
-            let label = self.labels[n];
-            if label != 0 && label != WALL {
-                *cost = 0;
+        let mut open = 0usize;
+        for n in 0..self.cells.len() {
+            match self.cell(n).label() {
+                0 => open += 1,
+                WALL => {}
                 // Only the rim of a seed has anywhere to go.
-                if self.neighbours(n).any(|(m, _)| self.labels[m] == 0) {
-                    buckets[0].push(n as u32);
-                    waiting += 1;
-                }
+                _ if self.neighbours(n).into_iter().any(|m| self.cell(m).label() == 0) => buckets[0].push(n as u32),
+                _ => {}
             }
         }
-        let (mut now, mut settled) = (0u32, 0usize);
+        let (mut now, mut waiting, mut settled, mut looked) = (0u32, buckets[0].len(), 0usize, 0usize);
         while waiting > 0 {
-            let slot = now as usize % BUCKETS;
-            let Some(n) = buckets[slot].pop() else {
-                now += 1;
-                continue;
-            };
-            waiting -= 1;
-            let n = n as usize;
-            if costs[n] != now {
-                continue;
-            }
-            settled += 1;
-            if settled.is_multiple_of(65536) {
+            // Every step costs something: no voxel of this bucket leads to another one of it.
+            let mut bucket = std::mem::take(&mut buckets[now as usize % BUCKETS]);
+            waiting -= bucket.len();
+            settled += bucket.len();
+            if settled > looked + 65536 {
+                looked = settled;
                 if watch.cancelled() {
                     return Err(EditError::Cancelled);
                 }
-                watch.progress(settled as f32 / total as f32);
+                watch.progress((settled as f32 / open as f32).min(1.0));
             }
-            for (m, spacing) in self.neighbours(n) {
-                let way = now + cost(values[n], values[m], spacing);
-                if self.labels[m] != WALL && way < costs[m] {
-                    costs[m] = way;
-                    self.labels[m] = self.labels[n];
-                    buckets[way as usize % BUCKETS].push(m as u32);
-                    waiting += 1;
-                }
+            let mut keep = |steps: Vec<(u32, u32)>| {
+                waiting += steps.len();
+                steps.into_iter().for_each(|(way, n)| buckets[way as usize % BUCKETS].push(n));
+            };
+            if bucket.len() < 2 * SHARE {
+                keep(self.steps(&bucket, now));
+            } else {
+                let steps: Vec<_> = bucket.par_chunks(SHARE).map(|share| self.steps(share, now)).collect();
+                steps.into_iter().for_each(keep);
             }
+            // Its room is used again.
+            bucket.clear();
+            buckets[now as usize % BUCKETS] = bucket;
+            now += 1;
         }
         Ok(())
     }
 
-    /// Neighbours through faces, with the spacing to them in mm.
-    fn neighbours(&self, n: usize) -> impl Iterator<Item = (usize, f64)> + use<> {
-        let (size, step, spacing) = (self.size, self.step, self.spacing);
-        (0..3).flat_map(move |a| {
-            let at = n / step[a] % size[a];
-            let down = (at > 0).then(|| (n - step[a], spacing[a]));
-            let up = (at + 1 < size[a]).then(|| (n + step[a], spacing[a]));
-            down.into_iter().chain(up)
-        })
+    /// Goes a step further from those of `cells` that are reached at cost `now`, and names the cells that are reached at
+    /// less than before, with that cost. On several threads at once the least cost and label stay.
+    fn steps(&self, cells: &[u32], now: u32) -> Vec<(u32, u32)> {
+        let mut steps = Vec::new();
+        for n in cells {
+            let cell = self.cell(*n as usize);
+            // Reached at less since it was put here.
+            if cell.cost() != now {
+                continue;
+            }
+            for (step, m) in self.neighbours(*n as usize).into_iter().enumerate() {
+                let next = self.cell(m);
+                // Walls and seeds cost nothing, so that no way to them is shorter.
+                if next.cost() <= now {
+                    continue;
+                }
+                let way = now + cost(cell.value(), next.value(), self.least[step / 2]);
+                let better = Cell::new(way, next.value(), cell.label());
+                if better.0 < next.0 && self.cells[m].fetch_min(better.0, Ordering::Relaxed) > better.0 {
+                    steps.push((way, m as u32));
+                }
+            }
+        }
+        steps
+    }
+
+    fn cell(&self, n: usize) -> Cell {
+        Cell(self.cells[n].load(Ordering::Relaxed))
+    }
+
+    /// Neighbours through faces, down and up along i, j and k, of a cell that is no wall: those have none at the rim.
+    fn neighbours(&self, n: usize) -> [usize; 6] {
+        let [tx, ty] = self.tiles;
+        let mut found = [n; 6];
+        for (axis, next) in [1, tx, tx * ty].into_iter().enumerate() {
+            // Within the tile, and from its last cell to the first one of the next tile.
+            let (step, over) = (1 << (axis * TILE), next << (3 * TILE));
+            let at = n >> (axis * TILE) & IN_TILE;
+            found[2 * axis] = if at > 0 { n - step } else { n + IN_TILE * step - over };
+            found[2 * axis + 1] = if at < IN_TILE { n + step } else { n + over - IN_TILE * step };
+        }
+        found
     }
 }
 
@@ -207,7 +292,7 @@ mod tests {
                     let mut w = v;
                     w[a] += 1;
                     let hu = |v: [usize; 3]| image.at(v.map(|x| x as i64)).unwrap();
-                    let step = u64::from(cost(hu(v), hu(w), spacing[a]));
+                    let step = u64::from(cost(hu(v), hu(w), least_cost(spacing[a])));
                     for (from, to) in [(index(v), index(w)), (index(w), index(v))] {
                         if !wall[to] && !wall[from] && costs[from] != u64::MAX && costs[from] + step < costs[to] {
                             costs[to] = costs[from] + step;
@@ -257,14 +342,14 @@ mod tests {
             for (n, v) in voxels(dims).enumerate() {
                 let (old, got) = (at(&before, v), at(&map, v));
                 let least = each.iter().map(|c| c[n]).min().unwrap();
-                if old != 0 || wall[n] || least == u64::MAX {
-                    assert_eq!(got, old, "{v:?}");
-                } else if got == 0 {
-                    assert!(background.is_some_and(|b| each[usize::from(b) - 1][n] == least), "{v:?}");
+                // Of several that are as near the lowest.
+                let nearest = each.iter().position(|c| c[n] == least).map(|at| at as LabelId + 1);
+                let want = if old != 0 || wall[n] || least == u64::MAX {
+                    Some(old)
                 } else {
-                    assert_eq!(each[usize::from(got) - 1][n], least, "{v:?}");
-                    assert_ne!(Some(got), background);
-                }
+                    nearest.filter(|label| Some(*label) != background).or(Some(0))
+                };
+                assert_eq!(Some(got), want, "{v:?}");
             }
             delta.revert(&mut map);
             assert_eq!(map, before);
@@ -275,5 +360,30 @@ mod tests {
         let rule = PaintRule::paint(1, [false; 256]);
         let error = grow_from_seeds(&mut one, &rule, Some(&image), None, &NoWatch).unwrap_err();
         assert_eq!(error, EditError::FewSeeds);
+    }
+
+    #[test]
+    fn many_voxels_at_one_cost_go_on_together() {
+        // One value everywhere: all that is as far from a seed is reached at once, by several threads.
+        let dims = [120, 100, 80];
+        let geometry = spaced(dims, [1.0; 3]);
+        let image = Volume::new(geometry, vec![40; geometry.voxel_count()]).unwrap();
+        let mut map = LabelMap::empty(geometry);
+        let seeds = [([3, 30, 25], 1u8), ([66, 30, 25], 2), ([35, 2, 3], 3)];
+        seeds.iter().for_each(|(v, label)| map.set(*v, *label));
+        let corners = [[0; 3], dims.map(|n| n - 1)];
+        for corner in corners {
+            map.set(corner, 4);
+        }
+        let rule = PaintRule::paint(1, [false; 256]);
+        grow_from_seeds(&mut map, &rule, Some(&image), None, &NoWatch).unwrap();
+        let least = geometry.spacing().to_array().map(|mm| u64::from(least_cost(mm)));
+        let far = |a: [usize; 3], b: [usize; 3]| (0..3).map(|x| a[x].abs_diff(b[x]) as u64 * least[x]).sum::<u64>();
+        let others = corners.map(|v| (v, 4));
+        for v in voxels(dims) {
+            let all = seeds.iter().chain(&others);
+            let nearest = all.min_by_key(|(s, label)| (far(v, *s), *label)).unwrap().1;
+            assert_eq!(at(&map, v), nearest, "{v:?}");
+        }
     }
 }
