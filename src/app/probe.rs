@@ -84,11 +84,12 @@ pub enum PointerButtonKind {
 
 /// Our own work between an input event and a submitted frame.
 ///
-/// A frame turns events into commands, which the workspace carries out at its end; what they did is uploaded and drawn
-/// by the frame after it. In between the probe waits until the device is done, which is not counted.
+/// Keys act before a frame is drawn, and what a stroke paints is uploaded in the frame that takes it in: both are seen in
+/// the first frame. What the pointer does to slice, window or camera is carried out at the end of that frame and drawn by
+/// the one after it. In between the probe waits until the device is done, which is not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Response {
-    /// The frame that takes the event in, and the one that shows what it did.
+    /// The frame that takes the event in, and the one after it, which shows everything that it did.
     pub frames: [Took; 2],
 }
 

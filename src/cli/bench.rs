@@ -7,6 +7,7 @@ mod arbiter;
 mod beside;
 mod copy;
 mod data;
+mod desk;
 mod edit;
 mod held;
 mod learning;
@@ -16,6 +17,7 @@ mod operations;
 mod peers;
 mod prompt;
 mod redraw;
+mod round;
 mod sampling;
 mod stroke;
 mod torch;
@@ -56,6 +58,8 @@ enum Group {
     Layers,
     /// From a click inside or outside to the learning loop's answer for that slice, on `--device`.
     Prompt,
+    /// From the fifth corrected slice to the learning loop's better prediction, on `--device`.
+    Round,
     /// Drawing while a network is fine-tuned, with and without the arbiter.
     Arbiter,
     /// A network's input and labels made on the device that draws, against the way through host memory.
@@ -77,7 +81,7 @@ pub(super) struct BenchArgs {
     /// series in each, the same volume in each.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where `train`, `predict`, `layers` and `prompt` compute: cpu, gpu, or auto.
+    /// Where `train`, `predict`, `layers`, `prompt` and `round` compute: cpu, gpu, or auto.
     #[arg(long, default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
     /// Digits of convolutions on a graphics device for `train`, `predict` and `layers`: mixed (16-bit factors on matrix
@@ -188,6 +192,7 @@ fn measure(
             Group::Predict => learning::measure_prediction(&mut sampler, place, beside)?,
             Group::Layers => learning::measure_layers(&mut sampler, place)?,
             Group::Prompt => prompt::measure(&mut sampler, place.device)?,
+            Group::Round => round::measure(&mut sampler, place.device)?,
             Group::Arbiter => match &gpu {
                 Ok(gpu) => arbiter::measure(&mut sampler, gpu)?,
                 Err(error) => sampler.skip("arbiter", error.to_string()),

@@ -12,7 +12,7 @@ use crate::io::layouts::find_cases;
 use crate::jobs::{JobContext, Waker};
 use crate::learn::{Arm, LoopConfig, SimCase, SimEvent, SimOrder, SimRequest, SimResult, simulate};
 use crate::nn::{Compute, DeviceChoice, Settled, StateDict, load_weights, settle};
-use crate::phantom::{self, Kind, PhantomSpec};
+use crate::phantom::{self, Kind, PhantomError, PhantomSpec};
 use crate::train::{
     ClassSource, Recipe, SplitConfig, TrainCase, TrainData, TrainEvent, TrainRequest, apply_override, class_of_labels,
     earlier_slices,
@@ -251,32 +251,46 @@ fn generate(args: &SimulateArgs, kind: Kind, seed: u64, count: usize) -> Result<
             (0..count as u64)
                 .map(|n| {
                     let spec = PhantomSpec { kind, size, slices, seed: seed + n };
-                    let p = phantom::generate(&spec, &|_| !ctx.is_cancelled())?;
-                    Ok::<_, phantom::PhantomError>(TrainCase {
-                        name: format!("phantom-{}", seed + n),
-                        patient: format!("phantom-{}", seed + n),
-                        volume: Arc::new(p.volume),
-                        labels: p.labels,
-                        segments: p.segments,
-                    })
+                    generated_case(&spec, &|_| !ctx.is_cancelled())
                 })
                 .collect()
         },
     )
 }
 
+/// One generated patient as a case with its truth.
+pub(super) fn generated_case(spec: &PhantomSpec, go_on: &dyn Fn(f32) -> bool) -> Result<TrainCase, PhantomError> {
+    let p = phantom::generate(spec, go_on)?;
+    let name = format!("phantom-{}", spec.seed);
+    Ok(TrainCase { patient: name.clone(), name, volume: Arc::new(p.volume), labels: p.labels, segments: p.segments })
+}
+
 type First = (StateDict, [Vec<crate::train::Slice>; 2]);
 
-/// A network from a few generated patients: what a group has before it begins to annotate.
-fn first_network(args: &SimulateArgs, recipe: &Recipe, patients: u64, out: &Path) -> Result<First, CliError> {
-    // Masks in the recipe's classes: what its data set calls them is not what generated patients do.
-    let patients = generate(args, args.first_kind.unwrap_or(args.kind), patients, args.first.max(1))?
+/// Generated patients in the classes of a recipe, and the recipe for them: what its data set calls its classes is not what
+/// they do.
+pub(super) fn in_classes_of(recipe: &Recipe, patients: Vec<TrainCase>) -> Result<(Vec<TrainCase>, Recipe), CliError> {
+    let patients = patients
         .into_iter()
         .map(|case| {
             let SimCase { volume, classes } = truth(recipe, case.clone())?;
             Ok(TrainCase { volume, labels: classes, segments: recipe.model_spec().segments(), ..case })
         })
         .collect::<Result<Vec<_>, CliError>>()?;
+    let mut recipe = recipe.clone();
+    recipe.split = SplitConfig::Slices { validation: 0.25, test: 0.0 };
+    recipe.data.layout = None;
+    recipe.data.ignore = None;
+    for (class, number) in recipe.data.classes.iter_mut().zip(1..) {
+        class.from = ClassSource::Values(vec![number]);
+    }
+    Ok((patients, recipe))
+}
+
+/// A network from a few generated patients: what a group has before it begins to annotate.
+fn first_network(args: &SimulateArgs, recipe: &Recipe, patients: u64, out: &Path) -> Result<First, CliError> {
+    let patients = generate(args, args.first_kind.unwrap_or(args.kind), patients, args.first.max(1))?;
+    let (patients, recipe) = in_classes_of(recipe, patients)?;
     let drawn = |number: usize| patients.iter().any(|case| case.labels.counts()[number] > 0);
     let absent: Vec<&str> =
         recipe.data.classes.iter().zip(1..).filter(|(_, n)| !drawn(*n)).map(|(class, _)| class.name.as_str()).collect();
@@ -286,13 +300,6 @@ fn first_network(args: &SimulateArgs, recipe: &Recipe, patients: u64, out: &Path
              --first-kind, or start from a trained network with --run.",
             absent.join(", ")
         )));
-    }
-    let mut recipe = recipe.clone();
-    recipe.split = SplitConfig::Slices { validation: 0.25, test: 0.0 };
-    recipe.data.layout = None;
-    recipe.data.ignore = None;
-    for (class, number) in recipe.data.classes.iter_mut().zip(1..) {
-        class.from = ClassSource::Values(vec![number]);
     }
     let run = out.join("first-network");
     let request = TrainRequest {

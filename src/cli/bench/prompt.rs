@@ -4,24 +4,19 @@
 //! first click on a slice needs a pass of the network, further ones only what is kept of it; and both come in between the
 //! steps of a round. What follows, writing the answer into the mask, is a step of the history like any stroke.
 
-use super::data::{TemporaryFolder, volume};
+use super::data::volume;
+use super::desk::{Desk, with_loop};
 use super::learning::Job;
-use super::sampling::{Sampler, attached};
+use super::sampling::Sampler;
 use crate::cli::CliError;
 use crate::core::LabelMap;
-use crate::jobs::{Arbiter, CancelToken};
-use crate::learn::{
-    Ask, Begin, EarlyLabels, Effort, LoopConfig, LoopStart, PromptPoint, RunnerRequest, SampleOrigin, Tell, run,
-};
-use crate::nn::{DeviceChoice, Settled, settle};
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crate::learn::{Ask, Effort, LoopConfig, LoopStart, PromptPoint, SampleOrigin, Tell};
+use crate::nn::DeviceChoice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Slices of the case that is prompted.
 const SLICES: usize = 40;
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn measure(sampler: &mut Sampler, device: DeviceChoice) -> Result<(), CliError> {
     for job in jobs(sampler.quick, device) {
@@ -40,8 +35,6 @@ fn jobs(quick: bool, device: DeviceChoice) -> Vec<Job> {
 fn one(sampler: &mut Sampler, job: Job) -> Result<(), CliError> {
     let network = job.case("");
     sampler.begin("prompt", &format!("preparing{network}"))?;
-    let folder = TemporaryFolder::create()?;
-    let Settled { thread, .. } = settle(job.device, None).map_err(CliError::of)?;
     let recipe = job.recipe()?;
     let weights = recipe.network_spec().initial_weights(1);
     // A round without an end, and none before it is asked for.
@@ -52,47 +45,21 @@ fn one(sampler: &mut Sampler, job: Job) -> Result<(), CliError> {
         ..LoopConfig::default()
     };
     let start = LoopStart { recipe, weights, earlier: Vec::new(), earlier_validation: Vec::new(), config };
-    let request = RunnerRequest {
-        folder: folder.0.join("loop"),
-        begin: Begin::New(Box::new(|_| Ok(start))),
-        device: job.device,
-        thread,
-        arbiter: Arbiter::default(),
-        early: EarlyLabels::default(),
-        fault: None,
-    };
-    let (asks, asked) = unbounded();
-    let cancel = sampler.cancel().clone();
-    let (ctx, told) = attached(&cancel);
-    let ended = std::thread::scope(|scope| {
-        let runner = scope.spawn(|| run(request, &asked, &ctx));
-        let desk = Desk { asks, told: &told, cancel: &cancel, size: job.size };
-        let measured = desk.go(sampler, &network);
-        // The runner ends when nobody asks any more.
-        drop(desk);
-        (measured, runner.join())
-    });
-    match ended {
-        (measured, Ok(Ok(()))) => measured,
-        (_, Ok(Err(error))) => Err(CliError::of(error)),
-        (_, Err(_)) => Err(CliError("The learning loop stopped because of a defect in Maskwright.".into())),
-    }
+    with_loop(sampler, job.device, start, |desk, sampler| Clicker { desk, size: job.size }.go(sampler, &network))
 }
 
 /// Whoever clicks.
-struct Desk<'a> {
-    asks: Sender<Ask>,
-    told: &'a Receiver<Tell>,
-    cancel: &'a CancelToken,
+struct Clicker<'a> {
+    desk: &'a Desk<'a>,
     size: usize,
 }
 
-impl Desk<'_> {
+impl Clicker<'_> {
     fn go(&self, sampler: &mut Sampler, network: &str) -> Result<(), CliError> {
         let image = Arc::new(volume([self.size, self.size, SLICES])?);
-        self.ask(Ask::Case { case: 1, volume: image.clone() })?;
-        let device = self.state()?;
-        self.wait("the predictions", |told| matches!(told, Tell::Ranked { .. }).then_some(()))?;
+        self.desk.ask(Ask::Case { case: 1, volume: image.clone() })?;
+        let device = self.desk.device()?;
+        self.desk.wait("the predictions", |told| matches!(told, Tell::Ranked { .. }).then_some(()))?;
         self.clicks(sampler, &format!("first click on a slice,{network}"), &device, true)?;
         self.clicks(sampler, &format!("further click,{network}"), &device, false)?;
         if sampler.quick {
@@ -100,7 +67,7 @@ impl Desk<'_> {
         }
         let labels = LabelMap::empty(*image.geometry());
         for slice in 0..4 {
-            self.ask(Ask::Done {
+            self.desk.ask(Ask::Done {
                 case: 1,
                 slice,
                 labels: labels.clone(),
@@ -109,9 +76,9 @@ impl Desk<'_> {
                 effort: Effort::default(),
             })?;
         }
-        self.ask(Ask::Tune)?;
+        self.desk.ask(Ask::Tune)?;
         // The first steps compile and warm up.
-        self.wait("fine-tuning", |told| matches!(told, Tell::Step { number, .. } if *number > 2).then_some(()))?;
+        self.desk.wait("fine-tuning", |told| matches!(told, Tell::Step { number, .. } if number > 2).then_some(()))?;
         self.clicks(sampler, &format!("first click while it trains,{network}"), &device, true)
     }
 
@@ -134,8 +101,8 @@ impl Desk<'_> {
             let at = |by: usize| (self.size * (3 + (n * by) % 5) / 10) as f64;
             points.push(PromptPoint { x: at(3), y: at(2), inside: n % 2 == 0 });
             let click = Instant::now();
-            self.ask(Ask::Prompt { case: 1, slice, class: 1, points: points.clone() })?;
-            self.wait("an answer", |told| matches!(told, Tell::Adapted { .. }).then_some(()))?;
+            self.desk.ask(Ask::Prompt { case: 1, slice, class: 1, points: points.clone() })?;
+            self.desk.wait("an answer", |told| matches!(told, Tell::Adapted { .. }).then_some(()))?;
             if n > 0 {
                 times.push(click.elapsed().as_secs_f64());
             }
@@ -144,51 +111,13 @@ impl Desk<'_> {
         sampler.note(device.to_owned());
         Ok(())
     }
-
-    /// Where the loop computes, in its own words.
-    fn state(&self) -> Result<String, CliError> {
-        self.wait("the loop", |told| match told {
-            Tell::State(state) => Some(state.device.clone()),
-            _ => None,
-        })
-    }
-
-    fn ask(&self, ask: Ask) -> Result<(), CliError> {
-        self.asks.send(ask).map_err(|_| ended())
-    }
-
-    fn wait<T>(&self, what: &str, found: impl Fn(&Tell) -> Option<T>) -> Result<T, CliError> {
-        let begun = Instant::now();
-        loop {
-            match self.told.recv_timeout(Duration::from_millis(100)) {
-                Ok(Tell::Warning(text)) => return Err(CliError(text)),
-                Ok(told) => {
-                    if let Some(value) = found(&told) {
-                        return Ok(value);
-                    }
-                }
-                Err(error) if error.is_timeout() => {
-                    if self.cancel.is_cancelled() {
-                        return Err(CliError("Timing was cancelled.".into()));
-                    }
-                    if begun.elapsed() < PATIENCE {
-                        continue;
-                    }
-                    return Err(CliError(format!("The learning loop did not come to {what} within five minutes.")));
-                }
-                Err(_) => return Err(ended()),
-            }
-        }
-    }
-}
-
-fn ended() -> CliError {
-    CliError("The learning loop ended too early.".into())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::sampling::attached;
     use super::*;
+    use crate::jobs::CancelToken;
 
     #[test]
     fn clicks_are_answered_and_the_figures_name_device_and_network() {
