@@ -12,6 +12,7 @@ mod network;
 mod offscreen;
 mod slice_renderer;
 mod slice_view;
+mod steady;
 mod upload;
 mod view;
 mod volume;

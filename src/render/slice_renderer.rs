@@ -2,6 +2,7 @@
 
 use super::lut_texture::LutTexture;
 use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewRecord};
+use super::steady::{Picture, Steady};
 use super::upload::{create_3d, create_flat, write_box};
 use super::{LabelTexture, RenderError, VolumeTexture};
 use crate::core::{COLOR_MAP_ENTRIES, ColorMap};
@@ -42,6 +43,7 @@ pub struct SliceRenderer {
     /// The table that a pane asked for last.
     lut: Option<LutTexture>,
     panes: HashMap<PaneId, Pane>,
+    steady: Steady,
 }
 
 struct Pane {
@@ -50,6 +52,13 @@ struct Pane {
     textures: [wgpu::TextureView; 5],
     bind_group: wgpu::BindGroup,
     variant: Variant,
+    /// In `buffer`.
+    record: ViewRecord,
+    /// Number of what the textures held when the pane was last prepared as one that may be steady.
+    content: Option<u64>,
+    picture: Option<Picture>,
+    /// The picture is of what is shown.
+    is_pictured: bool,
 }
 
 impl SliceRenderer {
@@ -105,6 +114,7 @@ impl SliceRenderer {
             no_lut: LutTexture::blank(device)?,
             lut: None,
             panes: HashMap::new(),
+            steady: Steady::new(device, target_format),
         })
     }
 
@@ -157,24 +167,69 @@ impl SliceRenderer {
         }
         let textures = [volume.view().clone(), labels_a, labels_b, lut, fused_view];
         let kept = self.panes.remove(&pane);
+        let is_same = kept.as_ref().is_some_and(|kept| {
+            kept.textures == textures && bytemuck::bytes_of(&kept.record) == bytemuck::bytes_of(&record)
+        });
         let entry = match kept {
-            Some(kept) if kept.textures == textures => Pane { variant, ..kept },
+            Some(kept) if is_same => kept,
+            Some(kept) if kept.textures == textures => Pane { variant, record, content: None, ..kept },
             kept => {
-                let buffer = kept.map_or_else(|| self.view_buffer(), |k| k.buffer);
+                let (buffer, picture) = kept.map_or_else(|| (self.view_buffer(), None), |k| (k.buffer, k.picture));
                 let bind_group = self.bind_group(&buffer, &textures);
-                Pane { buffer, textures, bind_group, variant }
+                Pane { buffer, textures, bind_group, variant, record, content: None, picture, is_pictured: false }
             }
         };
         self.build(variant);
-        queue.write_buffer(&entry.buffer, 0, bytemuck::bytes_of(&record));
-        self.panes.insert(pane, entry);
+        if !is_same {
+            queue.write_buffer(&entry.buffer, 0, bytemuck::bytes_of(&record));
+        }
+        self.panes.insert(pane, Pane { is_pictured: false, ..entry });
+        Ok(())
+    }
+
+    /// As [`Self::prepare`], for a pane of a window that draws frame after frame. `content` is a number that changes with
+    /// what the textures hold. Where a pane shows the same as in the frame before, `encoder`, which is submitted before the
+    /// render pass, draws it into a picture of its own; while it goes on showing the same, that picture is copied. A pane
+    /// that changes with every frame costs what it did.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_steady(
+        &mut self,
+        queue: &wgpu::Queue,
+        encoder: &mut wgpu::CommandEncoder,
+        pane: PaneId,
+        textures: SliceTextures<'_>,
+        view: &SliceView,
+        content: u64,
+    ) -> Result<(), RenderError> {
+        let was_pictured = self.panes.get(&pane).is_some_and(|p| p.is_pictured);
+        self.prepare(queue, pane, textures, view)?;
+        let Some(entry) = self.panes.get_mut(&pane) else { return Ok(()) };
+        if entry.content.replace(content) != Some(content) {
+            return Ok(());
+        }
+        if was_pictured {
+            entry.is_pictured = true;
+            return Ok(());
+        }
+        entry.picture = self.steady.picture(&self.device, entry.picture.take(), view.pane_size);
+        if let (Some(picture), Some(pipeline)) = (&entry.picture, self.pipelines.get(&entry.variant)) {
+            let mut pass = picture.pass(encoder);
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &entry.bind_group, &[]);
+            pass.draw(0..3, 0..1);
+            entry.is_pictured = true;
+        }
         Ok(())
     }
 
     /// Draws `pane` over the whole viewport; nothing when it was never prepared.
     pub fn paint(&self, pass: &mut wgpu::RenderPass<'_>, pane: PaneId) {
         let pane = self.panes.get(&pane);
-        if let Some((pane, pipeline)) = pane.and_then(|p| Some((p, self.pipelines.get(&p.variant)?))) {
+        if let Some(picture) = pane.filter(|p| p.is_pictured).and_then(|p| p.picture.as_ref()) {
+            self.steady.paint(pass, picture);
+        } else if let Some((pane, pipeline)) = pane.and_then(|p| Some((p, self.pipelines.get(&p.variant)?))) {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, &pane.bind_group, &[]);
             pass.draw(0..3, 0..1);

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 mod network;
 mod planes;
+mod steady;
 mod tables;
 
 /// A multiple of 64 pixels wide, so that rows need no padding when they are read back.
@@ -48,12 +49,13 @@ fn of<'a>(volume: &'a VolumeTexture, layers: [Option<&'a LabelTexture>; 2]) -> S
 
 /// Draws into the part of a target that starts at `at`, and gives back that part's RGBA rows.
 fn draw(
-    (device, queue): &Gpu,
+    gpu: &Gpu,
     format: wgpu::TextureFormat,
     at: [u32; 2],
     textures: SliceTextures<'_>,
     view: &SliceView,
 ) -> Vec<u8> {
+    let (device, queue) = gpu;
     // Building a pipeline takes software Vulkan far longer than drawing with it.
     static RENDERERS: Mutex<Vec<(wgpu::TextureFormat, SliceRenderer)>> = Mutex::new(Vec::new());
     let mut renderers = RENDERERS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,8 +63,21 @@ fn draw(
         renderers.push((format, SliceRenderer::new(device, format).unwrap()));
     }
     let (_, renderer) = renderers.iter_mut().find(|(f, _)| *f == format).unwrap();
-    renderer.prepare(queue, PaneId(7), textures, view).unwrap();
-    let [width, height] = [view.pane_size[0] + at[0] + 5, view.pane_size[1] + at[1] + 3];
+    shoot(gpu, format, at, view.pane_size, renderer, |renderer, _| {
+        renderer.prepare(queue, PaneId(7), textures, view).unwrap();
+    })
+}
+
+/// What pane 7 shows after `prepare`, in the part of a target that starts at `at`.
+fn shoot(
+    (device, queue): &Gpu,
+    format: wgpu::TextureFormat,
+    at: [u32; 2],
+    [pane_width, pane_height]: [u32; 2],
+    renderer: &mut SliceRenderer,
+    prepare: impl FnOnce(&mut SliceRenderer, &mut wgpu::CommandEncoder),
+) -> Vec<u8> {
+    let [width, height] = [pane_width + at[0] + 5, pane_height + at[1] + 3];
     let target = device.create_texture(&wgpu::TextureDescriptor {
         label: None,
         size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
@@ -73,7 +88,6 @@ fn draw(
         usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
         view_formats: &[],
     });
-    let [pane_width, pane_height] = view.pane_size;
     let row = pane_width * 4;
     assert_eq!(row % wgpu::COPY_BYTES_PER_ROW_ALIGNMENT, 0);
     let read = device.create_buffer(&wgpu::BufferDescriptor {
@@ -83,6 +97,7 @@ fn draw(
         mapped_at_creation: false,
     });
     let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    prepare(renderer, &mut encoder);
     {
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {

@@ -90,7 +90,14 @@ impl Screen for EarlyScreen {
         // An image that is still being uploaded is no input.
         let volume = volume.filter(|volume| volume.dims() == dims);
         let input = volume.and_then(|volume| Some((self.input_pass((dims, axes, network.preprocessing))?, volume)));
-        Some(Box::new(DeviceSketch { labels, overlay, input, slice: at.slice, ctx: self.ctx.clone() }))
+        Some(Box::new(DeviceSketch {
+            labels,
+            overlay,
+            input,
+            slice: at.slice,
+            feed: self.feed.clone(),
+            ctx: self.ctx.clone(),
+        }))
     }
 
     fn restore(&self, at: Sight) {
@@ -110,6 +117,7 @@ struct DeviceSketch {
     overlay: LabelTexture,
     input: Option<(Arc<InputPass>, VolumeTexture)>,
     slice: usize,
+    feed: GpuFeed,
     ctx: egui::Context,
 }
 
@@ -122,6 +130,8 @@ impl Sketch for DeviceSketch {
     fn show(&self, answer: &RoomBuffer) -> bool {
         let done = self.labels.run(answer.place(), &self.overlay, self.slice).is_ok();
         if done {
+            // Panes that showed the slice as it was are drawn anew.
+            self.feed.inbox().sketches += 1;
             self.ctx.request_repaint();
         }
         done

@@ -78,6 +78,8 @@ pub struct Inbox {
     pub uploaded: Option<std::time::Instant>,
     /// What the device held of each shown case after the last frame's uploads.
     pub held: BTreeMap<CaseId, Held>,
+    /// How often a pass beside the frames has written into a layer's texture.
+    pub sketches: u64,
     /// How far the 3-D view is, as of the last frame that showed it.
     pub drawing: Option<VolumeProgress>,
     /// Nothing finer is wanted of the 3-D view as it is seen now.

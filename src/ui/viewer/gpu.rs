@@ -131,10 +131,11 @@ impl CallbackTrait for SliceCallback {
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         _screen: &ScreenDescriptor,
-        _encoder: &mut wgpu::CommandEncoder,
+        encoder: &mut wgpu::CommandEncoder,
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         let mut inbox = self.feed.inbox();
+        let sketches = inbox.sketches;
         let result = scene(device, queue, resources, &mut inbox, self.frame, self.target_format).and_then(|scene| {
             let Some(scene) = scene else { return Ok(()) };
             let Some(case) = scene.cases.get(&self.case) else {
@@ -142,9 +143,11 @@ impl CallbackTrait for SliceCallback {
                 return first.prepare(&mut scene.renderer, queue, self.pane, &self.view);
             };
             let layers = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(texture, _)| texture));
-            let fused = self.fused.and_then(|id| scene.cases.get(&id)).map(|c| &c.volume);
-            let textures = SliceTextures { volume: &case.volume, layers, fused };
-            scene.renderer.prepare(queue, self.pane, textures, &self.view)
+            let revisions = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(_, revision)| *revision));
+            let fused = self.fused.and_then(|id| scene.cases.get(&id));
+            let content = content((case.revision, revisions, fused.map(|c| c.revision), sketches));
+            let textures = SliceTextures { volume: &case.volume, layers, fused: fused.map(|c| &c.volume) };
+            scene.renderer.prepare_steady(queue, encoder, self.pane, textures, &self.view, content)
         });
         inbox.errors.extend(result.err().map(|e| e.to_string()));
         Vec::new()
@@ -279,10 +282,14 @@ impl Scene {
 
 /// A number for what the rays go through: other cases, layers and uploads give other numbers.
 fn revision(asked: &VolumeCallback, case: &CaseTextures, layer_revision: u64) -> u64 {
-    use std::hash::{Hash, Hasher};
+    content((asked.case, asked.layer, asked.volume.is_some(), case.revision, layer_revision))
+}
+
+/// A number for what textures hold.
+fn content(parts: impl std::hash::Hash) -> u64 {
     let mut hash = std::hash::DefaultHasher::new();
-    (asked.case, asked.layer, asked.volume.is_some(), case.revision, layer_revision).hash(&mut hash);
-    hash.finish()
+    parts.hash(&mut hash);
+    std::hash::Hasher::finish(&hash)
 }
 
 impl CaseTextures {
