@@ -87,6 +87,7 @@ fn open_with(commands: Vec<OpenCommand>, paths: Vec<PathBuf>, after: &AfterLoss)
         device: gpu.device.clone(),
         queue: gpu.queue.clone(),
     });
+    let software = gpu.is_software();
     let watch = Arc::new(DeviceWatch::new(&gpu.device, &gpu.queue));
     let mut configuration = WgpuConfiguration { wgpu_setup: setup, ..WgpuConfiguration::default() };
     let (usual, asked) = (configuration.on_surface_status.clone(), watch.clone());
@@ -104,6 +105,9 @@ fn open_with(commands: Vec<OpenCommand>, paths: Vec<PathBuf>, after: &AfterLoss)
             .with_drag_and_drop(true),
         renderer: eframe::Renderer::Wgpu,
         wgpu_options: configuration,
+        // Noise against bands in shades, of which the window has none worth it: a processor that draws has to work it out
+        // for every pixel.
+        dithering: !software,
         ..eframe::NativeOptions::default()
     };
     let watched = watch.clone();
