@@ -22,7 +22,7 @@ mod work;
 
 pub use case::{Case, CaseId, Layer, LayerId, Origin};
 pub use color_map::{COLOR_MAP_ENTRIES, ColorMap};
-pub use count::count_of;
+pub use count::{count_of, count_with};
 pub use flips::{Flips, FlipsError};
 pub use geometry::{Geometry, GeometryError};
 pub use labels::{BRICK_EDGE, Brick, BrickIndex, LabelMap, VoxelBox};

@@ -4,7 +4,7 @@
 //! the readers give each segment whole: on the first layer where it meets no other. The window shows the layers; who
 //! needs a single label map asks for [`LoadedMask::flattened`].
 
-use crate::core::{BrickIndex, Geometry, LabelId, LabelMap, Segment};
+use crate::core::{BrickIndex, Geometry, LabelId, LabelMap, Segment, count_with};
 use crate::io::types::{Finding, Severity};
 use std::sync::Arc;
 
@@ -77,7 +77,8 @@ impl LoadedMask {
         }
         self.findings.retain(|f| f.code != OVERLAP);
         let text = format!(
-            "{overlapping} voxel(s) belong to more than one segment; in a single label map the later segment is kept there."
+            "{} to more than one segment; in a single label map the later segment is kept there.",
+            count_with(overlapping, "voxel", "belongs", "belong")
         );
         self.findings.push(Finding::new(Severity::Warning, OVERLAP, text));
         self
@@ -115,14 +116,14 @@ impl LoadedMask {
 const OVERLAP: &str = "overlapping-labels";
 
 /// Voxels that more than one layer claims.
-fn overlap_count(mask: &LoadedMask) -> u64 {
+fn overlap_count(mask: &LoadedMask) -> usize {
     let mut count = 0;
     for index in 0..mask.labels.brick_count() as BrickIndex {
         let bricks: Vec<_> = mask.layers().filter_map(|(labels, _)| labels.brick(index)).collect();
         if let [first, others @ ..] = bricks.as_slice() {
             for (n, &v) in first.iter().enumerate() {
                 let claims = usize::from(v != 0) + others.iter().filter(|b| b[n] != 0).count();
-                count += u64::from(claims > 1);
+                count += usize::from(claims > 1);
             }
         }
     }
@@ -218,8 +219,8 @@ impl Painter {
             let names: Vec<&str> = mask.further.iter().flat_map(|l| &l.segments).map(|s| s.name.as_str()).collect();
             let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
             let text = format!(
-                "{} voxel(s) belong to more than one segment; {}{more} came onto {} of their own.",
-                overlap_count(&mask),
+                "{} to more than one segment; {}{more} came onto {} of their own.",
+                count_with(overlap_count(&mask), "voxel", "belongs", "belong"),
                 names[..names.len().min(5)].join(", "),
                 if mask.further.len() == 1 { "a layer" } else { "layers" },
             );
@@ -271,7 +272,7 @@ mod tests {
         assert_eq!(names, [vec!["liver", "spleen", "empty"], vec!["tumour"], vec!["vessel"]]);
         let counts: Vec<u64> = mask.layers().map(|(l, _)| l.counts()[1..].iter().sum()).collect();
         assert_eq!(counts, [31, 1, 2]);
-        assert!(mask.findings[0].text.starts_with("2 voxel(s)"), "{}", mask.findings[0].text);
+        assert!(mask.findings[0].text.starts_with("2 voxels belong to"), "{}", mask.findings[0].text);
         assert!(mask.findings[0].text.contains("tumour, vessel came onto layers"), "{}", mask.findings[0].text);
     }
 
@@ -280,7 +281,7 @@ mod tests {
         let mask = painted().flattened();
         assert_eq!((mask.labels.at([4, 0, 0]), mask.labels.at([20, 0, 0]), mask.labels.at([5, 0, 0])), (3, 3, 1));
         assert_eq!((mask.segments.len(), mask.further.len(), mask.findings.len()), (5, 0, 1));
-        assert!(mask.findings[0].text.contains("2 voxel(s)") && mask.findings[0].text.contains("later"));
+        assert!(mask.findings[0].text.contains("2 voxels belong to") && mask.findings[0].text.contains("later"));
     }
 
     #[test]

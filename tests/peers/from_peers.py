@@ -151,7 +151,7 @@ def highdicom_overlapping(desk):
     folder, path, masks, matrix = highdicom_seg(desk, samples.OBLIQUE, "BINARY", overlap=True)
     said = same_segments(desk, path, masks, matrix, "--reference", folder)
     both = int((masks[1] & masks[2]).sum())
-    assert f"{both} voxel(s) belong to more than one segment" in said, said
+    assert f"{both} voxels belong to more than one segment" in said, said
     flat = ours(desk, path)
     wanted = np.where(masks[2], 2, masks[1].astype(int))
     assert differences(flat, Image(wanted, matrix)) is None, "the later segment wins in one label map"
@@ -501,7 +501,7 @@ def sides_of_pictures(desk):
         equal(desk, pictures, organ.astype(int), matrix, "--reference", folder, "--flip", "y")
         (pictures / f"000.{ending}").unlink()
         said = desk.run("convert", pictures, out, "--reference", folder, "--flip", "y").err
-        assert "1 slice(s) have no picture" in said, said
+        assert "1 slice has no picture" in said, said
 
 
 @check

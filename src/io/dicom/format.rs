@@ -4,6 +4,7 @@
 
 use super::codec::unsupported;
 use super::guard::Header;
+use crate::core::count_of;
 use crate::io::bounds::is_plausible;
 use dicom_dictionary_std::tags;
 use serde::{Deserialize, Serialize};
@@ -153,8 +154,10 @@ fn check_length(header: &Header<'_>, format: &PixelFormat) -> Result<(), String>
             }
             if length < wanted {
                 return Err(format!(
-                    "{} x {} pixels in {} frame(s) need {wanted} bytes, it holds {length}",
-                    format.columns, format.rows, format.frames
+                    "{} x {} pixels in {} need {wanted} bytes, it holds {length}",
+                    format.columns,
+                    format.rows,
+                    count_of(format.frames, "frame")
                 ));
             }
             Ok(())

@@ -6,7 +6,7 @@ use super::header::FileHeader;
 use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::spacing::SAME_POSITION_MM;
-use crate::core::Segment;
+use crate::core::{Segment, count_with};
 use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{DicomStack, Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -72,7 +72,8 @@ pub fn load_dicom_masks<E: Send, L: Lattice + ?Sized>(
         }
     }
     if outside > 0 {
-        let text = format!("{outside} slice(s) reach outside this volume; what lies there is left out.");
+        let slices = count_with(outside, "slice", "reaches", "reach");
+        let text = format!("{slices} outside this volume; what lies there is left out.");
         findings.push(Finding::new(Severity::Warning, "outside-volume", text));
     }
     let unplaced = findings.iter().any(|f| f.code == BY_ORDER);

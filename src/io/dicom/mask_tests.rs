@@ -204,7 +204,7 @@ fn ircadb_masks_come_back_by_position_and_by_order() {
     let part = Geometry::new([7, 5, 2], stack.geometry.world_from_voxel()).unwrap();
     let mask = load_dicom_masks(&organs[..1], &part, None, &ctx).unwrap();
     assert_eq!(mask.labels.to_dense(), labels.to_dense()[..70].iter().map(|l| u8::from(*l == 1)).collect::<Vec<_>>());
-    assert!(mask.findings[0].code == "outside-volume" && mask.findings[0].text.starts_with("2 slice(s)"));
+    assert!(mask.findings[0].code == "outside-volume" && mask.findings[0].text.starts_with("2 slices reach"));
 
     // The same without positions: by order, which needs every slice.
     let slices: Vec<TestSlice> = (0..3)

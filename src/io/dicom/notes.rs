@@ -6,6 +6,7 @@ use super::group::Slice;
 use super::overlay::is_laid_over;
 use super::padding::Fate;
 use super::resample::OUTSIDE_HU;
+use crate::core::count_with;
 use crate::io::{Finding, Severity};
 use glam::DVec3;
 use std::collections::HashSet;
@@ -91,13 +92,16 @@ fn identifiers(usable: &[Slice<'_>], findings: &mut Vec<Finding>) {
     let named = usable.iter().filter(|s| !s.header.sop_instance_uid.is_empty());
     let shared = named.filter(|s| !seen.insert((&s.header.sop_instance_uid, s.place.frame))).count();
     if shared > 0 {
-        let text = format!("{shared} slice(s) carry the identifier of another one; they are told apart by position.");
+        let slices = count_with(shared, "slice", "carries", "carry");
+        let text = format!("{slices} the identifier of another one; they are told apart by position.");
         findings.push(note(Severity::Note, "duplicate-identifiers", text));
     }
     let unnamed = usable.iter().filter(|s| s.header.sop_instance_uid.is_empty()).count();
     if unnamed > 0 {
         let text = format!(
-            "{unnamed} slice(s) carry no identifier; a DICOM segmentation cannot refer to them and is matched by place alone."
+            "{} no identifier; a DICOM segmentation cannot refer to {} and is matched by place alone.",
+            count_with(unnamed, "slice", "carries", "carry"),
+            if unnamed == 1 { "it" } else { "them" }
         );
         findings.push(note(Severity::Note, "no-instance-identifier", text));
     }

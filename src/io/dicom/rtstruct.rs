@@ -7,7 +7,7 @@ use super::error::DicomError;
 use super::guard::with_header;
 use super::lattice::Lattice;
 use super::raster::Raster;
-use crate::core::Segment;
+use crate::core::{Segment, count_with};
 use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -49,14 +49,27 @@ enum Reason {
 }
 
 impl Reason {
-    fn code_and_text(self) -> (&'static str, &'static str) {
+    fn code(self) -> &'static str {
         match self {
-            Self::Open => ("open-contours", "are points or open lines, which enclose nothing"),
-            Self::Unreadable => ("unreadable-contours", "hold no readable points"),
-            Self::Between => ("off-plane-contours", "lie between two slices of this volume"),
-            Self::Across => ("off-plane-contours", "run across the slices of this volume"),
-            Self::Outside => ("outside-volume", "lie beyond this volume"),
+            Self::Open => "open-contours",
+            Self::Unreadable => "unreadable-contours",
+            Self::Between | Self::Across => "off-plane-contours",
+            Self::Outside => "outside-volume",
         }
+    }
+
+    /// `2 contours lie beyond this volume`.
+    fn told(self, count: usize) -> String {
+        let (one, many, rest) = match self {
+            Self::Open => {
+                ("is a point or an open line, which encloses", "are points or open lines, which enclose", "nothing")
+            }
+            Self::Unreadable => ("holds", "hold", "no readable points"),
+            Self::Between => ("lies", "lie", "between two slices of this volume"),
+            Self::Across => ("runs", "run", "across the slices of this volume"),
+            Self::Outside => ("lies", "lie", "beyond this volume"),
+        };
+        format!("{} {rest}", count_with(count, "contour", one, many))
     }
 }
 
@@ -213,10 +226,10 @@ fn polygons<E, L: Lattice + ?Sized>(
 
 fn report(skipped: &Skipped, findings: &mut Vec<Finding>) {
     for (reason, regions) in skipped {
-        let (code, text) = reason.code_and_text();
         let total: usize = regions.values().sum();
-        let text = format!("{total} contour(s) {text}, and are left out ({}).", by_region(regions));
-        findings.push(Finding::new(Severity::Warning, code, text));
+        let verb = if total == 1 { "is" } else { "are" };
+        let text = format!("{}, and {verb} left out ({}).", reason.told(total), by_region(regions));
+        findings.push(Finding::new(Severity::Warning, reason.code(), text));
     }
 }
 
@@ -232,14 +245,7 @@ fn by_region(regions: &BTreeMap<String, usize>) -> String {
 fn nothing_drawn(path: &Path, skipped: &Skipped) -> DicomError {
     let reasons: Vec<String> = skipped
         .iter()
-        .map(|(reason, regions)| {
-            format!(
-                "{} contour(s) {} ({})",
-                regions.values().sum::<usize>(),
-                reason.code_and_text().1,
-                by_region(regions)
-            )
-        })
+        .map(|(reason, regions)| format!("{} ({})", reason.told(regions.values().sum()), by_region(regions)))
         .collect();
     let reasons = reasons.join("; ");
     if skipped.keys().all(|r| matches!(r, Reason::Open | Reason::Unreadable)) {

@@ -70,7 +70,7 @@ fn contours_fill_even_odd_and_strays_are_named() {
     let codes: Vec<_> = mask.findings.iter().map(|f| f.code).collect();
     assert_eq!(codes, ["open-contours", "unreadable-contours", "off-plane-contours", "overlapping-labels"]);
     assert!(
-        mask.findings[2].text.contains("1 contour(s) lie between two slices")
+        mask.findings[2].text.contains("1 contour lies between two slices")
             && mask.findings[2].text.contains("Node: 1")
     );
     let far = Geometry::axis_aligned([10, 10, 3], DVec3::ONE, DVec3::splat(900.0)).unwrap();
@@ -161,12 +161,12 @@ fn a_set_that_draws_nothing_is_refused_with_all_reasons() {
     let point = contour(&[[0.0, 6.0, 8.0]], "POINT");
     says(
         vec![point, on_plane(&grid, 2, 3.0, "OPEN_PLANAR")],
-        &["nothing in it encloses an area", "2 contour(s) are points"],
+        &["nothing in it encloses an area", "2 contours are points"],
     );
-    says(vec![on_plane(&grid, 2, 3.5, "CLOSED_PLANAR")], &["1 contour(s) lie between two slices", "GTV: 1"]);
-    says(vec![on_plane(&grid, 2, 40.0, "CLOSED_PLANAR")], &["lie beyond this volume", "another series"]);
+    says(vec![on_plane(&grid, 2, 3.5, "CLOSED_PLANAR")], &["1 contour lies between two slices", "GTV: 1"]);
+    says(vec![on_plane(&grid, 2, 40.0, "CLOSED_PLANAR")], &["1 contour lies beyond this volume", "another series"]);
     let across = [[0.0, 6.0, 8.0], [3.0, 6.0, 12.0], [3.0, 14.0, 19.0]];
-    says(vec![contour(&across, "CLOSED_PLANAR")], &["run across the slices"]);
+    says(vec![contour(&across, "CLOSED_PLANAR")], &["1 contour runs across the slices"]);
     // Regions without any contour are listed and empty.
     let empty = read(&grid, Vec::new()).unwrap();
     assert_eq!((empty.segments[0].name.as_str(), empty.is_blank()), ("GTV", true));

@@ -5,6 +5,7 @@ use super::group::{Group, groups};
 use super::header::{FileHeader, Kind};
 use super::index::absent_files;
 use super::stack::{Listed, stacks};
+use crate::core::count_with;
 use crate::io::{Finding, MaskKind, MaskSource, Patient, Series, Severity, Study, VolumeSource};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
@@ -68,12 +69,12 @@ pub fn scan_files(files: &[PathBuf], ctx: &JobContext<()>) -> DicomScan {
 fn note_skipped(headers: &[FileHeader], findings: &mut Vec<Finding>) {
     let others = headers.iter().filter(|h| h.kind == Kind::Other).count();
     if others > 0 {
+        let files = count_with(others, "DICOM file", "holds", "hold");
+        let verb = if others == 1 { "is" } else { "are" };
         findings.push(Finding {
             severity: Severity::Note,
             code: "no-image",
-            text: format!(
-                "{others} DICOM file(s) hold no image (reports, plans, doses, presentation states) and are skipped."
-            ),
+            text: format!("{files} no image (reports, plans, doses, presentation states) and {verb} skipped."),
             file: None,
         });
     }

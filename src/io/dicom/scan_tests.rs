@@ -57,7 +57,7 @@ fn a_missing_slice_splits_and_is_named() {
     );
     assert!(all.iter().all(|s| s.can_open()));
     assert_eq!(codes(&scan), ["missing-slices", "can-be-resampled"].repeat(2));
-    assert!(all[0].findings[0].text.contains("1 slice(s) are missing"));
+    assert!(all[0].findings[0].text.contains("1 slice is missing"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::guard::with_header;
 use super::lattice::Lattice;
 use super::placement::PixelGrid;
 use super::seg_plan::{Plan, Type};
+use crate::core::count_with;
 use crate::io::mask::{OVERFULL, Painter};
 use crate::io::{Finding, LoadedMask, Severity};
 use crate::jobs::JobContext;
@@ -120,12 +121,13 @@ fn findings(left: &LeftOut, kind: Type) -> Vec<Finding> {
         findings.push(Finding::new(Severity::Note, "threshold", text));
     }
     if left.outside > 0 {
-        let text = format!("{} frame(s) reach outside this volume; what lies there is left out.", left.outside);
+        let frames = count_with(left.outside, "frame", "reaches", "reach");
+        let text = format!("{frames} outside this volume; what lies there is left out.");
         findings.push(Finding::new(Severity::Warning, "outside-volume", text));
     }
     if left.unknown > 0 {
-        let text =
-            format!("{} frame(s) hold a segment that the file does not describe, which is left out.", left.unknown);
+        let frames = count_with(left.unknown, "frame", "holds", "hold");
+        let text = format!("{frames} a segment that the file does not describe, which is left out.");
         findings.push(Finding::new(Severity::Warning, "unknown-segment", text));
     }
     findings

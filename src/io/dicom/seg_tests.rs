@@ -186,7 +186,7 @@ fn overlapping_segments_are_kept_whole() {
     let drawn = some.counts()[1];
     assert_eq!((mask.labels.counts()[1], mask.further[0].labels.counts()[2]), (210, drawn));
     assert_eq!((mask.findings.len(), mask.findings[0].severity), (1, Severity::Warning));
-    assert!(mask.findings[0].text.contains(&format!("{drawn} voxel(s)")) && mask.findings[0].text.contains("part 2"));
+    assert!(mask.findings[0].text.contains(&format!("{drawn} voxels")) && mask.findings[0].text.contains("part 2"));
     let flat = mask.flattened();
     assert_eq!((flat.labels.counts()[1], flat.labels.counts()[2]), (210 - drawn, drawn));
 }

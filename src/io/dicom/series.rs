@@ -4,7 +4,7 @@ use super::error::DicomError;
 use super::frames::FrameFile;
 use super::resample::fill_plane;
 use super::source_grid::SourceSlices;
-use crate::core::{VoiLut, Volume};
+use crate::core::{VoiLut, Volume, count_of};
 use crate::io::bounds::is_plausible;
 use crate::io::{DicomStack, Finding, LoadEvent, Severity, SliceFile};
 use crate::jobs::JobContext;
@@ -94,7 +94,8 @@ impl Noticed {
             return Vec::new();
         }
         let text = format!(
-            "The header calls the samples unsigned, yet in {signed} slice(s) they can only be signed; they were read so."
+            "The header calls the samples unsigned, yet in {} they can only be signed; they were read so.",
+            count_of(signed, "slice")
         );
         vec![Finding { severity: Severity::Warning, code: "signed-values", text, file: None }]
     }

@@ -11,7 +11,7 @@ use super::phases::{Phases, split_phases, split_stacks};
 use super::placed::{Placed, placed_slices};
 use super::regular::{Slices, regular_grid};
 use super::spacing::{MAX_PARTS, SAME_POSITION_MM, even_runs, gaps, median, missing, trusted_runs};
-use crate::core::Geometry;
+use crate::core::{Geometry, count_with};
 use crate::io::fold::gist;
 use crate::io::{DicomStack, Finding, Resampling, Severity, SliceFile};
 use dicom_dictionary_std::uids;
@@ -121,8 +121,8 @@ fn series(mut placed: Vec<Placed<'_>>, mut findings: Vec<Finding>) -> Vec<Listed
     placed.dedup_by(|b, a| (b.along - a.along).abs() < SAME_POSITION_MM);
     if placed.len() < before {
         let text = format!(
-            "{} slice(s) lie at the position of another one; the one with the lowest instance number is kept at each position.",
-            before - placed.len()
+            "{} at the position of another one; the one with the lowest instance number is kept at each position.",
+            count_with(before - placed.len(), "slice", "lies", "lie")
         );
         findings.push(finding(Severity::Warning, "duplicate-slices", text));
     }
@@ -209,8 +209,10 @@ fn even_parts(placed: &[Placed<'_>], findings: &mut Vec<Finding>, offered: bool)
         1 => "only the evenly spaced part is opened".to_owned(),
         n => format!("it is opened as {n} parts, none of which spans a gap"),
     };
-    let left_out =
-        if strays > 0 { format!(", and {strays} slice(s) that fit no part are left out") } else { String::new() };
+    let left_out = match strays {
+        0 => String::new(),
+        n => format!(", and {} left out", count_with(n, "slice", "that fits no part is", "that fit no part are")),
+    };
     findings.push(finding(Severity::Warning, code, format!("{reason}; {opened}{left_out}.")));
     kept.into_iter().map(|run| one(&placed[run], findings.clone(), offered)).collect()
 }
@@ -224,7 +226,8 @@ fn unevenness(along: &[f64]) -> (&'static str, String) {
     match missing(along) {
         Some(count) => {
             let usual = median(&gaps(along));
-            ("missing-slices", format!("{count} slice(s) are missing inside the series (usual distance {usual:.2} mm)"))
+            let slices = count_with(count, "slice", "is", "are");
+            ("missing-slices", format!("{slices} missing inside the series (usual distance {usual:.2} mm)"))
         }
         None => ("uneven-spacing", format!("The distance between slices varies ({})", distinct(&gaps(along)))),
     }

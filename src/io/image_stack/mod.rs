@@ -11,7 +11,7 @@ mod decode;
 
 pub use decode::picture_size;
 
-use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox, Window, segments_for_values};
+use crate::core::{Geometry, LabelMap, Segment, Volume, VoxelBox, Window, count_with, segments_for_values};
 use crate::io::atomic::{FolderWrite, plain_reason, write_atomic};
 use crate::io::mask::LoadedMask;
 use crate::io::natural::natural_path_cmp;
@@ -156,7 +156,8 @@ fn findings(pictures: &Pictures, folder: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let empty = pictures.slices.iter().filter(|p| p.is_none()).count();
     if empty > 0 {
-        let text = format!("{empty} slice(s) have no picture of their name, and were taken as empty");
+        let (one, many) = ("has no picture of its name, and was", "have no picture of their name, and were");
+        let text = format!("{} taken as empty", count_with(empty, "slice", one, many));
         findings.push(Finding::new(Severity::Note, "no-picture", text).about(folder));
     }
     if pictures.matched == MatchedBy::Order {

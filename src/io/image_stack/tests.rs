@@ -181,5 +181,5 @@ fn slices_without_a_picture_are_empty_and_counted() {
     let mask = load_image_stack(&pictures, "liver", &grid([2, 1, 3]), &JobContext::detached()).unwrap();
     assert_eq!(mask.labels.to_dense(), [0, 0, 0, 1, 0, 0]);
     assert_eq!(mask.findings.iter().map(|f| f.code).collect::<Vec<_>>(), ["no-picture"]);
-    assert!(mask.findings[0].text.starts_with("2 slice(s)"));
+    assert!(mask.findings[0].text.starts_with("2 slices have no picture"));
 }

@@ -119,7 +119,7 @@ fn organs_that_overlap_stay_whole_or_are_told() {
     let size = counts(&liver)[0].1;
     assert!(size > 100);
     let said = maskwright!("convert", masks, at("all.nii.gz"), "--reference", ct);
-    let told = format!("{size} voxel(s) belong to more than one segment");
+    let told = format!("{size} voxels belong to more than one segment");
     assert!(said.err.contains(&told) && said.err.contains("the later segment is kept"), "{}", said.err);
     let said = maskwright!("convert", masks, at("all.seg.nrrd"), "--reference", ct);
     assert!(said.err.contains("zz_all came onto a layer of their own"), "{}", said.err);

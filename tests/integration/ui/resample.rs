@@ -57,7 +57,7 @@ fn enter_resamples_and_the_project_remembers() {
     let mut screen = Screen::new();
     let folder = write_series(screen.dir.path(), DVec3::new(0.0, 0.0, 2.5), &[3, 6]);
     open(&mut screen, &folder);
-    assert!(screen.says("2 slice(s) are missing") && screen.says("48 x 40 x 9 voxels"));
+    assert!(screen.says("2 slices are missing") && screen.says("48 x 40 x 9 voxels"));
     // Keys of the window itself wait for the answer.
     screen.key(Modifiers::COMMAND, Key::O);
     assert!(!screen.says("A patient folder, a DICOM"));

@@ -3,6 +3,7 @@
 use super::super::error::DicomError;
 use super::super::header::{FileHeader, Kind};
 use super::{BurnedIn, DeidKey, burned_in, deidentify_file};
+use crate::core::count_with;
 use crate::io::{Finding, Severity};
 use crate::jobs::JobContext;
 use rayon::prelude::*;
@@ -82,14 +83,33 @@ pub fn deidentify_files<E: Send>(
             Err(error) => report.leave_out(source, &error),
         }
     }
-    report.say(Severity::Warning, "burned-in", burned, "say that names are burned into their pixels and are left out");
+    report.say(
+        Severity::Warning,
+        "burned-in",
+        burned,
+        [
+            "says that names are burned into its pixels and is left out",
+            "say that names are burned into their pixels and are left out",
+        ],
+    );
     report.say(
         Severity::Warning,
         "perhaps-burned-in",
         captures,
-        "are screen captures, whose pixels may show names: look at them before you pass the copies on",
+        [
+            "is a screen capture, whose pixels may show names: look at it before you pass the copies on",
+            "are screen captures, whose pixels may show names: look at them before you pass the copies on",
+        ],
     );
-    report.say(Severity::Note, "no-image", others, "hold no image, segmentation or structure set and are left out");
+    report.say(
+        Severity::Note,
+        "no-image",
+        others,
+        [
+            "holds no image, segmentation or structure set and is left out",
+            "hold no image, segmentation or structure set and are left out",
+        ],
+    );
     Ok(report)
 }
 
@@ -129,9 +149,9 @@ impl DeidReport {
         self.findings.push(Finding { severity: Severity::Warning, code: "left-out", text, file });
     }
 
-    fn say(&mut self, severity: Severity, code: &'static str, count: usize, what: &str) {
+    fn say(&mut self, severity: Severity, code: &'static str, count: usize, [one, many]: [&str; 2]) {
         if count > 0 {
-            let text = format!("{count} file(s) {what}.");
+            let text = format!("{}.", count_with(count, "file", one, many));
             self.findings.push(Finding { severity, code, text, file: None });
         }
     }
