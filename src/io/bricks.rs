@@ -1,6 +1,7 @@
 //! Bricks of a label map as bytes: shared by the project file and the crash journal.
 //!
-//! An entry is the brick's index (u32, little endian), a byte (1: labels follow, 0: all background) and 4096 labels.
+//! An entry is the brick's index (u32, little endian), a byte that says what follows, and that: 0 nothing, all is
+//! background; 1 the 4096 labels; 2, in journals alone, the one label that all of them have.
 
 use crate::core::{BRICK_EDGE, Brick, BrickIndex, Geometry, LabelMap, VoxelBox};
 use crate::io::bounds::is_plausible;
@@ -24,14 +25,32 @@ pub fn checked_geometry(stored: &Geometry) -> Option<Geometry> {
     Geometry::new(dims, stored.world_from_voxel()).ok()
 }
 
-/// Writes one entry.
+/// What follows an index.
+const BACKGROUND: u8 = 0;
+const LABELS: u8 = 1;
+const ONE_LABEL: u8 = 2;
+
+/// Writes one entry as projects have it.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write_entry(out: &mut impl Write, index: BrickIndex, brick: Option<&Brick>) -> io::Result<()> {
     out.write_all(&index.to_le_bytes())?;
-    out.write_all(&[u8::from(brick.is_some())])?;
+    out.write_all(&[if brick.is_some() { LABELS } else { BACKGROUND }])?;
     brick.map_or(Ok(()), |b| out.write_all(b))
+}
+
+/// Writes one entry as journals have it: an operation on a whole volume changes bricks of one label above all, which need
+/// no packing so.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_short_entry(out: &mut impl Write, index: BrickIndex, brick: Option<&Brick>) -> io::Result<()> {
+    let Some(&[label, ..]) = brick.filter(|b| b.iter().all(|&v| v == b[0])) else {
+        return write_entry(out, index, brick);
+    };
+    out.write_all(&index.to_le_bytes())?;
+    out.write_all(&[ONE_LABEL, label])
 }
 
 /// Reads entries of one file, and keeps what they take within what its size allows: a file of a megabyte may unpack to
@@ -55,18 +74,24 @@ impl BrickReader {
     /// [`io::ErrorKind::InvalidData`] for an index outside the map and for more than the file's size allows, and those
     /// of `source`.
     pub fn entry(&mut self, source: &mut impl Read, map: &LabelMap) -> io::Result<(BrickIndex, Option<Arc<Brick>>)> {
-        let (mut index, mut full) = ([0; 4], [0]);
+        let (mut index, mut follows) = ([0; 4], [0]);
         source.read_exact(&mut index)?;
-        source.read_exact(&mut full)?;
+        source.read_exact(&mut follows)?;
         let index = u32::from_le_bytes(index);
-        if index as usize >= map.brick_count() || full[0] > 1 {
+        if index as usize >= map.brick_count() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        if full[0] == 0 {
-            return Ok((index, None));
-        }
         let mut brick = [0; BRICK_LEN];
-        source.read_exact(&mut brick)?;
+        match follows[0] {
+            BACKGROUND => return Ok((index, None)),
+            LABELS => source.read_exact(&mut brick)?,
+            ONE_LABEL => {
+                let mut label = [0];
+                source.read_exact(&mut label)?;
+                brick = [label[0]; BRICK_LEN];
+            }
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
         clear_padding(&mut brick, map.brick_box(index));
         let first = brick[0];
         if brick == [first; BRICK_LEN] {
@@ -135,6 +160,26 @@ mod tests {
         write_entry(&mut outside, 2, None).unwrap();
         assert!(read(&outside, 1, &mut map).is_err());
         assert!(read(&bytes, 3, &mut map).is_err());
+    }
+
+    #[test]
+    fn a_short_entry_says_what_a_whole_one_does() {
+        // One brick within the grid, and one that reaches beyond it.
+        let g = Geometry::axis_aligned([16, 20, 16], glam::DVec3::ONE, glam::DVec3::ZERO).unwrap();
+        let mut mixed = [7; BRICK_LEN];
+        mixed[BRICK_LEN - 1] = 3;
+        for (index, brick) in [(0, None), (0, Some([7; BRICK_LEN])), (1, Some([7; BRICK_LEN])), (0, Some(mixed))] {
+            let (mut whole, mut short) = (Vec::new(), Vec::new());
+            write_entry(&mut whole, index, brick.as_ref()).unwrap();
+            write_short_entry(&mut short, index, brick.as_ref()).unwrap();
+            let is_short = brick.is_none_or(|b| b != mixed);
+            assert_eq!(short.len() < 10, is_short);
+            let read = |bytes: &[u8]| BrickReader::new(0).entry(&mut &bytes[..], &LabelMap::empty(g)).unwrap();
+            assert_eq!(read(&short), read(&whole));
+        }
+        for torn in [&[0, 0, 0, 0, 2][..], &[0, 0, 0, 0, 3, 7], &[2, 0, 0, 0, 2, 7]] {
+            assert!(BrickReader::new(0).entry(&mut &torn[..], &LabelMap::empty(g)).is_err(), "{torn:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! longer than a stroke may be in danger.
 
 use crate::core::{Brick, BrickIndex};
-use crate::io::bricks::write_entry;
+use crate::io::bricks::write_short_entry;
 use flate2::{Compress, Compression, FlushCompress, Status, write::ZlibEncoder};
 use std::io;
 use std::num::NonZeroUsize;
@@ -35,7 +35,7 @@ fn pack_one(out: Vec<u8>, bricks: &[&Entry]) -> io::Result<Vec<u8>> {
     // Level 1: a stroke must be on disk soon, and labels pack well at any level.
     let mut zlib = ZlibEncoder::new(out, Compression::fast());
     for (index, brick) in bricks {
-        write_entry(&mut zlib, *index, brick.as_deref())?;
+        write_short_entry(&mut zlib, *index, brick.as_deref())?;
     }
     zlib.finish()
 }
@@ -82,7 +82,7 @@ impl Part {
     fn new(bricks: &[&Entry], last: bool) -> io::Result<Self> {
         let mut bytes = Vec::with_capacity(bricks.len() * (size_of::<Brick>() + 5));
         for (index, brick) in bricks {
-            write_entry(&mut bytes, *index, brick.as_deref())?;
+            write_short_entry(&mut bytes, *index, brick.as_deref())?;
         }
         // More than the worst case takes, so that one call is enough.
         let mut deflated = Vec::with_capacity(bytes.len() / 4 * 5 + 4096);

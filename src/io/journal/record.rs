@@ -16,9 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Start of the file; the digits are the format's version.
-pub const MAGIC: &[u8; 8] = b"MWJRNL03";
-/// The versions before, without origins, and without steps and measurements: they are read, too.
-pub const OLDER_MAGIC: [&[u8; 8]; 2] = [b"MWJRNL01", b"MWJRNL02"];
+pub const MAGIC: &[u8; 8] = b"MWJRNL04";
+/// The versions before, without origins, without steps and measurements, and with all labels of every brick: they are read,
+/// too.
+pub const OLDER_MAGIC: [&[u8; 8]; 3] = [b"MWJRNL01", b"MWJRNL02", b"MWJRNL03"];
 
 /// What happens to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
