@@ -49,6 +49,8 @@ struct State {
     /// Predictions and trainings that wait at this moment.
     waiting: [AtomicUsize; 2],
     longest_wait: Duration,
+    /// Drawing and work run on the same processors, or through the same queue of a graphics device.
+    shares: AtomicBool,
     /// Off: training never waits, for measuring what waiting costs.
     enabled: AtomicBool,
     waited: AtomicU64,
@@ -97,6 +99,7 @@ impl Arbiter {
             predictions: AtomicUsize::new(0),
             waiting: Default::default(),
             longest_wait,
+            shares: AtomicBool::new(true),
             enabled: AtomicBool::new(true),
             waited: AtomicU64::new(0),
             worked: AtomicU64::new(0),
@@ -128,14 +131,20 @@ impl Arbiter {
         Predicting(self.clone())
     }
 
+    /// Whether drawing and work run on the same processors or through the same queue, as they do until this is said. Where
+    /// they do not, a hand that moves takes nothing from work: only a stroke and a prediction are waited for.
+    pub fn share(&self, on: bool) {
+        self.0.shares.store(on, Ordering::Relaxed);
+    }
+
     /// Lets training run without waiting (`false`), for measurements.
     pub fn enable(&self, on: bool) {
         self.0.enabled.store(on, Ordering::Relaxed);
     }
 
     /// Called by training in front of a step; `last` is how long the step before took. Waits while somebody paints or
-    /// predicts; while a hand moves, as long as the last step took, so that half of the time is left to drawing. Ends
-    /// at once when `cancel` is set.
+    /// predicts; while a hand moves over what is drawn by the same means, as long as the last step took, so that half of the
+    /// time is left to drawing. Ends at once when `cancel` is set.
     ///
     /// `serve` does what others ask of the calling thread. It is called at once and again and again while this waits:
     /// where training and predictions share a thread, the prediction that is waited for can only be made here.
@@ -162,7 +171,7 @@ impl Arbiter {
         while !cancel.is_cancelled() && begun.elapsed() < self.0.longest_wait {
             let predicted = work == Work::Training && self.0.predictions.load(Ordering::SeqCst) > 0;
             let must = self.is_painting() || predicted;
-            let may = self.moves() && begun.elapsed() < share;
+            let may = self.0.shares.load(Ordering::Relaxed) && self.moves() && begun.elapsed() < share;
             if !must && !may {
                 break;
             }
@@ -220,6 +229,25 @@ mod tests {
         off.frame(Hand::Paints);
         off.before_step(step, &cancel, || {});
         assert!(off.training_share().unwrap() > 0.9);
+    }
+
+    #[test]
+    fn a_hand_that_moves_takes_nothing_from_work_that_shares_nothing_with_drawing() {
+        for shares in [true, false] {
+            let (arbiter, cancel) = (Arbiter::default(), CancelToken::default());
+            arbiter.share(shares);
+            arbiter.frame(Hand::Moves);
+            let calls = std::cell::Cell::new(0);
+            arbiter.before_step(Duration::from_secs(1), &cancel, || calls.set(calls.get() + 1));
+            assert_eq!(calls.get() == 1, !shares);
+        }
+        // A stroke is waited for all the same.
+        let arbiter = Arbiter::with_longest_wait(Duration::from_millis(30));
+        arbiter.share(false);
+        arbiter.frame(Hand::Paints);
+        let calls = std::cell::Cell::new(0);
+        arbiter.before_step(Duration::ZERO, &CancelToken::default(), || calls.set(calls.get() + 1));
+        assert!(calls.get() > 1);
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl Workspace {
             shown_cases: Vec::new(),
             home,
         };
+        workspace.arbitrate();
         workspace.look_for_unsaved_work();
         workspace.refresh_runs();
         workspace

@@ -200,6 +200,13 @@ impl Workspace {
         Turn::behind(self.learning.arbiter.clone()).failing(self.learning.fault.clone())
     }
 
+    /// Tells the arbiter whether what computes takes from what draws: processors that do both, or one queue for both.
+    pub(super) fn arbitrate(&self) {
+        let card_draws = self.gpu.as_ref().is_some_and(|gpu| !gpu.is_software());
+        let on_its_queue = self.models.thread.as_ref().is_some_and(|t| t.device().mode == DeviceMode::Shared);
+        self.learning.arbiter.share(!card_draws || on_its_queue);
+    }
+
     /// The thread that computes on the GPU; `None` when the CPU computes, which needs no thread of its own.
     pub(super) fn compute_thread(&mut self, choice: DeviceChoice) -> Result<Option<ComputeThread>, DeviceError> {
         let (device, refused) = self.compute_device(choice)?;
@@ -216,6 +223,7 @@ impl Workspace {
             None => ComputeThread::start(device)?,
         };
         self.models.thread = Some(thread.clone());
+        self.arbitrate();
         Ok(Some(thread))
     }
 

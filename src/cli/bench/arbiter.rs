@@ -10,7 +10,8 @@ use crate::core::Geometry;
 use crate::jobs::{Arbiter, BackgroundPool, CancelToken, Hand, Patience};
 use crate::learn::{LoopConfig, Role, RoundInput, Sample, SampleInfo, SampleOrigin, fine_tune};
 use crate::nn::{
-    Compute, ComputeDevice, ComputeThread, DeviceChoice, NetworkConfig, SharedGpu, UNetConfig, compute_device,
+    Compute, ComputeDevice, ComputeThread, DeviceChoice, DeviceMode, NetworkConfig, SharedGpu, UNetConfig,
+    compute_device,
 };
 use crate::train::{Recipe, Slice};
 use std::sync::Arc;
@@ -25,8 +26,8 @@ enum Beside {
     Nothing,
     /// On threads like any other, without waiting.
     Cpu,
-    /// On threads that yield, behind the arbiter.
-    CpuBehind,
+    /// On threads that yield, behind the arbiter, which is told whether processors draw as well.
+    CpuBehind(bool),
     /// On a graphics device, behind the arbiter or not.
     Gpu(ComputeDevice, bool),
 }
@@ -38,12 +39,13 @@ pub(super) fn measure(sampler: &mut Sampler, gpu: &SharedGpu) -> Result<(), CliE
     let mut modes = vec![
         ("nothing beside it", Beside::Nothing),
         ("training on the CPU, no arbiter", Beside::Cpu),
-        ("training on the CPU, arbiter", Beside::CpuBehind),
+        ("training on the CPU, arbiter", Beside::CpuBehind(gpu.is_software())),
     ];
     if !sampler.quick {
         modes.push(("training on the shared device, no arbiter", Beside::Gpu(gpu.compute(), false)));
         modes.push(("training on the shared device, arbiter", Beside::Gpu(gpu.compute(), true)));
         if let Ok(own) = gpu.dedicated() {
+            modes.push(("training on a device of its own, no arbiter", Beside::Gpu(own.clone(), false)));
             modes.push(("training on a device of its own, arbiter", Beside::Gpu(own, true)));
         }
     }
@@ -131,12 +133,14 @@ fn start(
             let device = cpu()?;
             Box::new(move || work(&device, &|| {}))
         }
-        Beside::CpuBehind => {
+        Beside::CpuBehind(shares) => {
+            gate.share(shares);
             let (device, pool) = (cpu()?, BackgroundPool::new(Patience::All));
             Box::new(move || pool.run(|| work(&device, &|| {})))
         }
         Beside::Gpu(device, behind) => {
             gate.enable(behind);
+            gate.share(device.mode == DeviceMode::Shared);
             let thread = ComputeThread::start(device).map_err(CliError::of)?;
             Box::new(move || {
                 let done = thread.submit_long("training", move |c: &Compute| work(c.device(), &|| c.run_pending()));
