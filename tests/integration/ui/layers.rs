@@ -3,6 +3,7 @@
 use super::screen::{Screen, write_mask};
 use egui::{Key, Modifiers};
 use maskwright::core::Plane;
+use maskwright::workspace::{LayerCommand, SegmentCommand};
 
 #[test]
 fn segments_are_added_renamed_locked_and_hidden() {
@@ -175,4 +176,27 @@ fn a_segment_gets_a_colour_by_its_control_as_one_step() {
     // Trying one colour after another is one step.
     assert_eq!(color(&screen), before);
     assert_eq!(screen.document().undo_name(), Some("New layer"));
+}
+
+#[test]
+fn a_long_name_leaves_room_for_what_stands_behind_it() {
+    let mut screen = Screen::with_ball();
+    let name = "Gross tumour volume of the left upper lobe with everything that the protocol of the study asks for";
+    let (layer, segment) = (screen.document().active_layer.unwrap(), screen.document().active_segment);
+    let whole = |screen: &Screen| -> Vec<egui::Pos2> {
+        let texts = screen.painted_texts();
+        texts.into_iter().filter(|(text, _)| text.ends_with(" ml")).map(|(_, at)| at).collect()
+    };
+    let before = whole(&screen);
+    assert!(!before.is_empty());
+    screen.workspace_mut().dispatch(LayerCommand::Rename(layer, name.into()));
+    screen.workspace_mut().dispatch(SegmentCommand::Rename(segment, name.into()));
+    screen.steps(3);
+    assert_eq!(whole(&screen), before, "volumes stand where they stood");
+    // Cut on the window, whole for those who hear it.
+    let shown = screen.find(name).rect();
+    assert!(shown.width() < 250.0, "{shown:?}");
+    screen.find(&format!("More for layer {name}"));
+    let more = screen.find(&format!("More for segment {name}")).rect();
+    assert!(screen.harness.ctx.content_rect().contains_rect(more), "{more:?} lies in the window");
 }

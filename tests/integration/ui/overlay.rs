@@ -149,3 +149,43 @@ fn pet_alone_is_looked_at_in_its_own_unit_and_nothing_else() {
     screen.menu("Help", "Messages");
     assert!(screen.says("holds no Hounsfield units"));
 }
+
+#[test]
+fn a_series_that_is_open_is_shown_again_from_its_card() {
+    let mut screen = Screen::new();
+    let root = screen.dir.path().join("patient");
+    for name in ["first", "second"] {
+        write_series(&root.join(name), "CT", 1064, |_| 1.0, "-1024");
+    }
+    // Another series of the same study: other identifiers of the same length.
+    for file in std::fs::read_dir(root.join("second")).unwrap().map(|f| f.unwrap().path()) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        for (old, new) in [(b"2.25.99", b"2.25.95"), (b"2.25.79", b"2.25.75")] {
+            for at in 0..bytes.len() - old.len() {
+                if bytes[at..].starts_with(old) {
+                    bytes[at..at + new.len()].copy_from_slice(new);
+                }
+            }
+        }
+        std::fs::write(file, bytes).unwrap();
+    }
+    screen.workspace_mut().dispatch(OpenCommand::Path(root));
+    screen.wait();
+    for series in 0..2 {
+        screen.workspace_mut().dispatch(OpenCommand::Series { patient: 0, study: 0, series });
+        screen.wait();
+    }
+    let open = |screen: &Screen| screen.workspace().documents().iter().map(|d| d.case.id).collect::<Vec<_>>();
+    let before = open(&screen);
+    assert_eq!(before.len(), 2);
+    assert_eq!(screen.document().case.id, before[1]);
+    screen.tab("Patients");
+    assert!(
+        screen.says("shown")
+            && screen.all("Open").iter().all(|n| n.accesskit_node().label().as_deref() != Some("Open"))
+    );
+    screen.click("Show");
+    screen.wait();
+    assert_eq!(screen.document().case.id, before[0]);
+    assert_eq!(open(&screen), before, "nothing is read a second time");
+}
