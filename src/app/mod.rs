@@ -2,6 +2,7 @@
 //!
 //! Floor 6. Everything a frame shows is drawn by [`crate::ui::MainWindow`]; this module only brings it up.
 
+mod canvas;
 mod controls;
 mod frames;
 mod probe;
@@ -179,6 +180,7 @@ impl App {
         let waker = Waker::new(move || ctx.request_repaint());
         watch.wake_with(waker.clone());
         let graphics = gpu.as_ref().map(|gpu| Graphics { device: gpu.device.clone(), queue: gpu.queue.clone() });
+        let software = gpu.as_ref().is_some_and(|gpu| gpu.is_software());
         let mut workspace = Workspace::new(home, waker, gpu);
         let format = cc.wgpu_render_state.as_ref().map_or(wgpu::TextureFormat::Rgba8Unorm, |s| s.target_format);
         let device = cc.wgpu_render_state.as_ref().map_or_else(String::new, |s| {
@@ -187,6 +189,9 @@ impl App {
         });
         for command in commands {
             workspace.dispatch(command);
+        }
+        if let Some(state) = cc.wgpu_render_state.as_ref().filter(|_| software) {
+            canvas::Canvas::install(&cc.egui_ctx, state.target_format);
         }
         if let Some(log) = controls::ControlLog::from_environment() {
             cc.egui_ctx.add_plugin(log);

@@ -1,5 +1,6 @@
 //! The window without a display: for timing what lies between an input event and a submitted frame.
 
+use super::canvas::Canvas;
 use crate::jobs::{Waker, thread_cpu_time};
 use crate::nn::SharedGpu;
 use crate::ui::MainWindow;
@@ -29,10 +30,13 @@ pub struct Probe {
     gpu: Arc<SharedGpu>,
     ctx: egui::Context,
     renderer: Renderer,
-    target: wgpu::TextureView,
+    target: wgpu::Texture,
     window: MainWindow,
     workspace: Workspace,
     begun: Instant,
+    /// Seconds that egui is told, where it is not told those since `begun`.
+    #[cfg(test)]
+    clock: Option<f64>,
     /// The window asked for another frame at once.
     restless: bool,
 }
@@ -115,7 +119,8 @@ impl Probe {
     /// # Errors
     /// One sentence when it could not be opened, or not within ten minutes.
     pub fn open(gpu: Arc<SharedGpu>, home: Home, path: PathBuf) -> Result<(Self, FirstSlice), String> {
-        let mut probe = Self::start(gpu, home);
+        let software = gpu.is_software();
+        let mut probe = Self::start(gpu, home, software);
         // A window is there before something is opened in it.
         probe.settle()?;
         let begun = Instant::now();
@@ -144,8 +149,8 @@ impl Probe {
         Ok((probe, first))
     }
 
-    /// The window without a case.
-    fn start(gpu: Arc<SharedGpu>, home: Home) -> Self {
+    /// The window without a case, drawn as a processor draws it or as a graphics card does.
+    pub(super) fn start(gpu: Arc<SharedGpu>, home: Home, software: bool) -> Self {
         let target = gpu.device.create_texture(&wgpu::TextureDescriptor {
             label: Some("probe"),
             size: wgpu::Extent3d { width: SIZE[0], height: SIZE[1], depth_or_array_layers: 1 },
@@ -153,21 +158,27 @@ impl Probe {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: FORMAT,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT,
+            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
             view_formats: &[],
         });
         let ctx = egui::Context::default();
+        if software {
+            Canvas::install(&ctx, FORMAT);
+        }
+        let options = RendererOptions { dithering: !software, ..RendererOptions::default() };
         let window = MainWindow::new(FORMAT, String::new());
         let mut workspace = Workspace::new(home, Waker::none(), None);
         let graphics = Graphics { device: gpu.device.clone(), queue: gpu.queue.clone() };
         workspace.learning.screen = Some(window.screen(graphics, &ctx));
         Self {
-            renderer: Renderer::new(&gpu.device, FORMAT, RendererOptions::default()),
-            target: target.create_view(&wgpu::TextureViewDescriptor::default()),
+            renderer: Renderer::new(&gpu.device, FORMAT, options),
+            target,
             ctx,
             window,
             workspace,
             begun: Instant::now(),
+            #[cfg(test)]
+            clock: None,
             restless: true,
             gpu,
         }
@@ -212,7 +223,7 @@ impl Probe {
 
     /// What the panes' textures take on the device.
     pub fn texture_bytes(&self) -> TextureBytes {
-        TextureBytes::of(&self.renderer.callback_resources)
+        TextureBytes::of(Canvas::resources(&self.renderer.callback_resources))
     }
 
     /// One notch of the wheel over the axial pane.
@@ -292,6 +303,14 @@ impl Probe {
         Ok(Response { frames: [self.frame(events)?, self.frame(Vec::new())?] })
     }
 
+    fn seconds(&self) -> f64 {
+        #[cfg(test)]
+        if let Some(clock) = self.clock {
+            return clock;
+        }
+        self.begun.elapsed().as_secs_f64()
+    }
+
     /// Draws one frame after these events; gives the time from there until it is submitted, and then waits until the
     /// device has drawn it, so that no frame waits for the one before.
     ///
@@ -301,7 +320,7 @@ impl Probe {
         let size = Vec2::new(SIZE[0] as f32, SIZE[1] as f32);
         let input = egui::RawInput {
             screen_rect: Some(Rect::from_min_size(Pos2::ZERO, size)),
-            time: Some(self.begun.elapsed().as_secs_f64()),
+            time: Some(self.seconds()),
             events,
             ..egui::RawInput::default()
         };
@@ -323,7 +342,7 @@ impl Probe {
         {
             let pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
                 color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &self.target,
+                    view: &self.target.create_view(&wgpu::TextureViewDescriptor::default()),
                     depth_slice: None,
                     resolve_target: None,
                     ops: wgpu::Operations {
@@ -346,6 +365,48 @@ impl Probe {
         let wait = wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) };
         device.poll(wait).map_err(|_| "The graphics device stopped answering.".to_owned())?;
         Ok(Took { wall, cpu })
+    }
+}
+
+#[cfg(test)]
+impl Probe {
+    /// Before the first frame: whether colours get noise against bands.
+    pub(super) fn set_dithering(&mut self, dithering: bool) {
+        let options = RendererOptions { dithering, ..RendererOptions::default() };
+        self.renderer = Renderer::new(&self.gpu.device, FORMAT, options);
+    }
+
+    /// From now on it is this many seconds after the start.
+    pub(super) fn set_clock(&mut self, seconds: f64) {
+        self.clock = Some(seconds);
+    }
+
+    /// What the window shows: columns, rows, and the four bytes of each pixel.
+    pub(super) fn pixels(&self) -> ([u32; 2], Vec<u8>) {
+        let bytes_per_row = SIZE[0] * 4;
+        let buffer = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: u64::from(bytes_per_row * SIZE[1]),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_texture_to_buffer(
+            self.target.as_image_copy(),
+            wgpu::TexelCopyBufferInfo {
+                buffer: &buffer,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(bytes_per_row),
+                    rows_per_image: None,
+                },
+            },
+            self.target.size(),
+        );
+        self.gpu.queue.submit([encoder.finish()]);
+        buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
+        self.gpu.device.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(TIMEOUT) }).unwrap();
+        (SIZE, buffer.slice(..).get_mapped_range().unwrap().to_vec())
     }
 }
 

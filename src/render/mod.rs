@@ -6,13 +6,14 @@
 //! Screen positions are physical pixels from the pane's left top corner, so the centre of the first pixel is at (0.5, 0.5).
 
 mod error;
+mod full_screen;
 mod label_texture;
 mod lut_texture;
 mod network;
 mod offscreen;
+mod picture;
 mod slice_renderer;
 mod slice_view;
-mod steady;
 mod upload;
 mod view;
 mod volume;
@@ -27,7 +28,8 @@ pub use error::RenderError;
 pub use label_texture::LabelTexture;
 pub use network::{InputPass, InputRange, LabelPass, finish};
 pub use offscreen::Offscreen;
-pub use slice_renderer::{PaneId, SliceRenderer, SliceTextures};
+pub use picture::{Picture, Pictures};
+pub use slice_renderer::{PaneId, SliceRenderer, SliceTextures, Steady};
 pub use slice_view::{DifferenceColors, Fusion, LabelColors, Overlay, Slab, SliceView};
 pub use view::{PaneView, PlaneFrame, VoxelFromPane};
 pub use volume::{

@@ -1,8 +1,9 @@
 //! The slice pass: pipeline, and per pane a buffer of what it shows and a bind group.
 
+use super::full_screen::{FullScreen, layouts, shader, storage_entry, texture_entry};
 use super::lut_texture::LutTexture;
+use super::picture::{Picture, Pictures};
 use super::slice_view::{FLAG_FUSED, OVERLAY_LABELS, OVERLAY_NONE, SliceView, Variant, ViewRecord};
-use super::steady::{Picture, Steady};
 use super::upload::{create_3d, create_flat, write_box};
 use super::{LabelTexture, RenderError, VolumeTexture};
 use crate::core::{COLOR_MAP_ENTRIES, ColorMap};
@@ -20,6 +21,16 @@ pub struct SliceTextures<'a> {
     pub layers: [Option<&'a LabelTexture>; 2],
     /// What [`super::Fusion`] lays over it, on any grid.
     pub fused: Option<&'a VolumeTexture>,
+}
+
+/// What a window that draws frame after frame knows of a pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steady {
+    /// A number that changes with what the textures hold.
+    pub content: u64,
+    /// Also a pane that changed is drawn into its picture: for a window that draws parts of it again and again. Without it
+    /// one that changes with every frame is drawn as if there were no picture.
+    pub at_once: bool,
 }
 
 /// Draws slices in two phases: [`Self::prepare`] before the render pass, [`Self::paint`] inside it.
@@ -43,7 +54,7 @@ pub struct SliceRenderer {
     /// The table that a pane asked for last.
     lut: Option<LutTexture>,
     panes: HashMap<PaneId, Pane>,
-    steady: Steady,
+    pictures: Pictures,
 }
 
 struct Pane {
@@ -69,27 +80,19 @@ impl SliceRenderer {
     /// # Errors
     /// [`RenderError::OutOfMemory`].
     pub fn new(device: &wgpu::Device, target_format: wgpu::TextureFormat) -> Result<Self, RenderError> {
-        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("slice"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../shaders/slice.wgsl").into()),
-        });
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("slice"),
-            entries: &[
-                view_entry(0),
-                texture_entry(1, wgpu::TextureSampleType::Sint, wgpu::TextureViewDimension::D3),
-                texture_entry(2, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
-                texture_entry(3, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D3),
-                texture_entry(4, wgpu::TextureSampleType::Uint, wgpu::TextureViewDimension::D2),
-                texture_entry(5, wgpu::TextureSampleType::Sint, wgpu::TextureViewDimension::D3),
-                texture_entry(6, wgpu::TextureSampleType::Float { filterable: false }, wgpu::TextureViewDimension::D2),
-            ],
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("slice"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
+        let shader = shader(device, "slice", include_str!("../../shaders/slice.wgsl"));
+        use wgpu::{TextureSampleType as Sample, TextureViewDimension as Dimension};
+        let entries = [
+            // Why it is no uniform stands in the shader.
+            storage_entry(0, size_of::<ViewRecord>()),
+            texture_entry(1, Sample::Sint, Dimension::D3),
+            texture_entry(2, Sample::Uint, Dimension::D3),
+            texture_entry(3, Sample::Uint, Dimension::D3),
+            texture_entry(4, Sample::Uint, Dimension::D2),
+            texture_entry(5, Sample::Sint, Dimension::D3),
+            texture_entry(6, Sample::Float { filterable: false }, Dimension::D2),
+        ];
+        let (layout, pipeline_layout) = layouts(device, "slice", &entries);
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
         let no_volume = create_3d(device, "no volume", [1; 3], wgpu::TextureFormat::R16Sint)?
@@ -114,7 +117,7 @@ impl SliceRenderer {
             no_lut: LutTexture::blank(device)?,
             lut: None,
             panes: HashMap::new(),
-            steady: Steady::new(device, target_format),
+            pictures: Pictures::new(device, target_format),
         })
     }
 
@@ -187,10 +190,10 @@ impl SliceRenderer {
         Ok(())
     }
 
-    /// As [`Self::prepare`], for a pane of a window that draws frame after frame. `content` is a number that changes with
-    /// what the textures hold. Where a pane shows the same as in the frame before, `encoder`, which is submitted before the
-    /// render pass, draws it into a picture of its own; while it goes on showing the same, that picture is copied. A pane
-    /// that changes with every frame costs what it did.
+    /// As [`Self::prepare`], for a pane of a window that draws frame after frame. A pane that goes on showing the same is
+    /// drawn into a picture of its own, by `encoder`, which is submitted before the render pass, and copied from then on.
+    ///
+    /// Gives whether the pane shows what it showed at the call before.
     ///
     /// # Errors
     /// As [`Self::prepare`].
@@ -201,34 +204,32 @@ impl SliceRenderer {
         pane: PaneId,
         textures: SliceTextures<'_>,
         view: &SliceView,
-        content: u64,
-    ) -> Result<(), RenderError> {
+        Steady { content, at_once }: Steady,
+    ) -> Result<bool, RenderError> {
         let was_pictured = self.panes.get(&pane).is_some_and(|p| p.is_pictured);
         self.prepare(queue, pane, textures, view)?;
-        let Some(entry) = self.panes.get_mut(&pane) else { return Ok(()) };
-        if entry.content.replace(content) != Some(content) {
-            return Ok(());
-        }
-        if was_pictured {
+        let Some(entry) = self.panes.get_mut(&pane) else { return Ok(false) };
+        let is_same = entry.content.replace(content) == Some(content);
+        if is_same && was_pictured {
             entry.is_pictured = true;
-            return Ok(());
+        } else if is_same || at_once {
+            entry.picture = self.pictures.picture(&self.device, entry.picture.take(), view.pane_size);
+            if let (Some(picture), Some(pipeline)) = (&entry.picture, self.pipelines.get(&entry.variant)) {
+                let mut pass = picture.pass(encoder, true);
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, &entry.bind_group, &[]);
+                pass.draw(0..3, 0..1);
+                entry.is_pictured = true;
+            }
         }
-        entry.picture = self.steady.picture(&self.device, entry.picture.take(), view.pane_size);
-        if let (Some(picture), Some(pipeline)) = (&entry.picture, self.pipelines.get(&entry.variant)) {
-            let mut pass = picture.pass(encoder);
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, &entry.bind_group, &[]);
-            pass.draw(0..3, 0..1);
-            entry.is_pictured = true;
-        }
-        Ok(())
+        Ok(is_same)
     }
 
     /// Draws `pane` over the whole viewport; nothing when it was never prepared.
     pub fn paint(&self, pass: &mut wgpu::RenderPass<'_>, pane: PaneId) {
         let pane = self.panes.get(&pane);
         if let Some(picture) = pane.filter(|p| p.is_pictured).and_then(|p| p.picture.as_ref()) {
-            self.steady.paint(pass, picture);
+            self.pictures.paint(pass, picture);
         } else if let Some((pane, pipeline)) = pane.and_then(|p| Some((p, self.pipelines.get(&p.variant)?))) {
             pass.set_pipeline(pipeline);
             pass.set_bind_group(0, &pane.bind_group, &[]);
@@ -246,29 +247,15 @@ impl SliceRenderer {
         if self.pipelines.contains_key(&variant) {
             return;
         }
-        let constants = variant.constants();
-        let options = || wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() };
-        let pipeline = self.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("slice"),
-            layout: Some(&self.pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &self.shader,
-                entry_point: Some("vs_main"),
-                compilation_options: options(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &self.shader,
-                entry_point: Some(if self.target_format.is_srgb() { "fs_linear" } else { "fs_gamma" }),
-                compilation_options: options(),
-                targets: &[Some(self.target_format.into())],
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
+        let pipeline = FullScreen {
+            label: "slice",
+            shader: &self.shader,
+            layout: &self.pipeline_layout,
+            fragment: if self.target_format.is_srgb() { "fs_linear" } else { "fs_gamma" },
+            constants: &variant.constants(),
+            target: self.target_format,
+        }
+        .pipeline(&self.device);
         self.pipelines.insert(variant, pipeline);
     }
 
@@ -302,32 +289,5 @@ impl SliceRenderer {
                 texture(6, &maps),
             ],
         })
-    }
-}
-
-fn view_entry(binding: u32) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
-        ty: wgpu::BindingType::Buffer {
-            // Why it is no uniform stands in the shader.
-            ty: wgpu::BufferBindingType::Storage { read_only: true },
-            has_dynamic_offset: false,
-            min_binding_size: std::num::NonZeroU64::new(size_of::<ViewRecord>() as u64),
-        },
-        count: None,
-    }
-}
-
-fn texture_entry(
-    binding: u32,
-    sample_type: wgpu::TextureSampleType,
-    view_dimension: wgpu::TextureViewDimension,
-) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::FRAGMENT,
-        ty: wgpu::BindingType::Texture { sample_type, view_dimension, multisampled: false },
-        count: None,
     }
 }

@@ -151,7 +151,9 @@ impl MainWindow {
         let hover = self.viewer.hover().cloned();
         let shown = self.review.shown(workspace);
         self.viewer.feed(&ctx, workspace, shown, self.layout.arrangement().cells());
-        out.extend(self.viewer.play(&ctx, workspace));
+        if let Some(command) = self.viewer.play(&ctx, workspace) {
+            self.forward(command, workspace);
+        }
 
         Panel::top("menu").show(ui, |ui| {
             panels::menu::show(ui, workspace, &mut actions, &mut requests, &mut out);

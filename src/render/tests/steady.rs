@@ -3,6 +3,10 @@
 use super::*;
 use crate::core::BRICK_EDGE;
 
+fn steady(content: u64, at_once: bool) -> Steady {
+    Steady { content, at_once }
+}
+
 #[test]
 fn a_steady_pane_is_copied_and_a_changed_one_is_drawn() {
     let Some(gpu) = gpu() else { return };
@@ -20,34 +24,39 @@ fn a_steady_pane_is_copied_and_a_changed_one_is_drawn() {
         let plain_of = |view: &SliceView| draw(gpu, format, [0, 0], textures, view);
         let before = plain_of(&view);
 
-        let mut renderer = SliceRenderer::new(device, format).unwrap();
-        let mut frame = |view: &SliceView, content: u64| {
-            shoot(gpu, format, [7, 9], view.pane_size, &mut renderer, |renderer, encoder| {
-                renderer.prepare_steady(queue, encoder, PaneId(7), textures, view, content).unwrap();
-            })
-        };
-        // Drawn, drawn into its picture, copied: pixel for pixel the same.
-        for n in 0..3 {
-            assert!(frame(&view, 1) == before, "frame {n}, {format:?}");
+        for at_once in [false, true] {
+            let mut renderer = SliceRenderer::new(device, format).unwrap();
+            let mut frame = |view: &SliceView, content: u64| {
+                shoot(gpu, format, [7, 9], view.pane_size, &mut renderer, |renderer, encoder| {
+                    renderer
+                        .prepare_steady(queue, encoder, PaneId(7), textures, view, steady(content, at_once))
+                        .unwrap();
+                })
+            };
+            // Drawn, drawn into its picture, copied: pixel for pixel the same.
+            for n in 0..3 {
+                assert!(frame(&view, 1) == before, "frame {n}, {format:?}");
+            }
+            // What was painted since shows as soon as it is told of, and what is not told of shows that the picture was copied.
+            let mut map = case.layers[0].clone();
+            let (brick, all) = (map.brick_of([20, 15, 10]), [2; BRICK_EDGE * BRICK_EDGE * BRICK_EDGE]);
+            *map.brick_mut(brick) = all;
+            a.upload_bricks(queue, &map, &[brick]).unwrap();
+            assert!(frame(&view, 1) == before, "{format:?}");
+            let painted = plain_of(&view);
+            assert!(painted != before, "the brick is seen");
+            for n in 0..3 {
+                assert!(frame(&view, 2) == painted, "frame {n} after painting, {format:?}");
+            }
+            // Another view is drawn at once, and the one before it as well.
+            let wide = plain_of(&wider);
+            for (view, want) in [(&wider, &wide), (&view, &painted), (&wider, &wide), (&wider, &wide), (&wider, &wide)]
+            {
+                assert!(frame(view, 2) == *want, "{format:?}");
+            }
+            a.upload_bricks(queue, &case.layers[0], &[brick]).unwrap();
+            assert!(frame(&view, 3) == before, "{format:?}");
         }
-        // What was painted since shows as soon as it is told of, and what is not told of shows that the picture was copied.
-        let mut map = case.layers[0].clone();
-        let (brick, all) = (map.brick_of([20, 15, 10]), [2; BRICK_EDGE * BRICK_EDGE * BRICK_EDGE]);
-        *map.brick_mut(brick) = all;
-        a.upload_bricks(queue, &map, &[brick]).unwrap();
-        assert!(frame(&view, 1) == before, "{format:?}");
-        let painted = plain_of(&view);
-        assert!(painted != before, "the brick is seen");
-        for n in 0..3 {
-            assert!(frame(&view, 2) == painted, "frame {n} after painting, {format:?}");
-        }
-        // Another view is drawn at once, and the one before it as well.
-        let wide = plain_of(&wider);
-        for (view, want) in [(&wider, &wide), (&view, &painted), (&wider, &wide), (&wider, &wide), (&wider, &wide)] {
-            assert!(frame(view, 2) == *want, "{format:?}");
-        }
-        a.upload_bricks(queue, &case.layers[0], &[brick]).unwrap();
-        assert!(frame(&view, 3) == before, "{format:?}");
     }
 }
 
@@ -64,7 +73,7 @@ fn a_steady_pane_follows_its_size() {
         let want = draw(gpu, FORMAT, [0, 0], textures, &view);
         for n in 0..3 {
             let got = shoot(gpu, FORMAT, [0, 0], pane_size, &mut renderer, |renderer, encoder| {
-                renderer.prepare_steady(queue, encoder, PaneId(7), textures, &view, 1).unwrap();
+                renderer.prepare_steady(queue, encoder, PaneId(7), textures, &view, steady(1, false)).unwrap();
             });
             assert!(got == want, "frame {n} of {pane_size:?}");
         }

@@ -1,6 +1,7 @@
 //! Puts the newest picture of the 3-D view into a pane.
 
 use super::drawer::VolumePicture;
+use crate::render::full_screen::{FullScreen, layouts, shader, texture_entry};
 
 /// Draws in two phases, as [`crate::render::SliceRenderer`] does.
 pub struct VolumeBlit {
@@ -11,64 +12,34 @@ pub struct VolumeBlit {
     /// Bound where there is no finer picture: one transparent pixel.
     nothing: wgpu::TextureView,
     shown: Option<([wgpu::TextureView; 2], wgpu::BindGroup)>,
+    /// What is shown is all that will come of it.
+    is_final: bool,
 }
 
 impl VolumeBlit {
     /// Builds the pipeline for passes with one colour target of `target_format`, one sample and no depth.
     pub fn new(device: &wgpu::Device, target_format: wgpu::TextureFormat) -> Self {
-        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("blit"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../../shaders/blit.wgsl").into()),
-        });
-        let texture = |binding, filterable| wgpu::BindGroupLayoutEntry {
-            binding,
+        let shader = shader(device, "blit", include_str!("../../../shaders/blit.wgsl"));
+        let texture = |binding, filterable| {
+            let sample_type = wgpu::TextureSampleType::Float { filterable };
+            texture_entry(binding, sample_type, wgpu::TextureViewDimension::D2)
+        };
+        let sampler = wgpu::BindGroupLayoutEntry {
+            binding: 2,
             visibility: wgpu::ShaderStages::FRAGMENT,
-            ty: wgpu::BindingType::Texture {
-                sample_type: wgpu::TextureSampleType::Float { filterable },
-                view_dimension: wgpu::TextureViewDimension::D2,
-                multisampled: false,
-            },
+            ty: wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
             count: None,
         };
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("blit"),
-            entries: &[
-                texture(0, true),
-                texture(1, false),
-                wgpu::BindGroupLayoutEntry {
-                    binding: 2,
-                    visibility: wgpu::ShaderStages::FRAGMENT,
-                    ty: wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
-                    count: None,
-                },
-            ],
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("blit"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("blit"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &shader,
-                entry_point: Some("vs_main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &shader,
-                entry_point: Some(if target_format.is_srgb() { "fs_linear" } else { "fs_gamma" }),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                targets: &[Some(target_format.into())],
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
+        let (layout, pipeline_layout) = layouts(device, "blit", &[texture(0, true), texture(1, false), sampler]);
+        let pipeline = FullScreen {
+            label: "blit",
+            shader: &shader,
+            layout: &pipeline_layout,
+            fragment: if target_format.is_srgb() { "fs_linear" } else { "fs_gamma" },
+            constants: &[],
+            target: target_format,
+        }
+        .pipeline(device);
         let nothing = device
             .create_texture(&wgpu::TextureDescriptor {
                 label: Some("no picture"),
@@ -87,18 +58,19 @@ impl VolumeBlit {
             min_filter: wgpu::FilterMode::Linear,
             ..Default::default()
         });
-        Self { device: device.clone(), pipeline, layout, sampler, nothing, shown: None }
+        Self { device: device.clone(), pipeline, layout, sampler, nothing, shown: None, is_final: false }
     }
 
-    /// Sets what [`Self::paint`] draws.
-    pub fn prepare(&mut self, picture: &VolumePicture) {
+    /// Sets what [`Self::paint`] draws; gives whether that is what it drew at the call before. While a picture is being
+    /// drawn it is another one each time.
+    pub fn prepare(&mut self, picture: &VolumePicture) -> bool {
+        let was_final = std::mem::replace(&mut self.is_final, picture.finished);
         let Some(coarse) = &picture.coarse else {
-            self.shown = None;
-            return;
+            return self.shown.take().is_none();
         };
         let views = [coarse.clone(), picture.fine.as_ref().unwrap_or(&self.nothing).clone()];
         if self.shown.as_ref().is_some_and(|(have, _)| *have == views) {
-            return;
+            return was_final && self.is_final;
         }
         let texture =
             |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
@@ -112,6 +84,7 @@ impl VolumeBlit {
             ],
         });
         self.shown = Some((views, bind_group));
+        false
     }
 
     /// Draws over the whole viewport; nothing while there is no picture.

@@ -4,6 +4,7 @@ use super::blocks::{BrickLabels, Ranges, block_dims, visible_blocks};
 use super::transfer::{ENTRIES, TransferFunction};
 use super::view::{VolumeRecord, VolumeView};
 use crate::core::{LabelMap, Volume};
+use crate::render::full_screen::{FullScreen, layouts, shader, storage_entry, texture_entry};
 use crate::render::upload::{create_3d, create_flat, write_box};
 use crate::render::{LabelColors, RenderError};
 use std::sync::Arc;
@@ -43,62 +44,25 @@ impl RayPass {
     /// # Errors
     /// [`RenderError::OutOfMemory`].
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Self, RenderError> {
-        let shader = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("volume"),
-            source: wgpu::ShaderSource::Wgsl(include_str!("../../../shaders/volume.wgsl").into()),
-        });
-        let texture = |binding, sample_type, view_dimension| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::FRAGMENT,
-            ty: wgpu::BindingType::Texture { sample_type, view_dimension, multisampled: false },
-            count: None,
-        };
+        let shader = shader(device, "volume", include_str!("../../../shaders/volume.wgsl"));
         use wgpu::{TextureSampleType as Sample, TextureViewDimension as Dimension};
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("volume"),
-            entries: &[
-                wgpu::BindGroupLayoutEntry {
-                    binding: 0,
-                    visibility: wgpu::ShaderStages::FRAGMENT,
-                    ty: wgpu::BindingType::Buffer {
-                        ty: wgpu::BufferBindingType::Storage { read_only: true },
-                        has_dynamic_offset: false,
-                        min_binding_size: std::num::NonZeroU64::new(size_of::<VolumeRecord>() as u64),
-                    },
-                    count: None,
-                },
-                texture(1, Sample::Sint, Dimension::D3),
-                texture(2, Sample::Uint, Dimension::D3),
-                texture(3, Sample::Uint, Dimension::D3),
-                texture(4, Sample::Float { filterable: false }, Dimension::D2),
-            ],
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some("volume"),
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some("volume"),
-            layout: Some(&pipeline_layout),
-            vertex: wgpu::VertexState {
-                module: &shader,
-                entry_point: Some("vs_main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                buffers: &[],
-            },
-            primitive: wgpu::PrimitiveState::default(),
-            depth_stencil: None,
-            multisample: wgpu::MultisampleState::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &shader,
-                entry_point: Some("fs_main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
-                targets: &[Some(FORMAT.into())],
-            }),
-            multiview_mask: None,
-            cache: None,
-        });
+        let entries = [
+            storage_entry(0, size_of::<VolumeRecord>()),
+            texture_entry(1, Sample::Sint, Dimension::D3),
+            texture_entry(2, Sample::Uint, Dimension::D3),
+            texture_entry(3, Sample::Uint, Dimension::D3),
+            texture_entry(4, Sample::Float { filterable: false }, Dimension::D2),
+        ];
+        let (layout, pipeline_layout) = layouts(device, "volume", &entries);
+        let pipeline = FullScreen {
+            label: "volume",
+            shader: &shader,
+            layout: &pipeline_layout,
+            fragment: "fs_main",
+            constants: &[],
+            target: FORMAT,
+        }
+        .pipeline(device);
         let no_labels = create_3d(device, "no labels", [1; 3], wgpu::TextureFormat::R8Uint)?
             .create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Self {

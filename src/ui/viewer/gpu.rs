@@ -4,11 +4,11 @@ use super::feed::{CaseInbox, GpuFeed, Held, Inbox, LayerInbox};
 use super::first::{Blank, FirstSlice};
 use crate::core::{BrickIndex, CaseId, LayerId, Volume};
 use crate::render::{
-    LabelTexture, PaneId, RenderError, SliceRenderer, SliceTextures, SliceView, VolumeBlit, VolumeContent,
+    LabelTexture, PaneId, RenderError, SliceRenderer, SliceTextures, SliceView, Steady, VolumeBlit, VolumeContent,
     VolumeDrawer, VolumeOrder, VolumeTexture, VolumeView,
 };
 use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
-use egui::PaintCallbackInfo;
+use egui::{PaintCallbackInfo, Rect};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,10 +45,37 @@ struct CaseTextures {
     revision: u64,
 }
 
+/// For a window that draws what changed alone: which places of this frame's callbacks show what they showed in the frame
+/// before. Lies among the callback resources of such a window, which empties it before every frame; callbacks that are not
+/// in it may show anything.
+#[derive(Debug, Default)]
+pub struct PaneChanges(Vec<(Rect, bool)>);
+
+impl PaneChanges {
+    /// Before a frame.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether what is drawn at this place has to be drawn again.
+    pub fn is_changed(&self, rect: Rect) -> bool {
+        let mut same = self.0.iter().filter(|(place, _)| *place == rect).map(|(_, same)| *same).peekable();
+        same.peek().is_none() || same.any(|same| !same)
+    }
+
+    fn tell(resources: &mut CallbackResources, rect: Rect, is_same: bool) {
+        if let Some(changes) = resources.get_mut::<Self>() {
+            changes.0.push((rect, is_same));
+        }
+    }
+}
+
 /// Draws one slice pane.
 pub struct SliceCallback {
     pub feed: GpuFeed,
     pub frame: u64,
+    /// Where, in points.
+    pub rect: Rect,
     pub pane: PaneId,
     pub case: CaseId,
     /// Layers A and B of the overlay.
@@ -63,6 +90,8 @@ pub struct SliceCallback {
 pub struct VolumeCallback {
     pub feed: GpuFeed,
     pub frame: u64,
+    /// Where, in points.
+    pub rect: Rect,
     pub case: CaseId,
     pub layer: Option<LayerId>,
     /// `None` while slices are still being read.
@@ -136,19 +165,22 @@ impl CallbackTrait for SliceCallback {
     ) -> Vec<wgpu::CommandBuffer> {
         let mut inbox = self.feed.inbox();
         let sketches = inbox.sketches;
+        let at_once = resources.get::<PaneChanges>().is_some();
         let result = scene(device, queue, resources, &mut inbox, self.frame, self.target_format).and_then(|scene| {
-            let Some(scene) = scene else { return Ok(()) };
+            let Some(scene) = scene else { return Ok(false) };
             let Some(case) = scene.cases.get(&self.case) else {
-                let Some(first) = scene.first.get(&self.case) else { return Ok(()) };
-                return first.prepare(&mut scene.renderer, queue, self.pane, &self.view);
+                let Some(first) = scene.first.get(&self.case) else { return Ok(false) };
+                return first.prepare(&mut scene.renderer, queue, self.pane, &self.view).map(|()| false);
             };
             let layers = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(texture, _)| texture));
             let revisions = self.layers.map(|l| l.and_then(|l| case.layers.get(&l)).map(|(_, revision)| *revision));
             let fused = self.fused.and_then(|id| scene.cases.get(&id));
             let content = content((case.revision, revisions, fused.map(|c| c.revision), sketches));
             let textures = SliceTextures { volume: &case.volume, layers, fused: fused.map(|c| &c.volume) };
-            scene.renderer.prepare_steady(queue, encoder, self.pane, textures, &self.view, content)
+            let steady = Steady { content, at_once };
+            scene.renderer.prepare_steady(queue, encoder, self.pane, textures, &self.view, steady)
         });
+        PaneChanges::tell(resources, self.rect, matches!(result, Ok(true)));
         inbox.errors.extend(result.err().map(|e| e.to_string()));
         Vec::new()
     }
@@ -181,7 +213,10 @@ impl CallbackTrait for VolumeCallback {
     ) -> Vec<wgpu::CommandBuffer> {
         let mut inbox = self.feed.inbox();
         match scene(device, queue, resources, &mut inbox, self.frame, self.target_format) {
-            Ok(Some(scene)) => scene.prepare_volume(self, device, queue, &mut inbox),
+            Ok(Some(scene)) => {
+                let is_same = scene.prepare_volume(self, device, queue, &mut inbox);
+                PaneChanges::tell(resources, self.rect, is_same);
+            }
             Ok(None) => {}
             Err(error) => inbox.errors.push(error.to_string()),
         }
@@ -243,13 +278,14 @@ impl Scene {
         Ok(())
     }
 
+    /// Asks for the picture and takes over what there is of it; gives whether that is what the frame before showed.
     fn prepare_volume(
         &mut self,
         asked: &VolumeCallback,
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         inbox: &mut Inbox,
-    ) {
+    ) -> bool {
         let drawer = self.drawer.get_or_insert_with(|| {
             let ctx = asked.ctx.clone();
             VolumeDrawer::start(device, queue, move || ctx.request_repaint())
@@ -276,7 +312,7 @@ impl Scene {
             asked.ctx.request_repaint();
         }
         inbox.drawing = drawing;
-        self.blit.prepare(&drawer.picture());
+        self.blit.prepare(&drawer.picture())
     }
 }
 
@@ -351,3 +387,6 @@ impl CaseTextures {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ mod wire;
 
 pub use compare::{CELLS, map_voxel};
 pub use early::Graphics;
-pub use gpu::TextureBytes;
+pub use gpu::{PaneChanges, TextureBytes};
 pub use input::ToolBelt;
 pub use slice_pane::{Linked, SliceSpec, upwards};
 pub use volume_pane::{SHIFTS, VolumeOptions};

@@ -294,6 +294,7 @@ impl Viewer {
             let callback = SliceCallback {
                 feed: self.feed.clone(),
                 frame: self.frame,
+                rect,
                 pane: PaneId(u64::from(spec.slot) * 8 + 4 * n as u64 + view.plane as u64),
                 case: document.case.id,
                 layers: spec.shown.layers(),

@@ -160,6 +160,7 @@ impl Viewer {
         let callback = VolumeCallback {
             feed: self.feed.clone(),
             frame: self.frame,
+            rect,
             case: document.case.id,
             layer,
             volume: document.case.volume.clone(),
