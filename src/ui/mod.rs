@@ -171,6 +171,10 @@ impl MainWindow {
         self.cohort.show(ui, workspace, &mut self.dialog, &mut out);
         self.center(ui, workspace, shown, &mut out);
         self.viewer.end_frame();
+        if self.viewer.hover() != hover.as_ref() {
+            // The status bar is behind by this frame.
+            ctx.request_repaint();
+        }
         out.extend(self.layout.take_text().map(|text| SettingsCommand::Layout(text).into()));
         self.windows(&ctx, workspace, &mut actions, &mut out);
 

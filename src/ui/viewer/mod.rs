@@ -42,7 +42,7 @@ use volume_pane::VolumeState;
 pub const CINE_RATES: std::ops::RangeInclusive<f64> = 1.0..=60.0;
 
 /// What is under the pointer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Hover {
     pub plane: Plane,
     pub voxel: [i64; 3],
