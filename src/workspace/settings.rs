@@ -247,7 +247,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut w = Workspace::new(Home::under(dir.path()), crate::jobs::Waker::none(), None);
         w.dispatch(SettingsCommand::Scale(1.5));
-        let listed: Vec<&str> = w.tasks().iter().filter(|task| !task.housekeeping).map(|task| task.name).collect();
+        let listed: Vec<&str> = w.tasks().iter().filter(|task| !task.unlisted).map(|task| task.name).collect();
         assert!(w.tasks().len() > listed.len() && !listed.contains(&"Saving settings"), "{listed:?}");
         while w.is_busy() {
             w.poll();

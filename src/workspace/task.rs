@@ -14,7 +14,7 @@ pub struct TaskView {
     /// `None` when the length is unknown.
     pub fraction: Option<f32>,
     /// Nobody asked for it and nobody would stop it: the window does not list it.
-    pub housekeeping: bool,
+    pub unlisted: bool,
 }
 
 /// A running task, polled once a frame.
@@ -37,7 +37,7 @@ pub(super) struct JobTask<E, T, Err> {
     handle: JobHandle<E, T, Err>,
     on_event: OnEvent<E>,
     on_end: Option<OnEnd<T>>,
-    housekeeping: bool,
+    unlisted: bool,
 }
 
 impl<E, T, Err> JobTask<E, T, Err> {
@@ -47,12 +47,12 @@ impl<E, T, Err> JobTask<E, T, Err> {
         on_event: impl FnMut(&mut Workspace, E) + 'static,
         on_end: impl FnOnce(&mut Workspace, Option<T>) + 'static,
     ) -> Self {
-        Self { handle, on_event: Box::new(on_event), on_end: Some(Box::new(on_end)), housekeeping: false }
+        Self { handle, on_event: Box::new(on_event), on_end: Some(Box::new(on_end)), unlisted: false }
     }
 
     /// The program's own business, which the window does not list.
     pub(super) fn unlisted(mut self) -> Self {
-        self.housekeeping = true;
+        self.unlisted = true;
         self
     }
 }
@@ -64,7 +64,7 @@ impl<E, T, Err: Display> Task for JobTask<E, T, Err> {
             name: self.handle.name(),
             message: self.handle.progress.message(),
             fraction: self.handle.progress.fraction(),
-            housekeeping: self.housekeeping,
+            unlisted: self.unlisted,
         }
     }
 

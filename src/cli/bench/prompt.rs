@@ -10,7 +10,7 @@ use super::learning::Job;
 use super::sampling::Sampler;
 use crate::cli::CliError;
 use crate::core::LabelMap;
-use crate::learn::{Ask, Effort, LoopConfig, LoopStart, PromptPoint, SampleOrigin, Tell};
+use crate::learn::{Ask, LoopConfig, LoopStart, PromptPoint, Tell};
 use crate::nn::DeviceChoice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,14 +67,7 @@ impl Clicker<'_> {
         }
         let labels = LabelMap::empty(*image.geometry());
         for slice in 0..4 {
-            self.desk.ask(Ask::Done {
-                case: 1,
-                slice,
-                labels: labels.clone(),
-                classes: Box::new(std::array::from_fn(|n| n as u8)),
-                origin: SampleOrigin::Simulated,
-                effort: Effort::default(),
-            })?;
+            self.desk.done(slice, &labels)?;
         }
         self.desk.ask(Ask::Tune)?;
         // The first steps compile and warm up.

@@ -11,7 +11,7 @@ use super::sampling::{Sampler, attached};
 use crate::cli::CliError;
 use crate::cli::simulate::{generated_case, in_classes_of};
 use crate::core::LabelId;
-use crate::learn::{Ask, Effort, LoopConfig, LoopStart, SampleOrigin, SliceView, Tell, rank};
+use crate::learn::{Ask, LoopConfig, LoopStart, SliceView, Tell, rank};
 use crate::nn::{AxialView, DeviceChoice, NetworkConfig, UNetConfig, load_weights};
 use crate::phantom::{Kind, PhantomSpec};
 use crate::train::{Recipe, Slice, TrainCase, TrainControl, TrainData, TrainRequest, earlier_slices, train};
@@ -213,14 +213,7 @@ impl<'a> Annotator<'a> {
             return Err(CliError("All slices of the generated case are corrected.".into()));
         };
         self.done.push(next);
-        self.desk.ask(Ask::Done {
-            case: 1,
-            slice: next,
-            labels: self.patient.labels.clone(),
-            classes: Box::new(std::array::from_fn(|n| n as u8)),
-            origin: SampleOrigin::Simulated,
-            effort: Effort::default(),
-        })
+        self.desk.done(next, &self.patient.labels)
     }
 
     /// Of what is not background, over the slices that were not corrected.

@@ -28,7 +28,7 @@ pub fn show(ui: &mut Ui, workspace: &Workspace, hover: Option<&Hover>, out: &mut
             }
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            for task in workspace.tasks().iter().rev().filter(|t| !t.housekeeping).take(3) {
+            for task in workspace.tasks().iter().rev().filter(|t| !t.unlisted).take(3) {
                 if ui.button("Cancel").on_hover_text(format!("Cancel: {}", task.name)).clicked() {
                     out.push(Command::CancelTask(task.id));
                 }
