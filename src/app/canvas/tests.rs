@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 /// The same window twice: one that draws everything, and one with a canvas.
 struct Pair {
     probes: [Probe; 2],
+    /// Pixels that may differ. A card may place a pane and its picture the last digit apart.
+    tolerance: usize,
     seconds: f64,
     steps: usize,
 }
@@ -32,7 +34,8 @@ impl Pair {
             probe.set_dithering(false);
             probe
         };
-        Some(Self { probes: [start("plain", false), start("canvas", true)], seconds: 0.0, steps: 0 })
+        let tolerance = if gpu.is_software() { 0 } else { 20 };
+        Some(Self { probes: [start("plain", false), start("canvas", true)], tolerance, seconds: 0.0, steps: 0 })
     }
 
     fn both<T>(&mut self, mut act: impl FnMut(&mut Probe) -> T) {
@@ -65,13 +68,14 @@ impl Pair {
     fn compare(&mut self) {
         self.steps += 1;
         let found = self.differences();
-        assert!(found.is_empty(), "{} pixels differ in step {}, the first at {:?}", found.len(), self.steps, found[0]);
+        let (count, step) = (found.len(), self.steps);
+        assert!(count <= self.tolerance, "{count} pixels differ in step {step}, the first at {:?}", found[0]);
     }
 
     /// The 3-D view is drawn by a thread, as fine as time allows: only when it is whole both show the same.
     fn agree(&mut self) {
         let begun = Instant::now();
-        while !self.differences().is_empty() {
+        while self.differences().len() > self.tolerance {
             assert!(begun.elapsed() < Duration::from_secs(120), "they never show the same");
             std::thread::sleep(Duration::from_millis(50));
         }
