@@ -38,6 +38,15 @@ impl Pair {
         Some(Self { probes: [start("plain", false), start("canvas", true)], tolerance, seconds: 0.0, steps: 0 })
     }
 
+    /// Opens an image and a mask on it.
+    fn open(&mut self, [image, mask]: [PathBuf; 2]) {
+        self.wait();
+        self.both(|p| p.workspace_mut().dispatch(OpenCommand::Path(image.clone())));
+        self.wait();
+        self.both(|p| p.workspace_mut().dispatch(FileCommand::ImportMask(mask.clone())));
+        self.wait();
+    }
+
     fn both<T>(&mut self, mut act: impl FnMut(&mut Probe) -> T) {
         for probe in &mut self.probes {
             act(probe);
@@ -114,12 +123,7 @@ fn scan(dir: &Path) -> [PathBuf; 2] {
 fn a_canvas_shows_what_a_window_shows_that_draws_everything() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut pair) = Pair::new(dir.path()) else { return };
-    let [image, mask] = scan(dir.path());
-    pair.wait();
-    pair.both(|p| p.workspace_mut().dispatch(OpenCommand::Path(image.clone())));
-    pair.wait();
-    pair.both(|p| p.workspace_mut().dispatch(FileCommand::ImportMask(mask.clone())));
-    pair.wait();
+    pair.open(scan(dir.path()));
     let at = |right, down| Spot { pane: ProbePane::Axial, right, down };
     for n in 0..3 {
         pair.both(|p| p.next_slice(n != 1).unwrap());
@@ -162,12 +166,7 @@ fn a_canvas_shows_what_a_window_shows_that_draws_everything() {
 fn whatever_the_pointer_does_a_canvas_shows_it() {
     let dir = tempfile::tempdir().unwrap();
     let Some(mut pair) = Pair::new(dir.path()) else { return };
-    let [image, mask] = scan(dir.path());
-    pair.wait();
-    pair.both(|p| p.workspace_mut().dispatch(OpenCommand::Path(image.clone())));
-    pair.wait();
-    pair.both(|p| p.workspace_mut().dispatch(FileCommand::ImportMask(mask.clone())));
-    pair.wait();
+    pair.open(scan(dir.path()));
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
     for _ in 0..40 {
         let pos = Pos2::new(random.random_range(0.0..1280.0), random.random_range(0.0..800.0));

@@ -93,6 +93,12 @@ fn everything_recorded_is_read_back() {
     assert!(same(&back.layers, &steps.last().unwrap().1));
     assert!(!back.torn && matches!(back.source, Some(VolumeSource::Nifti(p)) if p.ends_with("ct.nii.gz")));
     assert_eq!((back.name, back.fingerprint), (head.name.clone(), head.fingerprint.clone()));
+    // What the formats before could say is said in the same way still: only the mark at the start differs.
+    let whole = fs::read(path.join(FILE)).unwrap();
+    for older in record::OLDER_MAGIC {
+        fs::write(path.join(FILE), [older.as_slice(), &whole[older.len()..]].concat()).unwrap();
+        assert!(same(&recover(&path).unwrap().unwrap().layers, &steps.last().unwrap().1));
+    }
     // A new journal in the same folder takes over; discarding it leaves nothing.
     let journal = Journal::start(&path, JournalHead { layers: back.layers, ..head }, None).unwrap();
     assert!(journal.flush(WAIT));
